@@ -1,0 +1,786 @@
+// Perigee's own facts file: the names, structures and functions of PKCS#11
+// 3.0, 3.1 and 3.2 that the installed header may lack (NSS 3.87 lacks 160
+// names and 26 types). Written from the specification's numbers; each name
+// gives way to the installed header's. Included by base/cryptoki.h only,
+// after <pkcs11.h>.
+//
+// Macros are guarded one by one. Plain typedefs are simply repeated, which
+// C++ allows. Structures cannot be guarded by themselves, so each is guarded
+// by a number that came in with it or by the header's version.
+#ifndef PERIGEE_BASE_CRYPTOKI_EXTRA_H_
+#define PERIGEE_BASE_CRYPTOKI_EXTRA_H_
+
+#ifndef NULL_PTR
+#define NULL_PTR nullptr
+#endif
+
+#define PERIGEE_PKCS11_BEFORE(major, minor)                            \
+  (CRYPTOKI_VERSION_MAJOR < (major) ||                                 \
+   (CRYPTOKI_VERSION_MAJOR == (major) && CRYPTOKI_VERSION_MINOR < (minor)))
+
+// ---- Types ----
+
+typedef CK_ULONG CK_HEDGE_TYPE;
+typedef CK_ULONG CK_HSS_LEVELS;
+typedef CK_ULONG CK_LMOTS_TYPE;
+typedef CK_ULONG CK_LMS_TYPE;
+typedef CK_ULONG CK_ML_DSA_PARAMETER_SET_TYPE;
+typedef CK_ULONG CK_ML_KEM_PARAMETER_SET_TYPE;
+typedef CK_ULONG CK_SLH_DSA_PARAMETER_SET_TYPE;
+typedef CK_ULONG CK_XMSS_PARAMETER_SET_TYPE;
+typedef CK_ULONG CK_XMSSMT_PARAMETER_SET_TYPE;
+typedef CK_ULONG CK_TRUST;
+typedef CK_ULONG CK_SESSION_VALIDATION_FLAGS_TYPE;
+typedef CK_ULONG CK_VALIDATION_AUTHORITY_TYPE;
+typedef CK_ULONG CK_VALIDATION_TYPE;
+typedef CK_FLAGS* CK_FLAGS_PTR;
+typedef CK_EDDSA_PARAMS* CK_EDDSA_PARAMS_PTR;
+
+// CK_C_INITIALIZE_ARGS as the specification has it (48 bytes on LP64).
+typedef struct PERIGEE_C_INITIALIZE_ARGS {
+  CK_CREATEMUTEX CreateMutex;
+  CK_DESTROYMUTEX DestroyMutex;
+  CK_LOCKMUTEX LockMutex;
+  CK_UNLOCKMUTEX UnlockMutex;
+  CK_FLAGS flags;
+  CK_VOID_PTR pReserved;
+} PERIGEE_C_INITIALIZE_ARGS;
+
+#ifndef CKM_IKE_PRF_DERIVE  // 3.1
+typedef struct CK_IKE_PRF_DERIVE_PARAMS {
+  CK_MECHANISM_TYPE prfMechanism;
+  CK_BBOOL bDataAsKey;
+  CK_BBOOL bRekey;
+  CK_BYTE_PTR pNi;
+  CK_ULONG ulNiLen;
+  CK_BYTE_PTR pNr;
+  CK_ULONG ulNrLen;
+  CK_OBJECT_HANDLE hNewKey;
+} CK_IKE_PRF_DERIVE_PARAMS;
+
+typedef struct CK_IKE1_PRF_DERIVE_PARAMS {
+  CK_MECHANISM_TYPE prfMechanism;
+  CK_BBOOL bHasPrevKey;
+  CK_OBJECT_HANDLE hKeygxy;
+  CK_OBJECT_HANDLE hPrevKey;
+  CK_BYTE_PTR pCKYi;
+  CK_ULONG ulCKYiLen;
+  CK_BYTE_PTR pCKYr;
+  CK_ULONG ulCKYrLen;
+  CK_BYTE keyNumber;
+} CK_IKE1_PRF_DERIVE_PARAMS;
+
+typedef struct CK_IKE1_EXTENDED_DERIVE_PARAMS {
+  CK_MECHANISM_TYPE prfMechanism;
+  CK_BBOOL bHasKeygxy;
+  CK_OBJECT_HANDLE hKeygxy;
+  CK_BYTE_PTR pExtraData;
+  CK_ULONG ulExtraDataLen;
+} CK_IKE1_EXTENDED_DERIVE_PARAMS;
+
+typedef struct CK_IKE2_PRF_PLUS_DERIVE_PARAMS {
+  CK_MECHANISM_TYPE prfMechanism;
+  CK_BBOOL bHasSeedKey;
+  CK_OBJECT_HANDLE hSeedKey;
+  CK_BYTE_PTR pSeedData;
+  CK_ULONG ulSeedDataLen;
+} CK_IKE2_PRF_PLUS_DERIVE_PARAMS;
+#endif
+
+#ifndef CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE  // 3.2
+typedef struct CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS {
+  CK_MECHANISM_TYPE prfHashMechanism;
+  CK_BYTE_PTR pSessionHash;
+  CK_ULONG ulSessionHashLen;
+  CK_VERSION_PTR pVersion;
+} CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS;
+#endif
+
+#if defined(NSSCK_VENDOR_NSS)  // The others still have the deprecated names.
+typedef CK_GCM_PARAMS CK_AES_GCM_PARAMS;
+typedef CK_CCM_PARAMS CK_AES_CCM_PARAMS;
+#endif
+
+#if PERIGEE_PKCS11_BEFORE(3, 2)
+typedef struct CK_ASYNC_DATA {
+  CK_ULONG ulVersion;
+  CK_BYTE_PTR pValue;
+  CK_ULONG ulValue;
+  CK_OBJECT_HANDLE hObject;
+  CK_OBJECT_HANDLE hAdditionalObject;
+} CK_ASYNC_DATA;
+
+typedef struct CK_GCM_WRAP_PARAMS {
+  CK_BYTE_PTR pIv;
+  CK_ULONG ulIvLen;
+  CK_ULONG ulIvFixedBits;
+  CK_GENERATOR_FUNCTION ivGenerator;
+  CK_BYTE_PTR pAAD;
+  CK_ULONG ulAADLen;
+  CK_ULONG ulTagBits;
+} CK_GCM_WRAP_PARAMS;
+
+typedef struct CK_CCM_WRAP_PARAMS {
+  CK_ULONG ulDataLen;
+  CK_BYTE_PTR pNonce;
+  CK_ULONG ulNonceLen;
+  CK_ULONG ulNonceFixedBits;
+  CK_GENERATOR_FUNCTION nonceGenerator;
+  CK_BYTE_PTR pAAD;
+  CK_ULONG ulAADLen;
+  CK_ULONG ulMACLen;
+} CK_CCM_WRAP_PARAMS;
+
+typedef struct CK_SIGN_ADDITIONAL_CONTEXT {
+  CK_HEDGE_TYPE hedgeVariant;
+  CK_BYTE_PTR pContext;
+  CK_ULONG ulContextLen;
+} CK_SIGN_ADDITIONAL_CONTEXT;
+
+typedef struct CK_HASH_SIGN_ADDITIONAL_CONTEXT {
+  CK_HEDGE_TYPE hedgeVariant;
+  CK_BYTE_PTR pContext;
+  CK_ULONG ulContextLen;
+  CK_MECHANISM_TYPE hash;
+} CK_HASH_SIGN_ADDITIONAL_CONTEXT;
+#endif
+
+typedef CK_ASYNC_DATA* CK_ASYNC_DATA_PTR;
+typedef CK_CCM_WRAP_PARAMS* CK_CCM_WRAP_PARAMS_PTR;
+typedef CK_GCM_WRAP_PARAMS* CK_GCM_WRAP_PARAMS_PTR;
+typedef CK_HASH_SIGN_ADDITIONAL_CONTEXT* CK_HASH_SIGN_ADDITIONAL_CONTEXT_PTR;
+typedef CK_IKE1_EXTENDED_DERIVE_PARAMS* CK_IKE1_EXTENDED_DERIVE_PARAMS_PTR;
+typedef CK_IKE1_PRF_DERIVE_PARAMS* CK_IKE1_PRF_DERIVE_PARAMS_PTR;
+typedef CK_IKE2_PRF_PLUS_DERIVE_PARAMS* CK_IKE2_PRF_PLUS_DERIVE_PARAMS_PTR;
+typedef CK_IKE_PRF_DERIVE_PARAMS* CK_IKE_PRF_DERIVE_PARAMS_PTR;
+typedef CK_SIGN_ADDITIONAL_CONTEXT* CK_SIGN_ADDITIONAL_CONTEXT_PTR;
+typedef CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS*
+    CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS_PTR;
+
+// ---- Functions of 3.2 ----
+
+#if PERIGEE_PKCS11_BEFORE(3, 2)
+
+// Declares the function `name` and its pointer type CK_name.
+#define PERIGEE_P11_DECLARE(name, arguments) \
+  extern "C" CK_RV name arguments;           \
+  extern "C" typedef CK_RV(*CK_##name) arguments
+
+PERIGEE_P11_DECLARE(C_EncapsulateKey,
+                    (CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
+                     CK_OBJECT_HANDLE hPublicKey, CK_ATTRIBUTE_PTR pTemplate,
+                     CK_ULONG ulAttributeCount, CK_BYTE_PTR pCiphertext,
+                     CK_ULONG_PTR pulCiphertextLen,
+                     CK_OBJECT_HANDLE_PTR phKey));
+PERIGEE_P11_DECLARE(C_DecapsulateKey,
+                    (CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
+                     CK_OBJECT_HANDLE hPrivateKey, CK_ATTRIBUTE_PTR pTemplate,
+                     CK_ULONG ulAttributeCount, CK_BYTE_PTR pCiphertext,
+                     CK_ULONG ulCiphertextLen, CK_OBJECT_HANDLE_PTR phKey));
+PERIGEE_P11_DECLARE(C_VerifySignatureInit,
+                    (CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
+                     CK_OBJECT_HANDLE hKey, CK_BYTE_PTR pSignature,
+                     CK_ULONG ulSignatureLen));
+PERIGEE_P11_DECLARE(C_VerifySignature,
+                    (CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData,
+                     CK_ULONG ulDataLen));
+PERIGEE_P11_DECLARE(C_VerifySignatureUpdate,
+                    (CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart,
+                     CK_ULONG ulPartLen));
+PERIGEE_P11_DECLARE(C_VerifySignatureFinal, (CK_SESSION_HANDLE hSession));
+PERIGEE_P11_DECLARE(C_GetSessionValidationFlags,
+                    (CK_SESSION_HANDLE hSession,
+                     CK_SESSION_VALIDATION_FLAGS_TYPE type,
+                     CK_FLAGS_PTR pFlags));
+PERIGEE_P11_DECLARE(C_AsyncComplete,
+                    (CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pFunctionName,
+                     CK_ASYNC_DATA_PTR pResult));
+PERIGEE_P11_DECLARE(C_AsyncGetID,
+                    (CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pFunctionName,
+                     CK_ULONG_PTR pulID));
+PERIGEE_P11_DECLARE(C_AsyncJoin,
+                    (CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pFunctionName,
+                     CK_ULONG ulID, CK_BYTE_PTR pData, CK_ULONG ulData));
+PERIGEE_P11_DECLARE(C_WrapKeyAuthenticated,
+                    (CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
+                     CK_OBJECT_HANDLE hWrappingKey, CK_OBJECT_HANDLE hKey,
+                     CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen,
+                     CK_BYTE_PTR pWrappedKey, CK_ULONG_PTR pulWrappedKeyLen));
+PERIGEE_P11_DECLARE(C_UnwrapKeyAuthenticated,
+                    (CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
+                     CK_OBJECT_HANDLE hUnwrappingKey, CK_BYTE_PTR pWrappedKey,
+                     CK_ULONG ulWrappedKeyLen, CK_ATTRIBUTE_PTR pTemplate,
+                     CK_ULONG ulAttributeCount, CK_BYTE_PTR pAssociatedData,
+                     CK_ULONG ulAssociatedDataLen,
+                     CK_OBJECT_HANDLE_PTR phKey));
+
+#undef PERIGEE_P11_DECLARE
+
+// The members up to 3.0 come from the installed header's own list.
+typedef struct CK_FUNCTION_LIST_3_2 {
+  CK_VERSION version;
+#ifndef CK_PKCS11_3_0
+#define CK_PKCS11_3_0 1
+#define PERIGEE_SET_CK_PKCS11_3_0
+#endif
+#define CK_PKCS11_FUNCTION_INFO(name) CK_##name name;
+#include <pkcs11f.h>
+#undef CK_PKCS11_FUNCTION_INFO
+#ifdef PERIGEE_SET_CK_PKCS11_3_0
+#undef CK_PKCS11_3_0
+#undef PERIGEE_SET_CK_PKCS11_3_0
+#endif
+  CK_C_EncapsulateKey C_EncapsulateKey;
+  CK_C_DecapsulateKey C_DecapsulateKey;
+  CK_C_VerifySignatureInit C_VerifySignatureInit;
+  CK_C_VerifySignature C_VerifySignature;
+  CK_C_VerifySignatureUpdate C_VerifySignatureUpdate;
+  CK_C_VerifySignatureFinal C_VerifySignatureFinal;
+  CK_C_GetSessionValidationFlags C_GetSessionValidationFlags;
+  CK_C_AsyncComplete C_AsyncComplete;
+  CK_C_AsyncGetID C_AsyncGetID;
+  CK_C_AsyncJoin C_AsyncJoin;
+  CK_C_WrapKeyAuthenticated C_WrapKeyAuthenticated;
+  CK_C_UnwrapKeyAuthenticated C_UnwrapKeyAuthenticated;
+} CK_FUNCTION_LIST_3_2;
+
+#endif  // PERIGEE_PKCS11_BEFORE(3, 2)
+
+typedef CK_FUNCTION_LIST_3_2* CK_FUNCTION_LIST_3_2_PTR;
+typedef CK_FUNCTION_LIST_3_2_PTR* CK_FUNCTION_LIST_3_2_PTR_PTR;
+
+// ---- Numbers ----
+
+// The specification's trust attributes. NSS uses the plain names for vendor
+// attributes of its own, so ours have a prefix.
+#define PERIGEE_CKA_TRUST_SERVER_AUTH 0x0000062CUL
+#define PERIGEE_CKA_TRUST_CLIENT_AUTH 0x0000062DUL
+#define PERIGEE_CKA_TRUST_CODE_SIGNING 0x0000062EUL
+#define PERIGEE_CKA_TRUST_EMAIL_PROTECTION 0x0000062FUL
+#define PERIGEE_CKA_TRUST_IPSEC_IKE 0x00000630UL
+#define PERIGEE_CKA_TRUST_TIME_STAMPING 0x00000631UL
+#define PERIGEE_CKA_TRUST_OCSP_SIGNING 0x00000632UL
+
+// Object classes.
+#ifndef CKO_OTP_KEY
+#define CKO_OTP_KEY 0x00000008UL
+#endif
+#ifndef CKO_VALIDATION
+#define CKO_VALIDATION 0x0000000AUL
+#endif
+#ifndef CKO_TRUST
+#define CKO_TRUST 0x0000000BUL
+#endif
+
+// Profiles.
+#ifndef CKP_COMPLETE_PROVIDER
+#define CKP_COMPLETE_PROVIDER 0x00000005UL
+#endif
+#ifndef CKP_HKDF_TLS_TOKEN
+#define CKP_HKDF_TLS_TOKEN 0x00000006UL
+#endif
+
+// Key types.
+#ifndef CKK_SECURID
+#define CKK_SECURID 0x00000022UL
+#endif
+#ifndef CKK_HOTP
+#define CKK_HOTP 0x00000023UL
+#endif
+#ifndef CKK_ACTI
+#define CKK_ACTI 0x00000024UL
+#endif
+#ifndef CKK_HSS
+#define CKK_HSS 0x00000046UL
+#endif
+#ifndef CKK_XMSS
+#define CKK_XMSS 0x00000047UL
+#endif
+#ifndef CKK_XMSSMT
+#define CKK_XMSSMT 0x00000048UL
+#endif
+#ifndef CKK_ML_KEM
+#define CKK_ML_KEM 0x00000049UL
+#endif
+#ifndef CKK_ML_DSA
+#define CKK_ML_DSA 0x0000004AUL
+#endif
+#ifndef CKK_SLH_DSA
+#define CKK_SLH_DSA 0x0000004BUL
+#endif
+
+// Attributes.
+#ifndef CKA_UNIQUE_ID
+#define CKA_UNIQUE_ID 0x00000004UL
+#endif
+#ifndef CKA_NAME_HASH_ALGORITHM
+#define CKA_NAME_HASH_ALGORITHM 0x0000008CUL
+#endif
+#ifndef CKA_HSS_LEVELS
+#define CKA_HSS_LEVELS 0x00000617UL
+#endif
+#ifndef CKA_HSS_LMS_TYPE
+#define CKA_HSS_LMS_TYPE 0x00000618UL
+#endif
+#ifndef CKA_HSS_LMOTS_TYPE
+#define CKA_HSS_LMOTS_TYPE 0x00000619UL
+#endif
+#ifndef CKA_HSS_LMS_TYPES
+#define CKA_HSS_LMS_TYPES 0x0000061AUL
+#endif
+#ifndef CKA_HSS_LMOTS_TYPES
+#define CKA_HSS_LMOTS_TYPES 0x0000061BUL
+#endif
+#ifndef CKA_HSS_KEYS_REMAINING
+#define CKA_HSS_KEYS_REMAINING 0x0000061CUL
+#endif
+#ifndef CKA_PARAMETER_SET
+#define CKA_PARAMETER_SET 0x0000061DUL
+#endif
+#ifndef CKA_OBJECT_VALIDATION_FLAGS
+#define CKA_OBJECT_VALIDATION_FLAGS 0x0000061EUL
+#endif
+#ifndef CKA_VALIDATION_TYPE
+#define CKA_VALIDATION_TYPE 0x0000061FUL
+#endif
+#ifndef CKA_VALIDATION_VERSION
+#define CKA_VALIDATION_VERSION 0x00000620UL
+#endif
+#ifndef CKA_VALIDATION_LEVEL
+#define CKA_VALIDATION_LEVEL 0x00000621UL
+#endif
+#ifndef CKA_VALIDATION_MODULE_ID
+#define CKA_VALIDATION_MODULE_ID 0x00000622UL
+#endif
+#ifndef CKA_VALIDATION_FLAG
+#define CKA_VALIDATION_FLAG 0x00000623UL
+#endif
+#ifndef CKA_VALIDATION_AUTHORITY_TYPE
+#define CKA_VALIDATION_AUTHORITY_TYPE 0x00000624UL
+#endif
+#ifndef CKA_VALIDATION_COUNTRY
+#define CKA_VALIDATION_COUNTRY 0x00000625UL
+#endif
+#ifndef CKA_VALIDATION_CERTIFICATE_IDENTIFIER
+#define CKA_VALIDATION_CERTIFICATE_IDENTIFIER 0x00000626UL
+#endif
+#ifndef CKA_VALIDATION_CERTIFICATE_URI
+#define CKA_VALIDATION_CERTIFICATE_URI 0x00000627UL
+#endif
+#ifndef CKA_VALIDATION_VENDOR_URI
+#define CKA_VALIDATION_VENDOR_URI 0x00000628UL
+#endif
+#ifndef CKA_VALIDATION_PROFILE
+#define CKA_VALIDATION_PROFILE 0x00000629UL
+#endif
+#ifndef CKA_ENCAPSULATE_TEMPLATE
+#define CKA_ENCAPSULATE_TEMPLATE 0x0000062AUL
+#endif
+#ifndef CKA_DECAPSULATE_TEMPLATE
+#define CKA_DECAPSULATE_TEMPLATE 0x0000062BUL
+#endif
+#ifndef CKA_TRUST_IPSEC_IKE
+#define CKA_TRUST_IPSEC_IKE 0x00000630UL
+#endif
+#ifndef CKA_TRUST_OCSP_SIGNING
+#define CKA_TRUST_OCSP_SIGNING 0x00000632UL
+#endif
+#ifndef CKA_ENCAPSULATE
+#define CKA_ENCAPSULATE 0x00000633UL
+#endif
+#ifndef CKA_DECAPSULATE
+#define CKA_DECAPSULATE 0x00000634UL
+#endif
+#ifndef CKA_HASH_OF_CERTIFICATE
+#define CKA_HASH_OF_CERTIFICATE 0x00000635UL
+#endif
+#ifndef CKA_PUBLIC_CRC64_VALUE
+#define CKA_PUBLIC_CRC64_VALUE 0x00000636UL
+#endif
+#ifndef CKA_SEED
+#define CKA_SEED 0x00000637UL
+#endif
+
+// Mechanisms.
+#ifndef CKM_ML_KEM_KEY_PAIR_GEN
+#define CKM_ML_KEM_KEY_PAIR_GEN 0x0000000FUL
+#endif
+#ifndef CKM_ML_KEM
+#define CKM_ML_KEM 0x00000017UL
+#endif
+#ifndef CKM_ML_DSA_KEY_PAIR_GEN
+#define CKM_ML_DSA_KEY_PAIR_GEN 0x0000001CUL
+#endif
+#ifndef CKM_ML_DSA
+#define CKM_ML_DSA 0x0000001DUL
+#endif
+#ifndef CKM_HASH_ML_DSA
+#define CKM_HASH_ML_DSA 0x0000001FUL
+#endif
+#ifndef CKM_HASH_ML_DSA_SHA224
+#define CKM_HASH_ML_DSA_SHA224 0x00000023UL
+#endif
+#ifndef CKM_HASH_ML_DSA_SHA256
+#define CKM_HASH_ML_DSA_SHA256 0x00000024UL
+#endif
+#ifndef CKM_HASH_ML_DSA_SHA384
+#define CKM_HASH_ML_DSA_SHA384 0x00000025UL
+#endif
+#ifndef CKM_HASH_ML_DSA_SHA512
+#define CKM_HASH_ML_DSA_SHA512 0x00000026UL
+#endif
+#ifndef CKM_HASH_ML_DSA_SHA3_224
+#define CKM_HASH_ML_DSA_SHA3_224 0x00000027UL
+#endif
+#ifndef CKM_HASH_ML_DSA_SHA3_256
+#define CKM_HASH_ML_DSA_SHA3_256 0x00000028UL
+#endif
+#ifndef CKM_HASH_ML_DSA_SHA3_384
+#define CKM_HASH_ML_DSA_SHA3_384 0x00000029UL
+#endif
+#ifndef CKM_HASH_ML_DSA_SHA3_512
+#define CKM_HASH_ML_DSA_SHA3_512 0x0000002AUL
+#endif
+#ifndef CKM_HASH_ML_DSA_SHAKE128
+#define CKM_HASH_ML_DSA_SHAKE128 0x0000002BUL
+#endif
+#ifndef CKM_HASH_ML_DSA_SHAKE256
+#define CKM_HASH_ML_DSA_SHAKE256 0x0000002CUL
+#endif
+#ifndef CKM_SLH_DSA_KEY_PAIR_GEN
+#define CKM_SLH_DSA_KEY_PAIR_GEN 0x0000002DUL
+#endif
+#ifndef CKM_SLH_DSA
+#define CKM_SLH_DSA 0x0000002EUL
+#endif
+#ifndef CKM_HASH_SLH_DSA
+#define CKM_HASH_SLH_DSA 0x00000034UL
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHA224
+#define CKM_HASH_SLH_DSA_SHA224 0x00000036UL
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHA256
+#define CKM_HASH_SLH_DSA_SHA256 0x00000037UL
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHA384
+#define CKM_HASH_SLH_DSA_SHA384 0x00000038UL
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHA512
+#define CKM_HASH_SLH_DSA_SHA512 0x00000039UL
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHA3_224
+#define CKM_HASH_SLH_DSA_SHA3_224 0x0000003AUL
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHA3_256
+#define CKM_HASH_SLH_DSA_SHA3_256 0x0000003BUL
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHA3_384
+#define CKM_HASH_SLH_DSA_SHA3_384 0x0000003CUL
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHA3_512
+#define CKM_HASH_SLH_DSA_SHA3_512 0x0000003DUL
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHAKE128
+#define CKM_HASH_SLH_DSA_SHAKE128 0x0000003EUL
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHAKE256
+#define CKM_HASH_SLH_DSA_SHAKE256 0x0000003FUL
+#endif
+#ifndef CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE
+#define CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE 0x00000056UL
+#endif
+#ifndef CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH
+#define CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH 0x00000057UL
+#endif
+#ifndef CKM_DES3_CMAC_GENERAL
+#define CKM_DES3_CMAC_GENERAL 0x00000137UL
+#endif
+#ifndef CKM_DES3_CMAC
+#define CKM_DES3_CMAC 0x00000138UL
+#endif
+#ifndef CKM_SHA3_256_KEY_DERIVE
+#define CKM_SHA3_256_KEY_DERIVE 0x00000397UL
+#endif
+#ifndef CKM_SHA3_224_KEY_DERIVE
+#define CKM_SHA3_224_KEY_DERIVE 0x00000398UL
+#endif
+#ifndef CKM_SHA3_384_KEY_DERIVE
+#define CKM_SHA3_384_KEY_DERIVE 0x00000399UL
+#endif
+#ifndef CKM_SHA3_512_KEY_DERIVE
+#define CKM_SHA3_512_KEY_DERIVE 0x0000039AUL
+#endif
+#ifndef CKM_SHAKE_128_KEY_DERIVE
+#define CKM_SHAKE_128_KEY_DERIVE 0x0000039BUL
+#endif
+#ifndef CKM_SHAKE_256_KEY_DERIVE
+#define CKM_SHAKE_256_KEY_DERIVE 0x0000039CUL
+#endif
+#ifndef CKM_TLS10_MAC_SERVER
+#define CKM_TLS10_MAC_SERVER 0x000003D6UL
+#endif
+#ifndef CKM_TLS10_MAC_CLIENT
+#define CKM_TLS10_MAC_CLIENT 0x000003D7UL
+#endif
+#ifndef CKM_CAMELLIA_CTR
+#define CKM_CAMELLIA_CTR 0x00000558UL
+#endif
+#ifndef CKM_KEA_DERIVE
+#define CKM_KEA_DERIVE 0x00001012UL
+#endif
+#ifndef CKM_AES_XTS
+#define CKM_AES_XTS 0x00001071UL
+#endif
+#ifndef CKM_AES_XTS_KEY_GEN
+#define CKM_AES_XTS_KEY_GEN 0x00001072UL
+#endif
+#ifndef CKM_AES_GMAC
+#define CKM_AES_GMAC 0x0000108EUL
+#endif
+#ifndef CKM_DSA_PROBABLISTIC_PARAMETER_GEN
+#define CKM_DSA_PROBABLISTIC_PARAMETER_GEN 0x00002003UL
+#endif
+#ifndef CKM_AES_OFB
+#define CKM_AES_OFB 0x00002104UL
+#endif
+#ifndef CKM_AES_CFB64
+#define CKM_AES_CFB64 0x00002105UL
+#endif
+#ifndef CKM_AES_CFB8
+#define CKM_AES_CFB8 0x00002106UL
+#endif
+#ifndef CKM_AES_CFB128
+#define CKM_AES_CFB128 0x00002107UL
+#endif
+#ifndef CKM_AES_KEY_WRAP_PKCS7
+#define CKM_AES_KEY_WRAP_PKCS7 0x0000210CUL
+#endif
+#ifndef CKM_IKE2_PRF_PLUS_DERIVE
+#define CKM_IKE2_PRF_PLUS_DERIVE 0x0000402EUL
+#endif
+#ifndef CKM_IKE_PRF_DERIVE
+#define CKM_IKE_PRF_DERIVE 0x0000402FUL
+#endif
+#ifndef CKM_IKE1_PRF_DERIVE
+#define CKM_IKE1_PRF_DERIVE 0x00004030UL
+#endif
+#ifndef CKM_IKE1_EXTENDED_DERIVE
+#define CKM_IKE1_EXTENDED_DERIVE 0x00004031UL
+#endif
+#ifndef CKM_HSS_KEY_PAIR_GEN
+#define CKM_HSS_KEY_PAIR_GEN 0x00004032UL
+#endif
+#ifndef CKM_HSS
+#define CKM_HSS 0x00004033UL
+#endif
+#ifndef CKM_XMSS_KEY_PAIR_GEN
+#define CKM_XMSS_KEY_PAIR_GEN 0x00004034UL
+#endif
+#ifndef CKM_XMSSMT_KEY_PAIR_GEN
+#define CKM_XMSSMT_KEY_PAIR_GEN 0x00004035UL
+#endif
+#ifndef CKM_XMSS
+#define CKM_XMSS 0x00004036UL
+#endif
+#ifndef CKM_XMSSMT
+#define CKM_XMSSMT 0x00004037UL
+#endif
+#ifndef CKM_ECDH_X_AES_KEY_WRAP
+#define CKM_ECDH_X_AES_KEY_WRAP 0x00004038UL
+#endif
+#ifndef CKM_ECDH_COF_AES_KEY_WRAP
+#define CKM_ECDH_COF_AES_KEY_WRAP 0x00004039UL
+#endif
+#ifndef CKM_PUB_KEY_FROM_PRIV_KEY
+#define CKM_PUB_KEY_FROM_PRIV_KEY 0x0000403AUL
+#endif
+
+// Flags.
+#ifndef CKF_ASYNC_SESSION
+#define CKF_ASYNC_SESSION 0x00000008UL
+#endif
+#ifndef CKF_MULTI_MESSGE
+#define CKF_MULTI_MESSGE 0x00000020UL
+#endif
+#ifndef CKF_SEED_RANDOM_REQUIRED
+#define CKF_SEED_RANDOM_REQUIRED 0x02000000UL
+#endif
+#ifndef CKF_ASYNC_SESSION_SUPPORTED
+#define CKF_ASYNC_SESSION_SUPPORTED 0x04000000UL
+#endif
+#ifndef CKF_EC_CURVENAME
+#define CKF_EC_CURVENAME 0x04000000UL
+#endif
+#ifndef CKF_ENCAPSULATE
+#define CKF_ENCAPSULATE 0x10000000UL
+#endif
+#ifndef CKF_DECAPSULATE
+#define CKF_DECAPSULATE 0x20000000UL
+#endif
+
+// Hedging of signatures (CK_HEDGE_TYPE).
+#ifndef CKH_HEDGE_PREFERRED
+#define CKH_HEDGE_PREFERRED 0x00000000UL
+#endif
+#ifndef CKH_HEDGE_REQUIRED
+#define CKH_HEDGE_REQUIRED 0x00000001UL
+#endif
+#ifndef CKH_DETERMINISTIC_REQUIRED
+#define CKH_DETERMINISTIC_REQUIRED 0x00000002UL
+#endif
+
+// Parameter sets (CKA_PARAMETER_SET).
+#ifndef CKP_ML_DSA_44
+#define CKP_ML_DSA_44 0x00000001UL
+#endif
+#ifndef CKP_ML_KEM_512
+#define CKP_ML_KEM_512 0x00000001UL
+#endif
+#ifndef CKP_ML_DSA_65
+#define CKP_ML_DSA_65 0x00000002UL
+#endif
+#ifndef CKP_ML_KEM_768
+#define CKP_ML_KEM_768 0x00000002UL
+#endif
+#ifndef CKP_ML_DSA_87
+#define CKP_ML_DSA_87 0x00000003UL
+#endif
+#ifndef CKP_ML_KEM_1024
+#define CKP_ML_KEM_1024 0x00000003UL
+#endif
+#ifndef CKP_SLH_DSA_SHA2_128S
+#define CKP_SLH_DSA_SHA2_128S 0x00000001UL
+#endif
+#ifndef CKP_SLH_DSA_SHAKE_128S
+#define CKP_SLH_DSA_SHAKE_128S 0x00000002UL
+#endif
+#ifndef CKP_SLH_DSA_SHA2_128F
+#define CKP_SLH_DSA_SHA2_128F 0x00000003UL
+#endif
+#ifndef CKP_SLH_DSA_SHAKE_128F
+#define CKP_SLH_DSA_SHAKE_128F 0x00000004UL
+#endif
+#ifndef CKP_SLH_DSA_SHA2_192S
+#define CKP_SLH_DSA_SHA2_192S 0x00000005UL
+#endif
+#ifndef CKP_SLH_DSA_SHAKE_192S
+#define CKP_SLH_DSA_SHAKE_192S 0x00000006UL
+#endif
+#ifndef CKP_SLH_DSA_SHA2_192F
+#define CKP_SLH_DSA_SHA2_192F 0x00000007UL
+#endif
+#ifndef CKP_SLH_DSA_SHAKE_192F
+#define CKP_SLH_DSA_SHAKE_192F 0x00000008UL
+#endif
+#ifndef CKP_SLH_DSA_SHA2_256S
+#define CKP_SLH_DSA_SHA2_256S 0x00000009UL
+#endif
+#ifndef CKP_SLH_DSA_SHAKE_256S
+#define CKP_SLH_DSA_SHAKE_256S 0x0000000AUL
+#endif
+#ifndef CKP_SLH_DSA_SHA2_256F
+#define CKP_SLH_DSA_SHA2_256F 0x0000000BUL
+#endif
+#ifndef CKP_SLH_DSA_SHAKE_256F
+#define CKP_SLH_DSA_SHAKE_256F 0x0000000CUL
+#endif
+
+// Session validation flags.
+#ifndef CKS_LAST_VALIDATION_OK
+#define CKS_LAST_VALIDATION_OK 0x00000001UL
+#endif
+
+// Trust (CK_TRUST).
+#ifndef CKT_TRUST_UNKNOWN
+#define CKT_TRUST_UNKNOWN 0x00000000UL
+#endif
+#ifndef CKT_TRUSTED
+#define CKT_TRUSTED 0x00000001UL
+#endif
+#ifndef CKT_TRUST_ANCHOR
+#define CKT_TRUST_ANCHOR 0x00000002UL
+#endif
+#ifndef CKT_NOT_TRUSTED
+#define CKT_NOT_TRUSTED 0x00000003UL
+#endif
+#ifndef CKT_TRUST_MUST_VERIFY_TRUST
+#define CKT_TRUST_MUST_VERIFY_TRUST 0x00000004UL
+#endif
+
+// Validation objects.
+#ifndef CKV_AUTHORITY_TYPE_UNSPECIFIED
+#define CKV_AUTHORITY_TYPE_UNSPECIFIED 0x00000000UL
+#endif
+#ifndef CKV_TYPE_UNSPECIFIED
+#define CKV_TYPE_UNSPECIFIED 0x00000000UL
+#endif
+#ifndef CKV_AUTHORITY_TYPE_NIST_CMVP
+#define CKV_AUTHORITY_TYPE_NIST_CMVP 0x00000001UL
+#endif
+#ifndef CKV_TYPE_SOFTWARE
+#define CKV_TYPE_SOFTWARE 0x00000001UL
+#endif
+#ifndef CKV_AUTHORITY_TYPE_COMMON_CRITERIA
+#define CKV_AUTHORITY_TYPE_COMMON_CRITERIA 0x00000002UL
+#endif
+#ifndef CKV_TYPE_HARDWARE
+#define CKV_TYPE_HARDWARE 0x00000002UL
+#endif
+#ifndef CKV_TYPE_FIRMWARE
+#define CKV_TYPE_FIRMWARE 0x00000003UL
+#endif
+#ifndef CKV_TYPE_HYBRID
+#define CKV_TYPE_HYBRID 0x00000004UL
+#endif
+
+// Data fields of the SP 800-108 KDF.
+#ifndef CK_SP800_108_KEY_HANDLE
+#define CK_SP800_108_KEY_HANDLE 0x00000005UL
+#endif
+
+// Notifications.
+#ifndef CKN_OTP_CHANGED
+#define CKN_OTP_CHANGED 0x00000001UL
+#endif
+
+// Return values.
+#ifndef CKR_AEAD_DECRYPT_FAILED
+#define CKR_AEAD_DECRYPT_FAILED 0x00000042UL
+#endif
+#ifndef CKR_KEY_EXHAUSTED
+#define CKR_KEY_EXHAUSTED 0x00000203UL
+#endif
+#ifndef CKR_PENDING
+#define CKR_PENDING 0x00000204UL
+#endif
+#ifndef CKR_SESSION_ASYNC_NOT_SUPPORTED
+#define CKR_SESSION_ASYNC_NOT_SUPPORTED 0x00000205UL
+#endif
+#ifndef CKR_SEED_RANDOM_REQUIRED
+#define CKR_SEED_RANDOM_REQUIRED 0x00000206UL
+#endif
+#ifndef CKR_OPERATION_NOT_VALIDATED
+#define CKR_OPERATION_NOT_VALIDATED 0x00000207UL
+#endif
+#ifndef CKR_TOKEN_NOT_INITIALIZED
+#define CKR_TOKEN_NOT_INITIALIZED 0x00000208UL
+#endif
+#ifndef CKR_PARAMETER_SET_NOT_SUPPORTED
+#define CKR_PARAMETER_SET_NOT_SUPPORTED 0x00000209UL
+#endif
+
+// p11-kit has other numbers for these five.
+#if CKR_PIN_TOO_WEAK != 0x000001B8UL
+#undef CKR_EXCEEDED_MAX_ITERATIONS
+#define CKR_EXCEEDED_MAX_ITERATIONS 0x000001B5UL
+#undef CKR_FIPS_SELF_TEST_FAILED
+#define CKR_FIPS_SELF_TEST_FAILED 0x000001B6UL
+#undef CKR_LIBRARY_LOAD_FAILED
+#define CKR_LIBRARY_LOAD_FAILED 0x000001B7UL
+#undef CKR_PIN_TOO_WEAK
+#define CKR_PIN_TOO_WEAK 0x000001B8UL
+#undef CKR_PUBLIC_KEY_INVALID
+#define CKR_PUBLIC_KEY_INVALID 0x000001B9UL
+#endif
+
+#endif  // PERIGEE_BASE_CRYPTOKI_EXTRA_H_
