@@ -1,0 +1,65 @@
+// X.509 certificates of HSMs and of the fleet root: P-384, issued by us,
+// checked by us. Times are not checked (a small board has no clock);
+// notAfter is 99991231235959Z.
+#ifndef PERIGEE_BASE_CERTIFICATE_H_
+#define PERIGEE_BASE_CERTIFICATE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/crypto.h"
+
+namespace base {
+
+// What a certificate says of its holder; travels in the subject:
+// CN = serial, OU = model, O = "Perigee", and the kind in title.
+struct CertifiedName {
+  std::string serial;  // decimal digits, 1 to 20; "fleet root" for the root
+  std::string model;
+  std::string kind;  // "application", "backup", "host", "root"
+};
+
+// A parsed certificate; holding one proves only that it could be parsed.
+class Certificate {
+ public:
+  static absl::StatusOr<Certificate> Parse(ByteSpan der);
+
+  // Issues a certificate for `public_point` (uncompressed P-384) under
+  // `issuer_key`; self-signed when `issuer` is null. CA bit only for "root".
+  static absl::StatusOr<Certificate> Issue(const CertifiedName& subject,
+                                           ByteSpan public_point,
+                                           const P384Key& issuer_key,
+                                           const Certificate* issuer);
+
+  const Bytes& der() const { return der_; }
+  const CertifiedName& name() const { return name_; }
+  const Bytes& public_point() const { return public_point_; }
+  // SHA-256 over the DER.
+  Bytes fingerprint() const;
+
+  // OK when `root` (a CA, self-signed) signed this certificate and it is not
+  // itself a CA; CKR_CERTIFICATE_DATA_INVALID's sibling CKR_DEVICE_ERROR
+  // otherwise.
+  absl::Status VerifyUnder(const Certificate& root) const;
+  // ECDSA-SHA-384 by the certified key.
+  absl::Status VerifySignature(ByteSpan message, ByteSpan signature) const;
+
+ private:
+  Certificate() = default;
+  Bytes der_;
+  CertifiedName name_;
+  Bytes public_point_;
+  std::shared_ptr<EVP_PKEY> key_;
+};
+
+// A holder's own key, its certificate, and the roots it trusts.
+struct Identity {
+  P384Key key;
+  Certificate certificate;
+  std::vector<Certificate> roots;
+};
+
+}  // namespace base
+
+#endif  // PERIGEE_BASE_CERTIFICATE_H_

@@ -1,0 +1,114 @@
+// One authenticated key exchange, used by the device channel and by cloning.
+//
+// Three messages between an initiator and a responder, P-384, bound to the
+// whole transcript (docs/formats/handshake.md has every byte):
+//   hello   initiator -> responder   certificate, statement, ephemeral, signed
+//   reply   responder -> initiator   the same, signature over the transcript,
+//                                    and a confirmation under the derived key
+//   finish  initiator -> responder   signature over the transcript, and the
+//                                    initiator's confirmation
+// The hello is signed so that one without an identity gets nothing computed
+// from the shared secret (`Options::domain_secret`). Both signatures and the key
+// derivation contain purpose, role, both certificates and both statements, so
+// a reflected or spliced message fails.
+//
+// States are types that are consumed; a failed step wipes what it held.
+#ifndef PERIGEE_BASE_HANDSHAKE_H_
+#define PERIGEE_BASE_HANDSHAKE_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/certificate.h"
+
+namespace handshake {
+
+using base::Bytes;
+using base::ByteSpan;
+using base::SecretBytes;
+
+// Decides about the peer from its certificate and statement, before anything
+// secret is used. An error ends the exchange and is returned as it is.
+using PeerCheck =
+    std::function<absl::Status(const base::Certificate&, ByteSpan statement)>;
+
+struct Options {
+  std::string purpose;  // "perigee channel 1", "perigee clone 3"; transcript
+  // Not owned; outlives the exchange. The peer's certificate must chain to one
+  // of its roots unless `accept_unknown_peer`.
+  const base::Identity* identity = nullptr;
+  Bytes statement;
+  PeerCheck check_peer;  // optional
+  // Salt of the first KDF step; empty for the channel. When the peers' differ,
+  // the reply's confirmation fails with `domain_mismatch` (below).
+  SecretBytes domain_secret;
+  // Adoption: the responder takes a certificate that chains to nobody it knows
+  // (its signature must still fit), and the initiator takes a device it knows
+  // by fingerprint in check_peer.
+  bool accept_unknown_peer = false;
+};
+
+struct Peer {
+  base::Certificate certificate;
+  Bytes statement;
+};
+
+// What both sides hold at the end. Keys are 32 bytes, for AES-256-GCM.
+struct Established {
+  Peer peer;
+  SecretBytes send_key;
+  SecretBytes receive_key;
+  Bytes transcript;  // SHA-384 over all three messages; equal on both sides
+};
+
+// The reply's signature fits and only the confirmation does not, so the two
+// ends hold different domain secrets: CKR_CERTIFICATE_INVALID.
+absl::Status DomainMismatch();
+
+class Initiator {
+ public:
+  static absl::StatusOr<Initiator> Start(Options options);
+  Initiator(Initiator&&);
+  Initiator& operator=(Initiator&&);
+  ~Initiator();
+
+  const Bytes& hello() const;
+
+  struct Result {
+    Bytes finish;
+    Established established;
+  };
+  // Consumes the reply. CKR_DEVICE_ERROR for a malformed or wrongly signed
+  // one, DomainMismatch() as described there, check_peer's error otherwise.
+  absl::StatusOr<Result> Finish(ByteSpan reply) &&;
+
+ private:
+  struct State;
+  explicit Initiator(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+class Responder {
+ public:
+  // Checks the hello and makes the reply.
+  static absl::StatusOr<Responder> Answer(Options options, ByteSpan hello);
+  Responder(Responder&&);
+  Responder& operator=(Responder&&);
+  ~Responder();
+
+  const Bytes& reply() const;
+  // Known and authenticated already; the keys are not given before Confirm.
+  const Peer& peer() const;
+
+  absl::StatusOr<Established> Confirm(ByteSpan finish) &&;
+
+ private:
+  struct State;
+  explicit Responder(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace handshake
+
+#endif  // PERIGEE_BASE_HANDSHAKE_H_

@@ -1,0 +1,76 @@
+// Bytes that must not leak: wiped when freed, not copied by accident, not
+// printable, compared in constant time.
+#ifndef PERIGEE_BASE_SECRET_BYTES_H_
+#define PERIGEE_BASE_SECRET_BYTES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace base {
+
+// Overwrites `size` bytes in a way the compiler does not remove.
+void Wipe(void* data, size_t size);
+
+// Allocates like std::allocator and wipes before it frees.
+template <typename T>
+struct WipingAllocator {
+  using value_type = T;
+  WipingAllocator() = default;
+  template <typename U>
+  WipingAllocator(const WipingAllocator<U>&) {}  // NOLINT: converting
+  T* allocate(size_t n) { return std::allocator<T>().allocate(n); }
+  void deallocate(T* p, size_t n) {
+    Wipe(p, n * sizeof(T));
+    std::allocator<T>().deallocate(p, n);
+  }
+  bool operator==(const WipingAllocator&) const { return true; }
+};
+
+// A growing buffer whose every former storage is wiped.
+using WipedVector = std::vector<uint8_t, WipingAllocator<uint8_t>>;
+
+// Move-only secret. Raw access is by Expose*, so that a reviewer can grep it.
+class SecretBytes {
+ public:
+  SecretBytes() = default;
+  explicit SecretBytes(size_t size) : bytes_(size) {}
+  explicit SecretBytes(WipedVector bytes) : bytes_(std::move(bytes)) {}
+  static SecretBytes CopyOf(ByteSpan bytes) {
+    return SecretBytes(WipedVector(bytes.begin(), bytes.end()));
+  }
+
+  SecretBytes(SecretBytes&&) = default;
+  SecretBytes& operator=(SecretBytes&&) = default;
+  SecretBytes(const SecretBytes&) = delete;
+  SecretBytes& operator=(const SecretBytes&) = delete;
+
+  size_t size() const { return bytes_.size(); }
+  bool empty() const { return bytes_.empty(); }
+
+  ByteSpan Expose() const { return ByteSpan(bytes_.data(), bytes_.size()); }
+  MutableByteSpan ExposeMutable() {
+    return MutableByteSpan(bytes_.data(), bytes_.size());
+  }
+  // Keeps the first `size` bytes and wipes the rest; `size` <= size().
+  void Truncate(size_t size);
+  SecretBytes Clone() const { return CopyOf(Expose()); }
+
+  // Constant time in the contents (not in the lengths).
+  bool Equals(ByteSpan other) const;
+  bool Equals(const SecretBytes& other) const { return Equals(other.Expose()); }
+
+ private:
+  WipedVector bytes_;
+};
+
+// Constant-time comparison of authentication tags and the like.
+bool ConstantTimeEquals(ByteSpan a, ByteSpan b);
+
+}  // namespace base
+
+#endif  // PERIGEE_BASE_SECRET_BYTES_H_

@@ -1,0 +1,128 @@
+// A place that objects can be cloned from or to: the five verbs of every
+// cloning protocol, for a local partition (cloning/local_endpoint.h) and for
+// one behind the device link (backup/remote_endpoint.h).
+//
+//   source:  Start() -> hello
+//   target:  Join(hello) -> reply
+//   source:  Bind(reply)
+//   source:  Next(...) -> records | end
+//   target:  Accept(records) -> results
+//
+// The courier that carries these bytes learns sizes and counts only. Records
+// are numbered in their run; dropped, repeated, reordered, truncated or
+// altered ones are refused, and what was accepted before stays valid.
+#ifndef PERIGEE_CLONING_ENDPOINT_H_
+#define PERIGEE_CLONING_ENDPOINT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/wire.h"
+#include "hsm/object.h"
+
+namespace cloning {
+
+using base::Bytes;
+using base::ByteSpan;
+
+// What became of one object at the source.
+struct SourceItem {
+  uint64_t handle = 0;     // at the source
+  hsm::Ouid ouid{};
+  CK_RV rv = CKR_OK;       // not OK: left out, and why
+  std::string reason;      // machine-readable, may be empty
+  std::string text;
+  template <typename V>
+  void Fields(V& v) {
+    v(handle, ouid, rv, reason, text);
+  }
+};
+
+// One sealed message of a run, in order. The first one of a run carries the
+// source's signature and confirmation before its object.
+struct Batch {
+  Bytes sealed;                   // opaque to the courier; empty: nothing sent
+  std::vector<SourceItem> items;  // in the order they stand in `sealed`
+  bool end = false;               // the sealed end record: nothing follows
+  template <typename V>
+  void Fields(V& v) {
+    v(sealed, items, end);
+  }
+};
+
+// What became of one object at the target, in the order of arrival.
+struct TargetResult {
+  enum class Outcome : uint8_t {
+    kStored = 0,
+    kPresent = 1,   // same OUID and fingerprint were there
+    kReplaced = 2,
+    kRefused = 3,
+  };
+  hsm::Ouid ouid{};
+  Outcome outcome = Outcome::kStored;
+  uint64_t handle = 0;  // at the target, 0 when refused
+  CK_RV rv = CKR_OK;
+  std::string reason;
+  std::string text;
+  template <typename V>
+  void Fields(V& v) {
+    v(ouid, outcome, handle, rv, reason, text);
+  }
+};
+
+// How the target treats an OUID that it holds already with other contents.
+enum class OnConflict : uint8_t { kRefuse = 0, kReplace = 1 };
+
+struct AcceptOptions {
+  OnConflict on_conflict = OnConflict::kRefuse;
+  template <typename V>
+  void Fields(V& v) {
+    v(on_conflict);
+  }
+};
+
+class Endpoint {
+ public:
+  virtual ~Endpoint() = default;
+
+  // --- as source -------------------------------------------------------------
+  virtual absl::StatusOr<Bytes> Start() = 0;
+  virtual absl::Status Bind(ByteSpan reply) = 0;
+  // Seals the objects with these handles (token objects of the source), at
+  // most 256 or 1 MiB; what it took is told by `items`. CKR_OPERATION_NOT_INITIALIZED
+  // before Bind.
+  virtual absl::StatusOr<Batch> Next(absl::Span<const uint64_t> handles) = 0;
+  // Seals the end record with the count of all sent.
+  virtual absl::StatusOr<Batch> End() = 0;
+
+  // --- as target -------------------------------------------------------------
+  virtual absl::StatusOr<Bytes> Join(ByteSpan hello) = 0;
+  // Commits as one group and answers when durable. A record that the run does
+  // not expect: CKR_DEVICE_ERROR, and the run is over.
+  virtual absl::StatusOr<std::vector<TargetResult>> Accept(
+      ByteSpan sealed, const AcceptOptions& options) = 0;
+
+  // --- both ------------------------------------------------------------------
+  // Objects there: handle and OUID, class and label, for selection and
+  // listings. In order of handles.
+  struct Item {
+    uint64_t handle = 0;
+    hsm::Ouid ouid{};
+    uint64_t object_class = 0;
+    uint64_t key_type = 0;
+    std::string label;
+    uint64_t size = 0;  // cost at this place
+    template <typename V>
+    void Fields(V& v) {
+      v(handle, ouid, object_class, key_type, label, size);
+    }
+  };
+  virtual absl::StatusOr<std::vector<Item>> List() = 0;
+};
+
+}  // namespace cloning
+
+#endif  // PERIGEE_CLONING_ENDPOINT_H_

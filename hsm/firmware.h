@@ -1,0 +1,56 @@
+// What a model and a firmware version can do: rows of two tables. A
+// compatibility question is a look-up, never an `if` on a version elsewhere.
+#ifndef PERIGEE_HSM_FIRMWARE_H_
+#define PERIGEE_HSM_FIRMWARE_H_
+
+#include "hsm/policy.h"
+#include "hsm/statement.h"
+
+namespace hsm {
+
+// One firmware version of one kind of HSM.
+struct FirmwareProfile {
+  Kind kind;
+  FirmwareVersion version;
+  bool cpv1, cpv3, cpv4;       // cloning protocols it speaks
+  bool v0_v1;                  // partitions are V0 or V1 (7.7.0 and newer)
+  uint32_t object_overhead;    // bytes of metadata an object costs
+  uint32_t minimum_pin;        // characters
+  bool restricted_restore;     // has HSM policy 55
+};
+
+// One model: how it is sold, and the rules that go with it.
+struct ModelProfile {
+  const char* name;  // "perigee", "luna-k7", "luna-g7-backup", ...
+  Kind kind;
+  const char* token_model;   // CK_TOKEN_INFO.model, "Luna G7", at most 16
+  const char* manufacturer;
+  FirmwareVersion default_firmware;
+  uint64_t storage_bytes;    // 0: no limit
+  uint32_t maximum_partitions;
+  uint32_t minimum_pin;      // 0: the firmware's
+  uint32_t so_failures;      // wrong HSM SO PINs until zeroized; 0: locks only
+  uint32_t po_failures;      // wrong PO PINs until its effect
+  bool po_failures_zeroize;  // else the role locks
+  PolicyValues hsm_policies;        // differences from the rule's default
+  PolicyValues partition_policies;
+};
+
+const FirmwareProfile* FindFirmware(Kind kind, FirmwareVersion version);
+const ModelProfile* FindModel(absl::string_view name);
+absl::Span<const FirmwareProfile> FirmwareProfiles();
+absl::Span<const ModelProfile> Models();
+
+// Capabilities and default policies of this model with this firmware.
+PolicyValues HsmCapabilities(const ModelProfile& model,
+                             const FirmwareProfile& firmware);
+PolicyValues HsmPolicyDefaults(const ModelProfile& model,
+                               const FirmwareProfile& firmware);
+PolicyValues PartitionCapabilities(const ModelProfile& model,
+                                   const FirmwareProfile& firmware);
+PolicyValues PartitionPolicyDefaults(const ModelProfile& model,
+                                     const FirmwareProfile& firmware);
+
+}  // namespace hsm
+
+#endif  // PERIGEE_HSM_FIRMWARE_H_

@@ -1,0 +1,143 @@
+// One HSM: identity, firmware, HSM policies, storage account, its admin
+// partition and its partitions. An application HSM and a Backup HSM are the
+// same class with different rows of the tables.
+//
+// A directory each (docs/formats/store.md): the store, and storage.key.
+#ifndef PERIGEE_HSM_HSM_H_
+#define PERIGEE_HSM_HSM_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/certificate.h"
+#include "hsm/fleet.h"
+#include "hsm/partition.h"
+
+namespace hsm {
+
+// What to create.
+struct PartitionSpec {
+  std::string label;      // shown before initialisation
+  uint8_t version = 0;    // V0 or V1
+  uint64_t capacity = 0;  // bytes; 0: no limit of its own
+  PolicyValues policies;
+};
+struct HsmSpec {
+  std::string name;  // "app", "backup"
+  Kind kind = Kind::kApplication;
+  std::string model;          // row of hsm/firmware.h
+  FirmwareVersion firmware;   // 0.0.0: the model's default
+  uint64_t storage_bytes = 0;  // 0: the model's
+  FmState fm = FmState::kNever;
+  bool attached_to_appliance = false;
+  KdfCost kdf_cost = KdfCost::kCalibrated;
+  std::vector<PartitionSpec> partitions;
+};
+
+struct HsmInfo {
+  std::string name;
+  std::string serial;
+  const ModelProfile* model = nullptr;
+  const FirmwareProfile* firmware = nullptr;
+  Kind kind = Kind::kApplication;
+  FmState fm = FmState::kNever;
+  bool attached_to_appliance = false;
+  bool initialized = false;  // has an SO
+  bool zeroized = false;
+  bool test_kdf = false;
+  std::string label;  // of the admin partition
+};
+
+class Hsm {
+ public:
+  // Makes the HSM of `spec` as `directory` (built beside it and renamed, so a
+  // race has one winner and the loser opens the winner's), with an identity
+  // issued by `fleet`.
+  static absl::Status Create(const HsmSpec& spec, const std::string& directory,
+                             const Fleet& fleet);
+  // NotFound (CKR_TOKEN_NOT_PRESENT) when there is none.
+  static absl::StatusOr<std::unique_ptr<Hsm>> Open(
+      const std::string& directory);
+  // Over a store of the caller's, for tests.
+  static absl::StatusOr<std::unique_ptr<Hsm>> CreateForTest(
+      const HsmSpec& spec, std::unique_ptr<Store> store, const Fleet& fleet);
+  ~Hsm();
+
+  absl::StatusOr<HsmInfo> Info();
+  // Stable while the Hsm lives (adoption replaces it atomically).
+  std::shared_ptr<const base::Identity> identity();
+  Store& store();
+
+  // Space 0.
+  Partition& admin();
+  // Current partitions in the order of their making.
+  absl::StatusOr<std::vector<PartitionInfo>> Partitions();
+  // Null when there is none with this number (any more). Stays valid as an
+  // object as long as the Hsm; its calls say CKR_DEVICE_REMOVED after deletion.
+  Partition* Find(SpaceId space);
+
+  // --- by the HSM SO ---------------------------------------------------------
+
+  // hsm init. Soft when initialised (needs the SO's PIN, keeps policies,
+  // destroys partitions), hard when zeroized or new (decisions 19: the first
+  // one keeps the partitions of an application HSM).
+  absl::Status Init(absl::string_view label, const SecretBytes& so_pin,
+                    ByteSpan domain);
+  // CKR_TOO_MANY_CONTAINERS, CKR_HSM_STORAGE_FULL,
+  // CKR_CONTAINER label in use: CKR_OBJECT_ALREADY_EXISTS.
+  absl::StatusOr<SpaceId> CreatePartition(const Login& so,
+                                          const PartitionSpec& spec);
+  absl::Status DeletePartition(const Login& so, SpaceId space);
+  // Below what is used: CKR_CONTAINER_OBJECT_STORAGE_FULL; beyond what is
+  // free: CKR_HSM_STORAGE_FULL. 0: everything that is free.
+  absl::Status ResizePartition(const Login& so, SpaceId space,
+                               uint64_t capacity);
+
+  absl::StatusOr<PolicyValues> Capabilities();
+  absl::StatusOr<PolicyValues> Policies();
+  absl::StatusOr<uint64_t> Policy(uint32_t number);
+  // Policy 12 of a Backup HSM: CKR_CANCEL always. Policy 55: decisions 3, 4,
+  // 25. Destructive without `allow_destructive`:
+  // LUNA_RET_RM_POLICY_ELEMENT_DESTRUCTIVE; with it the HSM is zeroized.
+  absl::Status SetPolicies(const Login* so, const PolicyValues& changes,
+                           bool allow_destructive);
+  // Everything gone, policies kept. No login.
+  absl::Status Zeroize();
+  // Zeroize and policies back to defaults.
+  absl::Status FactoryReset();
+
+  absl::StatusOr<StorageInfo> Storage();
+  absl::StatusOr<uint32_t> AllowedPartitions();
+  // True when the FIPS line of `hsm showinfo` is the positive one.
+  absl::StatusOr<bool> InApprovedMode();
+
+  // --- adoption (protocols page) --------------------------------------------
+
+  // Replaces the trusted root by `root` after the SO's PIN was checked (a
+  // wrong one counts); `certificate` is this device's new one under it. The
+  // old root is kept for checking old manifests only.
+  absl::Status Adopt(const SecretBytes& so_pin, const base::Certificate& root,
+                     const base::Certificate& certificate);
+
+  // Slot numbers are assigned by pkcs11 and kept here with the partition.
+  absl::StatusOr<std::optional<uint64_t>> Slot(SpaceId space);
+  absl::Status SetSlot(SpaceId space, uint64_t slot);
+
+  // Small values that cloning, backup or the device keep with a partition
+  // (manifest, request outcomes), sealed under a key of this HSM. Names begin
+  // with "x/". Committed in the transaction given, or their own.
+  absl::StatusOr<std::optional<Bytes>> GetSealedValue(SpaceId space,
+                                                      absl::string_view name);
+  absl::Status PutSealedValue(SpaceId space, absl::string_view name,
+                              ByteSpan value);
+
+ private:
+  struct State;
+  explicit Hsm(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace hsm
+
+#endif  // PERIGEE_HSM_HSM_H_

@@ -1,0 +1,189 @@
+// Objects, roles and policies of one partition. Also the admin partition of
+// an HSM (space 0), whose roles are HSM SO and Auditor.
+//
+// Thread-safe. Rules are enforced here: who may see a private object, who may
+// make a role, lockout, capacity, cloning policies. Nothing here knows
+// sessions or templates of an application; attribute sets arrive resolved
+// (hsm/attribute_rules.h).
+#ifndef PERIGEE_HSM_PARTITION_H_
+#define PERIGEE_HSM_PARTITION_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "hsm/firmware.h"
+#include "hsm/object.h"
+#include "hsm/policy.h"
+#include "hsm/statement.h"
+#include "hsm/store.h"
+#include "hsm/vault.h"
+
+namespace hsm {
+
+class Hsm;
+
+enum class Role : uint8_t {
+  kSo = 0,   // HSM SO on the admin partition, Partition SO (PO) elsewhere
+  kCo = 1,   // Crypto Officer: CKU_USER
+  kCu = 2,   // Crypto User
+  kLco = 3,  // Limited Crypto Officer
+  kAuditor = 4,
+};
+
+struct RoleState {
+  bool initialized = false;
+  bool locked = false;
+  bool must_change_pin = false;
+  uint32_t failures = 0;
+  uint32_t attempts_left = 0;
+};
+
+// What Unlock gives: a role of a partition and the keys that its PIN opened.
+// Shared by the operations of one application on one partition; End() wipes
+// the keys and makes every later use fail.
+class Login {
+ public:
+  ~Login();
+  Role role() const;
+  SpaceId space() const;
+  bool ended() const;
+  void End();
+  // The PIN was the role's first one and must be changed before anything else.
+  bool must_change_pin() const;
+
+ private:
+  friend class Partition;
+  friend class Hsm;
+  struct State;
+  explicit Login(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+using LoginRef = std::shared_ptr<Login>;
+
+struct PartitionInfo {
+  SpaceId space = 0;
+  PartitionId id{};
+  std::string label;  // as given; empty until initialised
+  std::string serial;  // decimal
+  bool initialized = false;
+  bool zeroized = false;
+  bool backup_container = false;  // made on a Backup HSM
+  bool has_domain = false;
+  uint8_t version = 0;   // V0, V1
+  uint64_t capacity = 0;  // bytes; 0: no limit
+};
+
+struct StorageInfo {
+  uint64_t overhead = 0;
+  uint64_t total = 0;  // CK_UNAVAILABLE_INFORMATION: no limit
+  uint64_t used = 0;
+  uint64_t free = 0;
+  uint64_t objects = 0;
+};
+
+// A new object: its resolved attributes with key material; CKA_OUID and
+// CKA_UNIQUE_ID are added here unless an origin (cloned object) brings the
+// OUID along.
+struct NewObject {
+  AttributeSet attributes;
+  std::optional<Statement> origin;
+};
+
+class Partition {
+ public:
+  ~Partition();
+
+  // Read from the store when its change counter moved; CKR_DEVICE_REMOVED
+  // when the partition was deleted.
+  absl::StatusOr<PartitionInfo> Info();
+  absl::StatusOr<StorageInfo> Storage();
+  absl::StatusOr<Statement> MakeStatement();
+  absl::StatusOr<RoleState> State(Role role);
+  SpaceId space() const;
+  Hsm& hsm() const;
+  bool writable() const;
+
+  // --- life cycle -----------------------------------------------------------
+
+  // Initialises or re-initialises (destroys all objects and roles): label and
+  // the PO's PIN. Re-initialising needs the present PO's PIN; CKR_PIN_INCORRECT
+  // otherwise. `domain`: as SetDomain, or empty for none.
+  absl::Status Init(absl::string_view label, const SecretBytes& so_pin,
+                    ByteSpan domain);
+
+  // The KDF runs first, outside every lock; then, in one exclusive section,
+  // limit, counter, unwrap, counter. CKR_PIN_INCORRECT, CKR_PIN_LOCKED,
+  // CKR_USER_PIN_NOT_INITIALIZED, CKR_PIN_LEN_RANGE.
+  absl::StatusOr<LoginRef> Unlock(Role role, const SecretBytes& pin);
+
+  // PO makes the CO (C_InitPIN too; decisions 17), CO makes CU and LCO.
+  // CKR_OPERATION_NOT_ALLOWED, CKR_PIN_LEN_RANGE, CKR_USER_NOT_LOGGED_IN.
+  absl::Status InitRole(const Login& by, Role role, const SecretBytes& pin);
+  // Changes a role's PIN; counts a wrong old one. Rewraps one small record.
+  absl::Status ChangePin(Role role, const SecretBytes& old_pin,
+                         const SecretBytes& new_pin);
+
+  // Once; CKR_CLONING_PARAMETER_ALREADY_EXISTS afterwards. By CO or PO.
+  absl::Status SetDomain(const Login& by, ByteSpan domain);
+  // The domain secret (48 bytes), for cloning only; CKR_CLONING_PARAMETER_MISSING.
+  absl::StatusOr<SecretBytes> DomainSecret(const Login& by);
+
+  absl::Status ChangeLabel(const Login& by, absl::string_view label);
+
+  // --- policies ------------------------------------------------------------
+
+  absl::StatusOr<PolicyValues> Policies();
+  absl::StatusOr<uint64_t> Policy(uint32_t number);
+  // By the PO. Several at once are checked together
+  // (CKR_CONFIG_FAILS_DEPENDENCIES). A destructive change without
+  // `allow_destructive`: LUNA_RET_RM_POLICY_ELEMENT_DESTRUCTIVE.
+  absl::Status SetPolicies(const Login& by, const PolicyValues& changes,
+                           bool allow_destructive);
+
+  // --- objects ---------------------------------------------------------------
+  // `login` may be null: then only objects with CKA_PRIVATE false exist.
+
+  // All or none; durable when OK. Handles in order. CKR_DEVICE_MEMORY
+  // when the partition is full (CKR_CONTAINER_OBJECT_STORAGE_FULL in a backup
+  // container), or an object is over 56 KiB encoded.
+  absl::StatusOr<std::vector<uint64_t>> Create(Login* login,
+                                               std::vector<NewObject> objects);
+  // CKR_OBJECT_HANDLE_INVALID when it is not there or not to be seen.
+  // CKR_DEVICE_ERROR when its record was tampered with.
+  absl::StatusOr<ObjectRef> Get(Login* login, uint64_t handle);
+  // Handles in ascending order. Private objects only with a login that has
+  // K_private. A tampered record is left out and reported in the log.
+  absl::StatusOr<std::vector<uint64_t>> Find(Login* login,
+                                             const AttributeSet& pattern);
+  // Replaces `object`'s attributes by a resolved set; the old snapshot is
+  // retired.
+  absl::StatusOr<ObjectRef> Replace(Login* login, const Object& object,
+                                    AttributeSet attributes);
+  absl::Status Destroy(Login* login, uint64_t handle);
+  // Destroys all objects (the shell's `partition clear`); CO.
+  absl::Status Clear(Login* login);
+
+  // True while no process has replaced or destroyed `object`; nanoseconds when
+  // the change counter stands still. To be asked at each Init.
+  bool IsCurrent(Login* login, const Object& object);
+
+  // What the object costs of the partition's storage, in bytes.
+  uint64_t CostOf(const AttributeSet& attributes) const;
+
+  // Whether the partition's policies let this object be cloned out
+  // (policies 0 and 4, HSM policy 7).
+  absl::Status CheckExport(const AttributeSet& attributes);
+
+ private:
+  friend class Hsm;
+  struct State_;
+  explicit Partition(std::unique_ptr<State_> state);
+  std::unique_ptr<State_> state_;
+};
+
+}  // namespace hsm
+
+#endif  // PERIGEE_HSM_PARTITION_H_

@@ -1,0 +1,128 @@
+// Keeps sealed records durably and knows nothing of what they mean: ids,
+// versions, sealed bytes, tags, named values and a change counter.
+//
+// A store holds the records of one HSM, in spaces (one a partition). Reads and
+// writes go through a Reader or a Transaction, which are valid only inside the
+// function that got them. Implementations: SqliteStore (hsm/sqlite_store.h),
+// MemoryStore and FaultStore (hsm/test_stores.h).
+#ifndef PERIGEE_HSM_STORE_H_
+#define PERIGEE_HSM_STORE_H_
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/types/span.h"
+#include "base/bytes.h"
+#include "base/status.h"
+
+namespace hsm {
+
+using base::Bytes;
+using base::ByteSpan;
+
+// 0 is the HSM itself (its admin partition); partitions count from 1 and are
+// never reused.
+using SpaceId = uint32_t;
+
+// A keyed digest that preselects; 16 bytes.
+using Tag = std::array<uint8_t, 16>;
+
+struct Record {
+  uint64_t id = 0;       // row number; never reused within a store
+  uint64_t version = 1;  // counts replacements
+  uint8_t key = 0;       // which sealing key: 0 public, 1 private
+  uint32_t object_class = 0;  // low 32 bits of CKA_CLASS: a tagged column
+  uint64_t size = 0;     // what it costs of the partition's storage, in bytes
+  Bytes sealed;
+};
+
+// What a search asks for. All given conditions must hold.
+struct RecordQuery {
+  std::optional<uint32_t> object_class;
+  std::optional<uint8_t> key;
+  std::vector<Tag> tags;  // each of them
+};
+
+struct RecordStamp {
+  uint64_t id;
+  uint64_t version;
+  uint8_t key;
+};
+
+struct SpaceUsage {
+  uint64_t records = 0;
+  uint64_t bytes = 0;  // sum of Record::size
+};
+
+// A consistent view.
+class Reader {
+ public:
+  virtual ~Reader() = default;
+  virtual absl::StatusOr<std::optional<Record>> Get(SpaceId space,
+                                                    uint64_t id) = 0;
+  // Ids in ascending order.
+  virtual absl::StatusOr<std::vector<RecordStamp>> Find(
+      SpaceId space, const RecordQuery& query) = 0;
+  // The live records of one bucket (id % 4096), ascending; for the MAC tree.
+  virtual absl::StatusOr<std::vector<RecordStamp>> Bucket(SpaceId space,
+                                                          uint8_t key,
+                                                          uint32_t bucket) = 0;
+  virtual absl::StatusOr<SpaceUsage> Usage(SpaceId space) = 0;
+  virtual absl::StatusOr<std::optional<Bytes>> GetValue(
+      SpaceId space, absl::string_view name) = 0;
+  // Names that begin with `prefix`, in order.
+  virtual absl::StatusOr<std::vector<std::string>> ListValues(
+      SpaceId space, absl::string_view prefix) = 0;
+};
+
+// A view that can change; everything it did happens at its end or not at all.
+class Transaction : public Reader {
+ public:
+  // A fresh id, larger than any before in this store, kept across restarts
+  // also when the transaction fails.
+  virtual absl::StatusOr<uint64_t> NextId() = 0;
+  // Inserts or replaces (space, record.id) and its tags.
+  virtual absl::Status Put(SpaceId space, const Record& record,
+                           absl::Span<const Tag> tags) = 0;
+  // OK also when it is not there.
+  virtual absl::Status Delete(SpaceId space, uint64_t id) = 0;
+  virtual absl::Status PutValue(SpaceId space, absl::string_view name,
+                                ByteSpan value) = 0;
+  virtual absl::Status DeleteValue(SpaceId space, absl::string_view name) = 0;
+  // Removes every record, tag and value of a space.
+  virtual absl::Status DropSpace(SpaceId space) = 0;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // Random 16 bytes made with the store; part of every seal.
+  virtual const std::array<uint8_t, 16>& store_id() const = 0;
+  // False on a read-only file system (EROFS) or read-only media.
+  virtual bool writable() const = 0;
+
+  // Runs `read` on a consistent view and returns its status.
+  virtual absl::Status Read(absl::FunctionRef<absl::Status(Reader&)> read) = 0;
+  // Takes the writer's place (fair between processes and threads), runs
+  // `write`, and makes its changes durable before it returns OK. When `write`
+  // or the commit fails nothing has changed. `touches` is the space whose
+  // change counter moves.
+  virtual absl::Status Write(
+      SpaceId touches, absl::FunctionRef<absl::Status(Transaction&)> write) = 0;
+
+  // Changes of a space as far as every process knows them, for nanoseconds (a
+  // mapped counter). Equal to an earlier answer and not kBusy: nothing was
+  // committed in between. kBusy: a writer is between begin and done (or died
+  // there); the reader asks the store itself.
+  static constexpr uint64_t kBusy = ~uint64_t{0};
+  virtual uint64_t Generation(SpaceId space) = 0;
+};
+
+}  // namespace hsm
+
+#endif  // PERIGEE_HSM_STORE_H_

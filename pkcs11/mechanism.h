@@ -1,0 +1,130 @@
+// A mechanism is one row: number, name, key type, sizes, a parameter check and
+// factories. Everything else derives from the rows: C_GetMechanismList and
+// C_GetMechanismInfo (flags are computed from which factories exist), the
+// checks of every Init, docs and tests.
+//
+// A family is one file in pkcs11/mechanisms that ends in a constant array of
+// rows; pkcs11/mechanisms/registry.cc lists the families. The registry is
+// built at C_Initialize: rows whose algorithm OpenSSL cannot fetch are left
+// out.
+#ifndef PERIGEE_PKCS11_MECHANISM_H_
+#define PERIGEE_PKCS11_MECHANISM_H_
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "hsm/attribute_set.h"
+#include "hsm/object.h"
+#include "pkcs11/operation.h"
+
+namespace pkcs11 {
+
+// Checked parameters with every pointer followed and copied; made once at
+// Init by the row's `parse`. Each family derives its own.
+class Parameters {
+ public:
+  virtual ~Parameters() = default;
+};
+using ParametersRef = std::shared_ptr<const Parameters>;
+
+struct Mechanism;
+
+// What a factory works with.
+struct Use {
+  const Mechanism& mechanism;
+  const Parameters* parameters;  // null: the mechanism has none
+  hsm::ObjectRef key;            // null for digests and generation
+};
+
+// The two halves of a generated pair: attributes the mechanism adds.
+struct GeneratedPair {
+  hsm::AttributeSet public_key;
+  hsm::AttributeSet private_key;
+};
+
+// Functions are null where the mechanism does not do the thing.
+struct Mechanism {
+  CK_MECHANISM_TYPE type;
+  const char* name;  // "CKM_RSA_PKCS"
+  // Key type it takes or makes; CK_UNAVAILABLE_INFORMATION for none. HMAC rows
+  // also take CKK_GENERIC_SECRET (`also_key_type`).
+  CK_KEY_TYPE key_type = CK_UNAVAILABLE_INFORMATION;
+  CK_KEY_TYPE also_key_type = CK_UNAVAILABLE_INFORMATION;
+  // ulMinKeySize and ulMaxKeySize in the specification's unit for this
+  // mechanism (bits for RSA and EC, bytes for AES and secrets).
+  CK_ULONG min_key = 0;
+  CK_ULONG max_key = 0;
+  CK_FLAGS extra_flags = 0;  // CKF_EC_* and the like
+  // Name to fetch from OpenSSL when the registry is built; null: always there.
+  bool (*available)() = nullptr;
+
+  // Null: pParameter must be NULL_PTR and its length 0
+  // (CKR_MECHANISM_PARAM_INVALID). May also write back nothing.
+  absl::StatusOr<ParametersRef> (*parse)(const CK_MECHANISM& mechanism) =
+      nullptr;
+
+  absl::StatusOr<std::unique_ptr<Digester>> (*digest)(const Use&) = nullptr;
+  absl::StatusOr<std::unique_ptr<Signer>> (*sign)(const Use&) = nullptr;
+  absl::StatusOr<std::unique_ptr<Verifier>> (*verify)(const Use&) = nullptr;
+  absl::StatusOr<std::unique_ptr<Cipher>> (*encrypt)(const Use&) = nullptr;
+  absl::StatusOr<std::unique_ptr<Cipher>> (*decrypt)(const Use&) = nullptr;
+
+  // Secret key or domain parameters: `attributes` is resolved; returns the
+  // attributes to add (CKA_VALUE, CKA_CHECK_VALUE, ...).
+  absl::StatusOr<hsm::AttributeSet> (*generate)(
+      const Use&, const hsm::AttributeSet& attributes) = nullptr;
+  absl::StatusOr<GeneratedPair> (*generate_pair)(
+      const Use&, const hsm::AttributeSet& public_attributes,
+      const hsm::AttributeSet& private_attributes) = nullptr;
+
+  // `plain` is the key in the form that the specification says the mechanism
+  // wraps (PKCS#8 DER for private keys, CKA_VALUE for secret keys).
+  absl::StatusOr<base::Bytes> (*wrap)(const Use&, ByteSpan plain) = nullptr;
+  // One error for every failure of the contents: CKR_WRAPPED_KEY_INVALID.
+  absl::StatusOr<SecretBytes> (*unwrap)(const Use&, ByteSpan wrapped) = nullptr;
+  // `size`: CKA_VALUE_LEN asked for or implied by the key type, 0 when not
+  // given. Returns the new key's value.
+  absl::StatusOr<SecretBytes> (*derive)(const Use&, size_t size) = nullptr;
+};
+
+// CKF_SIGN and so on, from the row.
+CK_MECHANISM_INFO InfoOf(const Mechanism& mechanism);
+
+class Registry {
+ public:
+  // All families' rows that this process's OpenSSL can do; sorted by number.
+  static const Registry& Get();  // built at the first call, never freed
+  const Mechanism* Find(CK_MECHANISM_TYPE type) const;
+  const std::vector<const Mechanism*>& rows() const { return rows_; }
+
+ private:
+  std::vector<const Mechanism*> rows_;
+};
+
+// --- key material -----------------------------------------------------------
+// Forms in which keys travel, used by C_CreateObject's checks, wrapping, and
+// cloning tests. In pkcs11/mechanisms/key_material.cc.
+
+// PKCS#8 PrivateKeyInfo of a private key object, and back: the attributes that
+// the DER gives (CKA_KEY_TYPE, components; CKA_EC_PARAMS).
+absl::StatusOr<SecretBytes> EncodePrivateKeyInfo(
+    const hsm::AttributeSet& private_key);
+absl::StatusOr<hsm::AttributeSet> DecodePrivateKeyInfo(ByteSpan der);
+
+// Checks and completes the material of an object that an application brings
+// (C_CreateObject, unwrap): RSA CRT consistency and missing components, EC
+// point on curve, CKA_PUBLIC_KEY_INFO, CKA_CHECK_VALUE. Returns what to add.
+// CKR_ATTRIBUTE_VALUE_INVALID, CKR_DOMAIN_PARAMS_INVALID, CKR_CURVE_NOT_SUPPORTED,
+// CKR_KEY_SIZE_RANGE.
+absl::StatusOr<hsm::AttributeSet> CompleteKeyMaterial(
+    const hsm::AttributeSet& attributes);
+
+// Size of a key in the unit of mechanism rows for its type: RSA and EC bits,
+// bytes for secrets; 0 when it has none.
+CK_ULONG KeySizeOf(const hsm::AttributeSet& attributes);
+
+}  // namespace pkcs11
+
+#endif  // PERIGEE_PKCS11_MECHANISM_H_

@@ -1,0 +1,73 @@
+// The active operations of a session: what a mechanism's factory makes and
+// the session feeds. They know spans and OpenSSL; they know nothing of
+// sessions, handles, locks or the two-call convention.
+//
+// Each object serves one operation of one session, under that session's lock.
+// A final call (Sign, Verify, Final, ...) leaves it spent: it is destroyed
+// afterwards, so "once" needs no state of its own. Output spans are at least
+// as large as the matching size function said.
+#ifndef PERIGEE_PKCS11_OPERATION_H_
+#define PERIGEE_PKCS11_OPERATION_H_
+
+#include <cstddef>
+
+#include "base/bytes.h"
+#include "base/secret_bytes.h"
+#include "base/status.h"
+
+namespace pkcs11 {
+
+using base::ByteSpan;
+using base::MutableByteSpan;
+using base::SecretBytes;
+
+class Digester {
+ public:
+  virtual ~Digester() = default;
+  virtual size_t size() const = 0;  // bytes of the digest
+  virtual absl::Status Update(ByteSpan data) = 0;
+  // Writes size() bytes.
+  virtual absl::Status Final(MutableByteSpan out) = 0;
+};
+
+class Signer {
+ public:
+  virtual ~Signer() = default;
+  // Bytes of the signature, or the most it can have.
+  virtual size_t size() const = 0;
+  // Multi-part; CKR_FUNCTION_NOT_SUPPORTED for mechanisms without parts is
+  // given by the default.
+  virtual absl::Status Update(ByteSpan data);
+  virtual absl::StatusOr<size_t> Final(MutableByteSpan out);
+  // One-shot, nothing was fed before. CKR_DATA_LEN_RANGE and the like.
+  virtual absl::StatusOr<size_t> Sign(ByteSpan data, MutableByteSpan out);
+};
+
+class Verifier {
+ public:
+  virtual ~Verifier() = default;
+  virtual absl::Status Update(ByteSpan data);
+  // OK, CKR_SIGNATURE_INVALID or CKR_SIGNATURE_LEN_RANGE.
+  virtual absl::Status Final(ByteSpan signature);
+  virtual absl::Status Verify(ByteSpan data, ByteSpan signature);
+};
+
+// Encryption or decryption.
+class Cipher {
+ public:
+  virtual ~Cipher() = default;
+  // The most bytes that Update(n bytes) and then Final give from this state.
+  // Exact wherever the mechanism's output length depends on lengths only.
+  virtual size_t UpdateSize(size_t input) const = 0;
+  virtual size_t FinalSize() const = 0;
+  virtual size_t OneShotSize(size_t input) const = 0;
+  // In place (out.data() == in.data()) is allowed.
+  virtual absl::StatusOr<size_t> Update(ByteSpan in, MutableByteSpan out) = 0;
+  virtual absl::StatusOr<size_t> Final(MutableByteSpan out) = 0;
+  // One-shot; the default is Update and Final.
+  virtual absl::StatusOr<size_t> OneShot(ByteSpan in, MutableByteSpan out);
+};
+
+}  // namespace pkcs11
+
+#endif  // PERIGEE_PKCS11_OPERATION_H_
