@@ -14,8 +14,8 @@
 #define NULL_PTR nullptr
 #endif
 
-#define PERIGEE_PKCS11_BEFORE(major, minor)                            \
-  (CRYPTOKI_VERSION_MAJOR < (major) ||                                 \
+#define PERIGEE_PKCS11_BEFORE(major, minor) \
+  (CRYPTOKI_VERSION_MAJOR < (major) ||      \
    (CRYPTOKI_VERSION_MAJOR == (major) && CRYPTOKI_VERSION_MINOR < (minor)))
 
 // ---- Types ----
@@ -181,9 +181,8 @@ PERIGEE_P11_DECLARE(C_VerifySignatureInit,
                     (CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
                      CK_OBJECT_HANDLE hKey, CK_BYTE_PTR pSignature,
                      CK_ULONG ulSignatureLen));
-PERIGEE_P11_DECLARE(C_VerifySignature,
-                    (CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData,
-                     CK_ULONG ulDataLen));
+PERIGEE_P11_DECLARE(C_VerifySignature, (CK_SESSION_HANDLE hSession,
+                                        CK_BYTE_PTR pData, CK_ULONG ulDataLen));
 PERIGEE_P11_DECLARE(C_VerifySignatureUpdate,
                     (CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart,
                      CK_ULONG ulPartLen));
@@ -211,8 +210,7 @@ PERIGEE_P11_DECLARE(C_UnwrapKeyAuthenticated,
                      CK_OBJECT_HANDLE hUnwrappingKey, CK_BYTE_PTR pWrappedKey,
                      CK_ULONG ulWrappedKeyLen, CK_ATTRIBUTE_PTR pTemplate,
                      CK_ULONG ulAttributeCount, CK_BYTE_PTR pAssociatedData,
-                     CK_ULONG ulAssociatedDataLen,
-                     CK_OBJECT_HANDLE_PTR phKey));
+                     CK_ULONG ulAssociatedDataLen, CK_OBJECT_HANDLE_PTR phKey));
 
 #undef PERIGEE_P11_DECLARE
 

@@ -52,8 +52,8 @@ TEST(ErrorTest, CanonicalCodeSaysWhatTheCallerCanDo) {
 }
 
 TEST(ReasonTest, IsBesideTheReturnValue) {
-  const absl::Status status = ErrorWithReason(LUNA_RET_OPERATION_RESTRICTED,
-                                              "restricted-restore", "");
+  const absl::Status status =
+      ErrorWithReason(LUNA_RET_OPERATION_RESTRICTED, "restricted-restore", "");
   EXPECT_EQ(Reason(status), "restricted-restore");
   EXPECT_EQ(CkRv(status), LUNA_RET_OPERATION_RESTRICTED);
 }
@@ -63,9 +63,7 @@ TEST(ReasonTest, IsEmptyWhenThereIsNone) {
   EXPECT_EQ(Reason(absl::OkStatus()), "");
 }
 
-TEST(CkRvTest, OkStatusIsCkrOk) {
-  EXPECT_EQ(CkRv(absl::OkStatus()), CKR_OK);
-}
+TEST(CkRvTest, OkStatusIsCkrOk) { EXPECT_EQ(CkRv(absl::OkStatus()), CKR_OK); }
 
 TEST(CkRvTest, DefaultsOfTheCanonicalCodes) {
   EXPECT_EQ(CkRv(absl::InvalidArgumentError("")), CKR_ARGUMENTS_BAD);

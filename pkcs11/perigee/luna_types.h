@@ -1,8 +1,7 @@
 // The vendor's types and numbers that Perigee speaks: return codes, roles,
-// flags, attributes, mechanisms and structures of the Luna extensions. Facts
-// from public sources; docs/ lists them. Include your <pkcs11.h> first. C11
-// and C++. Structures have natural alignment (Unix); CK_ULONG is as in your
-// header.
+// flags, attributes, mechanisms and structures of the Luna extensions, as far
+// as public sources give them. Include your <pkcs11.h> first. C11 and C++.
+// Structures have natural alignment (Unix).
 #ifndef PERIGEE_LUNA_TYPES_H_
 #define PERIGEE_LUNA_TYPES_H_
 
