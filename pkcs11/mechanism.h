@@ -92,6 +92,11 @@ struct Mechanism {
 // CKF_SIGN and so on, from the row.
 CK_MECHANISM_INFO InfoOf(const Mechanism& mechanism);
 
+// The parameters of `given` by the row's `parse`; null for a row without one.
+// CKR_MECHANISM_PARAM_INVALID.
+absl::StatusOr<ParametersRef> ParseParameters(const Mechanism& mechanism,
+                                              const CK_MECHANISM& given);
+
 class Registry {
  public:
   // All families' rows that this process's OpenSSL can do; sorted by number.

@@ -39,7 +39,8 @@ class Signer {
   // given by the default.
   virtual absl::Status Update(ByteSpan data);
   virtual absl::StatusOr<size_t> Final(MutableByteSpan out);
-  // One-shot, nothing was fed before. CKR_DATA_LEN_RANGE and the like.
+  // One-shot, nothing was fed before. CKR_DATA_LEN_RANGE and the like. The
+  // default is Update and Final.
   virtual absl::StatusOr<size_t> Sign(ByteSpan data, MutableByteSpan out);
 };
 
@@ -49,6 +50,7 @@ class Verifier {
   virtual absl::Status Update(ByteSpan data);
   // OK, CKR_SIGNATURE_INVALID or CKR_SIGNATURE_LEN_RANGE.
   virtual absl::Status Final(ByteSpan signature);
+  // One-shot; the default is Update and Final.
   virtual absl::Status Verify(ByteSpan data, ByteSpan signature);
 };
 
@@ -58,12 +60,14 @@ class Cipher {
   virtual ~Cipher() = default;
   // The most bytes that Update(n bytes) and then Final give from this state.
   // Exact wherever the mechanism's output length depends on lengths only.
-  virtual size_t UpdateSize(size_t input) const = 0;
-  virtual size_t FinalSize() const = 0;
+  virtual size_t UpdateSize(size_t input) const;
+  virtual size_t FinalSize() const;
   virtual size_t OneShotSize(size_t input) const = 0;
-  // In place (out.data() == in.data()) is allowed.
-  virtual absl::StatusOr<size_t> Update(ByteSpan in, MutableByteSpan out) = 0;
-  virtual absl::StatusOr<size_t> Final(MutableByteSpan out) = 0;
+  // Multi-part; the default, for mechanisms without parts, is
+  // CKR_FUNCTION_NOT_SUPPORTED and sizes of 0. `out` may overlap `in`, in
+  // place (out.data() == in.data()) or otherwise.
+  virtual absl::StatusOr<size_t> Update(ByteSpan in, MutableByteSpan out);
+  virtual absl::StatusOr<size_t> Final(MutableByteSpan out);
   // One-shot; the default is Update and Final.
   virtual absl::StatusOr<size_t> OneShot(ByteSpan in, MutableByteSpan out);
 };
