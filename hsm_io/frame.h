@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "hsm_io/transport.h"
 
@@ -48,6 +49,10 @@ class Frame {
   RequestId id_;
   Bytes body_;
 };
+
+// Takes the first whole frame off a buffer of received bytes; nullopt while it
+// is incomplete; an error when what is there cannot become a frame.
+absl::StatusOr<std::optional<Frame>> TakeFrame(Bytes& received);
 
 // Reads exactly one frame; writes one.
 absl::StatusOr<Frame> ReadFrame(Transport& transport, Deadline deadline);
