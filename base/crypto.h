@@ -10,12 +10,12 @@
 #ifndef PERIGEE_BASE_CRYPTO_H_
 #define PERIGEE_BASE_CRYPTO_H_
 
+#include <openssl/evp.h>
+
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
 #include <utility>
-
-#include <openssl/evp.h>
 
 #include "base/bytes.h"
 #include "base/secret_bytes.h"
@@ -23,10 +23,11 @@
 
 namespace base {
 
-// Our library context, never null. The first call loads the host's default
-// configuration into the host's own context first: a later implicit load might
-// re-enter C_Initialize in the same thread, below our locks. This load may do
-// so too, which is harmless here; so make the first call with no lock held.
+// Our library context, never null (std::bad_alloc if OpenSslIsGone() at the
+// first call). The first call loads the host's default configuration into the
+// host's own context first: a later implicit load might re-enter C_Initialize
+// in the same thread, below our locks. This load may do so too, which is
+// harmless here; so make the first call with no lock held.
 OSSL_LIB_CTX* OpenSslContext();
 
 // True once the host has run OPENSSL_cleanup: nothing that draws randomness
@@ -34,10 +35,17 @@ OSSL_LIB_CTX* OpenSslContext();
 // draws some refuses by itself, with CKR_CRYPTOKI_NOT_INITIALIZED.
 bool OpenSslIsGone();
 
-struct PkeyDeleter {
-  void operator()(EVP_PKEY* p) const { EVP_PKEY_free(p); }
+// Owns an OpenSSL object: OpenSslPtr<EVP_MD_CTX, EVP_MD_CTX_free>.
+template <auto kFree>
+struct OpenSslDeleter {
+  template <typename T>
+  void operator()(T* p) const {
+    kFree(p);
+  }
 };
-using UniquePkey = std::unique_ptr<EVP_PKEY, PkeyDeleter>;
+template <typename T, auto kFree>
+using OpenSslPtr = std::unique_ptr<T, OpenSslDeleter<kFree>>;
+using UniquePkey = OpenSslPtr<EVP_PKEY, EVP_PKEY_free>;
 
 // An error from the OpenSSL queue, which is emptied: `rv` and `what` plus
 // OpenSSL's reason text.
@@ -78,8 +86,8 @@ inline constexpr size_t kAeadTagSize = 16;
 absl::StatusOr<Bytes> AeadSeal(ByteSpan key, ByteSpan nonce, ByteSpan aad,
                                ByteSpan plaintext);
 // CKR_DEVICE_ERROR (DataLoss) when the tag does not fit.
-absl::StatusOr<SecretBytes> AeadOpen(ByteSpan key, ByteSpan nonce,
-                                     ByteSpan aad, ByteSpan sealed);
+absl::StatusOr<SecretBytes> AeadOpen(ByteSpan key, ByteSpan nonce, ByteSpan aad,
+                                     ByteSpan sealed);
 
 // The public key for an uncompressed P-384 point; CKR_DATA_INVALID if that is
 // not on the curve or is infinity.
