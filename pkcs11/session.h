@@ -1,0 +1,203 @@
+// One session: where it was opened, and its active operations, one of each
+// kind. The rule when an operation ends is here and nowhere else.
+#ifndef PERIGEE_PKCS11_SESSION_H_
+#define PERIGEE_PKCS11_SESSION_H_
+
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/synchronization/mutex.h"
+#include "base/cryptoki.h"
+#include "pkcs11/mechanism.h"
+#include "pkcs11/operation.h"
+#include "pkcs11/output.h"
+#include "pkcs11/token.h"
+
+namespace pkcs11 {
+
+// The kinds of operation: which tool works, which flag of the key allows it,
+// which flag of C_SessionCancel names it.
+struct DigestKind {
+  using Tool = Digester;
+  static constexpr auto kFactory = &Mechanism::digest;
+  static constexpr CK_ATTRIBUTE_TYPE kUsage = CK_UNAVAILABLE_INFORMATION;
+  static constexpr CK_FLAGS kFlag = CKF_DIGEST;
+  static constexpr bool kHoldsResult = false;
+};
+struct SignKind {
+  using Tool = Signer;
+  static constexpr auto kFactory = &Mechanism::sign;
+  static constexpr CK_ATTRIBUTE_TYPE kUsage = CKA_SIGN;
+  static constexpr CK_FLAGS kFlag = CKF_SIGN;
+  static constexpr bool kHoldsResult = false;
+};
+struct VerifyKind {
+  using Tool = Verifier;
+  static constexpr auto kFactory = &Mechanism::verify;
+  static constexpr CK_ATTRIBUTE_TYPE kUsage = CKA_VERIFY;
+  static constexpr CK_FLAGS kFlag = CKF_VERIFY;
+  static constexpr bool kHoldsResult = false;
+};
+struct EncryptKind {
+  using Tool = Cipher;
+  static constexpr auto kFactory = &Mechanism::encrypt;
+  static constexpr CK_ATTRIBUTE_TYPE kUsage = CKA_ENCRYPT;
+  static constexpr CK_FLAGS kFlag = CKF_ENCRYPT;
+  static constexpr bool kHoldsResult = false;
+};
+// The length of a plaintext may depend on its padding: a result that does not
+// fit is kept for the next call (wiped with the operation).
+struct DecryptKind {
+  using Tool = Cipher;
+  static constexpr auto kFactory = &Mechanism::decrypt;
+  static constexpr CK_ATTRIBUTE_TYPE kUsage = CKA_DECRYPT;
+  static constexpr CK_FLAGS kFlag = CKF_DECRYPT;
+  static constexpr bool kHoldsResult = true;
+};
+
+// Thread-safe. Its mutex is held during a whole operation step, so the calls of
+// several threads on one session queue.
+class Session {
+ public:
+  Session(CK_SESSION_HANDLE handle, TokenRef token, SpaceId space,
+          bool read_write, CK_FLAGS flags);
+
+  CK_SESSION_HANDLE handle() const { return handle_; }
+  Token& token() const { return *token_; }
+  const TokenRef& token_ref() const { return token_; }
+  // The partition or container it was opened on.
+  SpaceId space() const { return space_; }
+  bool read_write() const { return read_write_; }
+  CK_FLAGS flags() const { return flags_; }
+  Application& application() const { return *application_; }
+  CK_STATE state() const;
+
+  // The object behind a handle, as this session may see it;
+  // CKR_OBJECT_HANDLE_INVALID. No lock of the session is taken.
+  absl::StatusOr<hsm::ObjectRef> FindObject(CK_OBJECT_HANDLE handle) const;
+
+  // --- operations ------------------------------------------------------------
+
+  // C_*Init. Everything that can be checked is checked here. A null
+  // `mechanism` cancels the active operation (PKCS#11 3.0), and is
+  // CKR_ARGUMENTS_BAD when there is none. `key` is not used for digests.
+  template <typename Kind>
+  absl::Status Begin(const CK_MECHANISM* mechanism,
+                     CK_OBJECT_HANDLE key = CK_INVALID_HANDLE);
+
+  // A step that takes input only (C_SignUpdate, ...). An error ends the
+  // operation.
+  template <typename Kind>
+  absl::Status Feed(
+      absl::FunctionRef<absl::Status(typename Kind::Tool&)> feed);
+
+  template <typename Kind>
+  using SizeOf = absl::FunctionRef<size_t(const typename Kind::Tool&)>;
+  template <typename Kind>
+  using Make = absl::FunctionRef<absl::StatusOr<size_t>(typename Kind::Tool&,
+                                                        MutableByteSpan)>;
+
+  // A step with output in the middle (C_EncryptUpdate). Ends the operation on
+  // errors, a too small buffer excepted.
+  template <typename Kind>
+  absl::Status Flow(const absl::StatusOr<Output>& output, SizeOf<Kind> size,
+                    Make<Kind> make);
+
+  // The last step of an operation (kFinal: after any number of parts; kOneShot:
+  // before any). It ends the operation unless only the length was asked for or
+  // the buffer was too small.
+  enum class Last : uint8_t { kOneShot, kFinal };
+  template <typename Kind>
+  absl::Status Finish(Last last, const absl::StatusOr<Output>& output,
+                      SizeOf<Kind> size, Make<Kind> make);
+
+  // The same without output (verification): always ends the operation.
+  template <typename Kind>
+  absl::Status Conclude(
+      Last last, absl::FunctionRef<absl::Status(typename Kind::Tool&)> check);
+
+  // The operations named by CKF_* flags (C_SessionCancel); others are left.
+  void Cancel(CK_FLAGS flags);
+  // All of them, and cached keys. At logout.
+  void EndOperations();
+  // The session is closed: later steps are CKR_SESSION_HANDLE_INVALID.
+  void Close();
+
+  // CKU_CONTEXT_SPECIFIC: CKR_OPERATION_NOT_INITIALIZED when no operation waits
+  // for it. The PIN is checked without the session's lock.
+  absl::Status Authenticate(const SecretBytes& pin);
+
+  // --- search ------------------------------------------------------------------
+
+  absl::Status BeginFind(const AttributeSet& pattern);
+  absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> NextFound(size_t limit);
+  absl::Status EndFind();
+
+ private:
+  struct Active {
+    const Mechanism* mechanism = nullptr;
+    hsm::ObjectRef key;  // null for digests
+    uint64_t epoch = 0;  // the login epoch it began under
+    bool parts = false;  // something was fed
+    bool authenticated = true;  // false while CKA_ALWAYS_AUTHENTICATE waits
+    std::optional<SecretBytes> held;  // a result that did not fit
+  };
+  template <typename Kind>
+  struct ActiveOf : Active {
+    std::unique_ptr<typename Kind::Tool> tool;
+  };
+  template <typename Kind>
+  using Place = std::optional<ActiveOf<Kind>>;
+
+  struct Search {
+    std::vector<CK_OBJECT_HANDLE> found;
+    size_t next = 0;
+    uint64_t epoch = 0;
+  };
+
+  template <typename Kind>
+  Place<Kind>& place() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return std::get<Place<Kind>>(active_);
+  }
+  // The active operation when it may go on; what has to end is ended here.
+  template <typename Kind>
+  absl::StatusOr<ActiveOf<Kind>*> Continue()
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status CheckOpen() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  absl::Status CheckGoesOn(const Active& active) const;
+  template <typename Kind>
+  absl::StatusOr<Answer> Step(ActiveOf<Kind>& active, const Output& output,
+                              SizeOf<Kind> size, Make<Kind> make, bool hold)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::StatusOr<hsm::ObjectRef> FindKey(CK_OBJECT_HANDLE handle)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  template <typename Visit>
+  void ForEachActive(Visit visit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const CK_SESSION_HANDLE handle_;
+  const TokenRef token_;
+  const SpaceId space_;
+  const bool read_write_;
+  const CK_FLAGS flags_;
+  const std::shared_ptr<Application> application_;
+
+  absl::Mutex mu_;
+  bool closed_ ABSL_GUARDED_BY(mu_) = false;
+  std::tuple<Place<DigestKind>, Place<SignKind>, Place<VerifyKind>,
+             Place<EncryptKind>, Place<DecryptKind>>
+      active_ ABSL_GUARDED_BY(mu_);
+  std::optional<Search> search_ ABSL_GUARDED_BY(mu_);
+  // The key of the last Init, to be used again if it is still current.
+  hsm::ObjectRef last_key_ ABSL_GUARDED_BY(mu_);
+  uint64_t last_key_epoch_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+using SessionRef = std::shared_ptr<Session>;
+
+}  // namespace pkcs11
+
+#endif  // PERIGEE_PKCS11_SESSION_H_

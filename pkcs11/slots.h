@@ -1,0 +1,94 @@
+// The slots: one for each partition, one for each Backup HSM, one for each
+// application HSM's admin partition. A slot number is given once, kept in the
+// HSM's store and never used again.
+#ifndef PERIGEE_PKCS11_SLOTS_H_
+#define PERIGEE_PKCS11_SLOTS_H_
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "pkcs11/config.h"
+#include "pkcs11/local_token.h"
+#include "pkcs11/token.h"
+
+namespace pkcs11 {
+
+// The pure part of numbering: who has which number. A place is an HSM's name
+// and a space ("app" 1). Tested by itself.
+class SlotNumbers {
+ public:
+  using Place = std::pair<std::string, SpaceId>;
+
+  // A number that is known already (from a store, or asked for); false when
+  // another place has it.
+  bool Keep(const Place& place, uint64_t slot);
+  // No number below this is given any more.
+  void Reserve(uint64_t next) { next_ = std::max(next_, next); }
+  // The number of `place`, a new one if it has none.
+  uint64_t Assign(const Place& place);
+
+  std::optional<uint64_t> Of(const Place& place) const;
+  const std::map<Place, uint64_t>& all() const { return numbers_; }
+  uint64_t next() const { return next_; }
+
+ private:
+  std::map<Place, uint64_t> numbers_;
+  std::map<uint64_t, Place> taken_;
+  uint64_t next_ = 0;
+};
+
+// Thread-safe. Built without touching any state; what exists is found out by
+// Refresh.
+class Slots : public std::enable_shared_from_this<Slots> {
+ public:
+  explicit Slots(std::shared_ptr<const Config> config);
+  ~Slots();
+
+  // Looks for partitions that came or went (also by other processes) and gives
+  // new ones a number. An HSM that cannot be read keeps the slots it had.
+  void Refresh();
+
+  // For C_GetSlotList: as of the last Refresh. Ascending.
+  std::vector<CK_SLOT_ID> List(bool token_present) const;
+  // CKR_SLOT_ID_INVALID. Also slots that the list leaves out.
+  absl::StatusOr<TokenRef> Find(CK_SLOT_ID slot) const;
+  std::vector<TokenRef> all() const;
+  // The admin slot (of a Backup HSM: its only slot) of the HSM that `slot`
+  // belongs to.
+  absl::StatusOr<CK_SLOT_ID> AdminSlotOf(CK_SLOT_ID slot) const;
+  // The slot of a partition of that HSM; CKR_SLOT_ID_INVALID.
+  absl::StatusOr<CK_SLOT_ID> SlotOf(absl::string_view hsm_name,
+                                    SpaceId space) const;
+
+ private:
+  struct Entry {
+    TokenRef token;
+    bool listed = true;
+  };
+
+  void RefreshLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_);
+  void ReadNumbers(SlotNumbers& numbers)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_);
+  void StoreNumbers(const SlotNumbers& numbers)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_);
+  std::vector<SpaceId> SpacesOf(LocalHsm& hsm) const;
+
+  const std::shared_ptr<const Config> config_;
+  std::map<std::string, LocalHsmRef> local_;  // by name; fixed
+
+  // Held during Refresh, which reads stores; before mu_.
+  absl::Mutex refresh_;
+  SlotNumbers numbers_ ABSL_GUARDED_BY(refresh_);
+  mutable absl::Mutex mu_;
+  std::map<CK_SLOT_ID, Entry> entries_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace pkcs11
+
+#endif  // PERIGEE_PKCS11_SLOTS_H_

@@ -1,0 +1,212 @@
+// What sits in a slot. LocalToken (local_token.h) is a partition of an HSM in
+// this process, or the HSM's admin partition; BackupToken (backup_token.h) is
+// a Backup HSM over the device link.
+//
+// A token may hold more than one place for objects: the slot's own partition
+// and, on an admin or Backup HSM slot, the HSM's containers. All of them are
+// named by their SpaceId; a session is opened on one. What a kind of token does
+// not do answers CKR_FUNCTION_NOT_SUPPORTED, which is every default here.
+#ifndef PERIGEE_PKCS11_TOKEN_H_
+#define PERIGEE_PKCS11_TOKEN_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "base/cryptoki.h"
+#include "base/secret_bytes.h"
+#include "hsm/hsm.h"
+#include "hsm/partition.h"
+#include "pkcs11/application.h"
+
+namespace cloning {
+class Endpoint;
+}
+
+namespace pkcs11 {
+
+using base::ByteSpan;
+using base::SecretBytes;
+using hsm::AttributeSet;
+using hsm::SpaceId;
+
+// C_GetSlotInfo, as text and numbers; api/slots.cc pads.
+struct SlotFacts {
+  std::string description;
+  std::string manufacturer;
+  bool token_present = true;
+  bool removable = false;
+  bool hardware = false;
+  hsm::FirmwareVersion firmware;
+};
+
+// C_GetTokenInfo without what the library knows itself (session counts).
+struct TokenFacts {
+  std::string label;
+  std::string manufacturer;
+  std::string model;
+  std::string serial;
+  CK_FLAGS flags = 0;  // CKF_*, true to the state
+  CK_ULONG min_pin = 0;
+  CK_ULONG max_pin = 0;
+  CK_ULONG total_memory = CK_UNAVAILABLE_INFORMATION;
+  CK_ULONG free_memory = CK_UNAVAILABLE_INFORMATION;
+  hsm::FirmwareVersion firmware;
+};
+
+// Thread-safe. Owned by Slots, kept alive by its sessions. Calls may wait for
+// disk or device; only session locks may be held.
+class Token {
+ public:
+  explicit Token(CK_SLOT_ID slot) : slot_(slot) {}
+  virtual ~Token();
+  Token(const Token&) = delete;
+  Token& operator=(const Token&) = delete;
+
+  CK_SLOT_ID slot() const { return slot_; }
+  // The partition that C_OpenSession opens.
+  virtual SpaceId own_space() const = 0;
+  // The HSM's name in the configuration.
+  virtual const std::string& hsm_name() const = 0;
+  // An HSM's admin partition (its roles are HSM SO and Auditor).
+  bool is_admin() const { return own_space() == 0; }
+
+  // --- what the slot shows ---------------------------------------------------
+
+  virtual SlotFacts Slot() = 0;
+  // CKR_TOKEN_NOT_PRESENT, CKR_DEVICE_REMOVED, ...
+  virtual absl::StatusOr<TokenFacts> Facts() = 0;
+  // Whether C_* cryptography works here: if not, no mechanism is listed and
+  // every such call is CKR_FUNCTION_NOT_SUPPORTED.
+  virtual bool has_crypto() const { return false; }
+  // Whether the token can be changed at all (a read-only file system).
+  virtual bool writable() { return true; }
+
+  // --- sessions and logins ----------------------------------------------------
+
+  // CKR_CONTAINER_HANDLE_INVALID when a session cannot be opened on `space`.
+  // A BackupToken opens its channel here.
+  virtual absl::Status Connect(SpaceId space) = 0;
+  // This process's state on `space`; the same object as long as the token.
+  std::shared_ptr<Application> application(SpaceId space);
+  // Everything that has one.
+  std::vector<std::shared_ptr<Application>> applications();
+
+  // Checks the PIN and records the login for the whole process. Ending the
+  // operations of sessions is not needed here, nothing ran under a login.
+  absl::Status Login(SpaceId space, hsm::Role role, const SecretBytes& pin);
+  // CKR_USER_NOT_LOGGED_IN when nobody is. Destroys private session objects;
+  // the sessions' operations are ended by the caller (Library::Logout).
+  absl::Status Logout(SpaceId space);
+  // CKU_CONTEXT_SPECIFIC: the PIN of the role that is logged in, once more.
+  absl::Status VerifyPin(SpaceId space, const SecretBytes& pin);
+
+  // --- life cycle and roles ----------------------------------------------------
+
+  // C_InitToken: `partition init` of the own space, `hsm init` on an admin
+  // slot. `domain` empty: none.
+  virtual absl::Status InitToken(absl::string_view label,
+                                 const SecretBytes& so_pin, ByteSpan domain);
+  // The same for a container.
+  virtual absl::Status InitContainer(SpaceId space, absl::string_view label,
+                                     const SecretBytes& so_pin,
+                                     ByteSpan domain);
+  // By the role that is logged in.
+  virtual absl::Status InitRole(SpaceId space, hsm::Role role,
+                                const SecretBytes& pin);
+  virtual absl::Status ChangePin(SpaceId space, hsm::Role role,
+                                 const SecretBytes& old_pin,
+                                 const SecretBytes& new_pin);
+  virtual absl::StatusOr<hsm::RoleState> RoleState(SpaceId space,
+                                                   hsm::Role role);
+  virtual absl::Status SetDomain(SpaceId space, ByteSpan domain);
+  virtual absl::Status ChangeLabel(SpaceId space, absl::string_view label);
+
+  // --- objects -------------------------------------------------------------------
+  // Token objects of `space`, as the application's login there may see them.
+
+  virtual absl::StatusOr<std::vector<uint64_t>> Create(
+      SpaceId space, std::vector<hsm::NewObject> objects);
+  virtual absl::StatusOr<hsm::ObjectRef> Get(SpaceId space, uint64_t handle);
+  virtual absl::StatusOr<std::vector<uint64_t>> Find(
+      SpaceId space, const AttributeSet& pattern);
+  virtual absl::StatusOr<hsm::ObjectRef> Replace(SpaceId space,
+                                                 const hsm::Object& object,
+                                                 AttributeSet attributes);
+  virtual absl::Status Destroy(SpaceId space, uint64_t handle);
+  virtual absl::Status Clear(SpaceId space);  // all objects
+  virtual bool IsCurrent(SpaceId space, const hsm::Object& object);
+  // Bytes of the token's storage.
+  virtual absl::StatusOr<uint64_t> CostOf(SpaceId space,
+                                          const AttributeSet& attributes);
+  // The partition's policy on wrapping this object out (wrap true) or
+  // unwrapping one of its class: CKR_KEY_NOT_WRAPPABLE,
+  // CKR_OPERATION_NOT_ALLOWED.
+  virtual absl::Status CheckWrapPolicy(SpaceId space, bool wrap,
+                                       CK_OBJECT_CLASS object_class);
+
+  // --- administration (CA_*), by the role that is logged in ---------------------
+
+  virtual absl::StatusOr<hsm::HsmInfo> Hsm();
+  virtual absl::StatusOr<bool> InApprovedMode();
+  virtual absl::StatusOr<hsm::PolicyValues> HsmCapabilities();
+  virtual absl::StatusOr<hsm::PolicyValues> HsmPolicies();
+  virtual absl::Status SetHsmPolicies(const hsm::PolicyValues& changes,
+                                      bool allow_destructive);
+  virtual absl::StatusOr<hsm::StorageInfo> HsmStorage();
+  virtual absl::Status ZeroizeHsm();
+  virtual absl::Status FactoryResetHsm();
+
+  virtual absl::StatusOr<std::vector<hsm::PartitionInfo>> Containers();
+  virtual absl::StatusOr<uint32_t> AllowedContainers();
+  virtual absl::StatusOr<SpaceId> CreateContainer(
+      const hsm::PartitionSpec& spec);
+  virtual absl::Status DeleteContainer(SpaceId space);
+  virtual absl::Status ResizeContainer(SpaceId space, uint64_t capacity);
+
+  virtual absl::StatusOr<hsm::PartitionInfo> Container(SpaceId space);
+  virtual absl::StatusOr<hsm::StorageInfo> ContainerStorage(SpaceId space);
+  virtual absl::StatusOr<hsm::PolicyValues> ContainerCapabilities(
+      SpaceId space);
+  virtual absl::StatusOr<hsm::PolicyValues> ContainerPolicies(SpaceId space);
+  virtual absl::Status SetContainerPolicies(SpaceId space,
+                                            const hsm::PolicyValues& changes,
+                                            bool allow_destructive);
+
+  // --- cloning ----------------------------------------------------------------------
+
+  // `space` as source or target, under the application's login there. Holds
+  // the login; its end ends the run.
+  virtual absl::StatusOr<std::unique_ptr<cloning::Endpoint>> MakeEndpoint(
+      SpaceId space);
+
+ protected:
+  struct Authenticated {
+    hsm::LoginRef login;  // null: it lives on the device
+    bool must_change_pin = false;
+  };
+  // Checks the PIN. A token that keeps logins on a device remembers it there.
+  virtual absl::StatusOr<Authenticated> Authenticate(SpaceId space,
+                                                     hsm::Role role,
+                                                     const SecretBytes& pin);
+  // The process's login on `space` ended (also when recording it failed).
+  virtual void Deauthenticate(SpaceId space);
+  // For VerifyPin; the default authenticates and drops the result.
+  virtual absl::Status CheckPin(SpaceId space, hsm::Role role,
+                                const SecretBytes& pin);
+
+ private:
+  const CK_SLOT_ID slot_;
+  absl::Mutex mu_;
+  std::map<SpaceId, std::shared_ptr<Application>> applications_
+      ABSL_GUARDED_BY(mu_);
+};
+
+using TokenRef = std::shared_ptr<Token>;
+
+}  // namespace pkcs11
+
+#endif  // PERIGEE_PKCS11_TOKEN_H_
