@@ -171,9 +171,10 @@ struct Adopt {
 
 // --- roles; `space` 0 is the admin partition, others are containers --------
 
+// Not kChanges: a login dies with its channel, so its outcome is never asked.
 struct Login {
   static constexpr uint16_t kOp = 20;
-  static constexpr bool kChanges = true;
+  static constexpr bool kChanges = false;
   static constexpr char kName[] = "Login";
   struct Reply {
     bool must_change_pin = false;

@@ -1,0 +1,203 @@
+// perigee-backup-hsm: a Backup HSM as a process of its own, reached over a
+// socket. The firmware is device/; this file is options and signals only.
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "device/backup_hsm.h"
+#include "device/directory_lock.h"
+#include "hsm_io/socket_server.h"
+
+namespace {
+
+constexpr char kUsage[] =
+    "Usage: perigee-backup-hsm --state DIR --socket ADDRESS [options]\n"
+    "\n"
+    "Serves the Backup HSM in DIR, making it if there is none.\n"
+    "\n"
+    "  --state DIR          directory of the device (made, mode 0700)\n"
+    "  --socket ADDRESS     a path, or HOST:PORT\n"
+    "  --adopt              let a new host adopt the device also over TCP\n"
+    "  --fingerprint        print the device's fingerprint and end\n"
+    "\n"
+    "When the device is made:\n"
+    "  --name NAME          its name (backup)\n"
+    "  --model MODEL        row of the model table (luna-g7-backup)\n"
+    "  --firmware VERSION   7.3.2, 7.7.1, 7.7.2 (the model's default)\n"
+    "  --storage BYTES      capacity (the model's default)\n"
+    "  --fleet DIR          the fleet root that signs it; without it the\n"
+    "                       device waits for a host to adopt it\n"
+    "  --kdf-cost COST      calibrated, approved or test\n";
+
+struct Options {
+  std::string state;
+  std::string socket;
+  std::string fleet;
+  bool adopt = false;
+  bool fingerprint = false;
+  hsm::HsmSpec spec;
+};
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "perigee-backup-hsm: %s: %s\n",
+               base::CkRvName(base::CkRv(status)).c_str(),
+               std::string(status.message()).c_str());
+  return 1;
+}
+
+absl::Status BadOption(absl::string_view name, absl::string_view value) {
+  return base::Error(CKR_ARGUMENTS_BAD,
+                     absl::StrCat("--", name, ": '", value, "' is not valid"));
+}
+
+absl::StatusOr<hsm::KdfCost> ParseKdfCost(absl::string_view text) {
+  if (text == "calibrated") return hsm::KdfCost::kCalibrated;
+  if (text == "approved") return hsm::KdfCost::kApproved;
+  if (text == "test") return hsm::KdfCost::kTest;
+  return BadOption("kdf-cost", text);
+}
+
+absl::StatusOr<Options> ParseOptions(int argc, char** argv) {
+  static const option kLong[] = {
+      {"state", required_argument, nullptr, 's'},
+      {"socket", required_argument, nullptr, 'S'},
+      {"adopt", no_argument, nullptr, 'a'},
+      {"fingerprint", no_argument, nullptr, 'p'},
+      {"name", required_argument, nullptr, 'n'},
+      {"model", required_argument, nullptr, 'm'},
+      {"firmware", required_argument, nullptr, 'f'},
+      {"storage", required_argument, nullptr, 'b'},
+      {"fleet", required_argument, nullptr, 'F'},
+      {"kdf-cost", required_argument, nullptr, 'k'},
+      {"help", no_argument, nullptr, 'h'},
+      {nullptr, 0, nullptr, 0}};
+  Options options;
+  options.spec.name = "backup";
+  options.spec.kind = hsm::Kind::kBackup;
+  options.spec.model = "luna-g7-backup";
+  for (int c; (c = getopt_long(argc, argv, "h", kLong, nullptr)) != -1;) {
+    const std::string value = optarg != nullptr ? optarg : "";
+    switch (c) {
+      case 's': options.state = value; break;
+      case 'S': options.socket = value; break;
+      case 'a': options.adopt = true; break;
+      case 'p': options.fingerprint = true; break;
+      case 'n': options.spec.name = value; break;
+      case 'm': options.spec.model = value; break;
+      case 'F': options.fleet = value; break;
+      case 'f': {
+        ASSIGN_OR_RETURN(options.spec.firmware,
+                         hsm::FirmwareVersion::Parse(value));
+        break;
+      }
+      case 'b':
+        if (!absl::SimpleAtoi(value, &options.spec.storage_bytes)) {
+          return BadOption("storage", value);
+        }
+        break;
+      case 'k': {
+        ASSIGN_OR_RETURN(options.spec.kdf_cost, ParseKdfCost(value));
+        break;
+      }
+      case 'h':
+        std::fputs(kUsage, stdout);
+        exit(0);
+      default:
+        return base::Error(CKR_ARGUMENTS_BAD, "try --help");
+    }
+  }
+  if (optind != argc || options.state.empty() ||
+      (options.socket.empty() && !options.fingerprint)) {
+    return base::Error(CKR_ARGUMENTS_BAD,
+                       "--state and --socket are needed; try --help");
+  }
+  return options;
+}
+
+// Opens the device, making it first when there is none.
+absl::StatusOr<std::unique_ptr<hsm::Hsm>> OpenOrCreate(
+    const Options& options) {
+  const std::string directory = options.state + "/hsm";
+  absl::StatusOr<std::unique_ptr<hsm::Hsm>> opened =
+      hsm::Hsm::Open(directory);
+  if (opened.ok() || base::CkRv(opened.status()) != CKR_TOKEN_NOT_PRESENT) {
+    return opened;
+  }
+  if (mkdir(options.state.c_str(), 0700) != 0 && errno != EEXIST) {
+    return base::Error(CKR_DEVICE_ERROR,
+                       absl::StrCat(options.state, ": cannot be made"));
+  }
+  const std::string fleet_directory =
+      options.fleet.empty() ? options.state + "/factory-root" : options.fleet;
+  ASSIGN_OR_RETURN(hsm::Fleet fleet,
+                   hsm::Fleet::OpenOrCreate(fleet_directory));
+  RETURN_IF_ERROR(hsm::Hsm::Create(options.spec, directory, fleet));
+  return hsm::Hsm::Open(directory);
+}
+
+// A file descriptor that becomes readable at SIGTERM and SIGINT.
+int StopDescriptor() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+absl::Status Run(const Options& options) {
+  // Keys must not reach a core file.
+  prctl(PR_SET_DUMPABLE, 0);
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+
+  ASSIGN_OR_RETURN(std::unique_ptr<hsm::Hsm> hsm, OpenOrCreate(options));
+  const std::string fingerprint = absl::BytesToHexString(
+      base::AsText(hsm->identity()->certificate.fingerprint()));
+  if (options.fingerprint) {
+    std::printf("%s\n", fingerprint.c_str());
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(device::DirectoryLock lock,
+                   device::DirectoryLock::Take(
+                       options.state + "/hsm",
+                       device::DirectoryLock::Mode::kDaemon));
+  ASSIGN_OR_RETURN(hsm::HsmInfo info, hsm->Info());
+  ASSIGN_OR_RETURN(std::unique_ptr<device::BackupHsm> device,
+                   device::BackupHsm::New(std::move(hsm)));
+  const int stop = StopDescriptor();
+  ASSIGN_OR_RETURN(std::unique_ptr<hsm_io::Listener> listener,
+                   hsm_io::Listener::Listen(options.socket));
+  // Over TCP a stranger may knock; adoption then needs the operator's word.
+  const bool adoption = options.adopt || !listener->is_tcp();
+  std::printf(
+      "perigee-backup-hsm: serving %s (serial %s, firmware %s) at %s\n"
+      "perigee-backup-hsm: fingerprint %s\n",
+      info.name.c_str(), info.serial.c_str(),
+      info.firmware->version.ToString().c_str(), listener->address().c_str(),
+      fingerprint.c_str());
+  std::fflush(stdout);
+  return hsm_io::ServeSockets(
+      *listener, [&] { return device->PlugIn(adoption); }, stop);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  absl::StatusOr<Options> options = ParseOptions(argc, argv);
+  if (!options.ok()) return Fail(options.status());
+  absl::Status status = Run(*options);
+  return status.ok() ? 0 : Fail(status);
+}
