@@ -1,0 +1,120 @@
+#include "backup/remote_endpoint.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace backup {
+namespace {
+
+// Long enough for a batch of 256 objects to become durable on slow media.
+base::Deadline BatchDeadline() {
+  return base::Deadline::After(absl::Minutes(5));
+}
+base::Deadline CallDeadline() {
+  return base::Deadline::After(absl::Minutes(1));
+}
+
+}  // namespace
+
+RemoteEndpoint::RemoteEndpoint(std::shared_ptr<hsm_io::Client> client,
+                               uint32_t space)
+    : client_(std::move(client)), space_(space) {}
+
+RemoteEndpoint::~RemoteEndpoint() { CloseRun(); }
+
+void RemoteEndpoint::CloseRun() {
+  if (!run_.has_value()) return;
+  hsm_io::RunClose close;
+  close.run = *run_;
+  run_.reset();
+  // The device forgets a run with its channel anyway.
+  client_->Call(close, CallDeadline()).status().IgnoreError();
+}
+
+absl::StatusOr<uint32_t> RemoteEndpoint::Run() const {
+  if (run_.has_value()) return *run_;
+  return base::Error(CKR_OPERATION_NOT_INITIALIZED, "no cloning run is open");
+}
+
+absl::StatusOr<base::Bytes> RemoteEndpoint::Start() {
+  CloseRun();
+  hsm_io::RunStart request;
+  request.space = space_;
+  ASSIGN_OR_RETURN(hsm_io::RunStart::Reply reply,
+                   client_->Call(request, CallDeadline()));
+  run_ = reply.run;
+  return std::move(reply.hello);
+}
+
+absl::Status RemoteEndpoint::Bind(base::ByteSpan reply) {
+  hsm_io::RunBind request;
+  ASSIGN_OR_RETURN(request.run, Run());
+  request.reply = base::ToBytes(reply);
+  return client_->Call(request, CallDeadline()).status();
+}
+
+absl::StatusOr<cloning::Batch> RemoteEndpoint::NextOrEnd(
+    absl::Span<const uint64_t> handles, bool end) {
+  hsm_io::RunNext request;
+  ASSIGN_OR_RETURN(request.run, Run());
+  request.handles.assign(handles.begin(), handles.end());
+  request.end = end;
+  ASSIGN_OR_RETURN(hsm_io::RunNext::Reply reply,
+                   client_->Call(request, BatchDeadline()));
+  return wire::Decode<cloning::Batch>(reply.batch, "batch");
+}
+
+absl::StatusOr<cloning::Batch> RemoteEndpoint::Next(
+    absl::Span<const uint64_t> handles) {
+  return NextOrEnd(handles, false);
+}
+
+absl::StatusOr<cloning::Batch> RemoteEndpoint::End() {
+  return NextOrEnd({}, true);
+}
+
+absl::StatusOr<base::Bytes> RemoteEndpoint::Join(base::ByteSpan hello) {
+  CloseRun();
+  hsm_io::RunJoin request;
+  request.space = space_;
+  request.hello = base::ToBytes(hello);
+  ASSIGN_OR_RETURN(hsm_io::RunJoin::Reply reply,
+                   client_->Call(request, CallDeadline()));
+  run_ = reply.run;
+  return std::move(reply.reply);
+}
+
+absl::StatusOr<std::vector<cloning::TargetResult>> RemoteEndpoint::Accept(
+    base::ByteSpan sealed, const cloning::AcceptOptions& options) {
+  hsm_io::RunAccept request;
+  ASSIGN_OR_RETURN(request.run, Run());
+  request.sealed = base::ToBytes(sealed);
+  request.options = wire::Encode(options);
+  ASSIGN_OR_RETURN(hsm_io::RunAccept::Reply reply,
+                   client_->Call(request, BatchDeadline()));
+  return wire::Decode<std::vector<cloning::TargetResult>>(reply.results,
+                                                          "results");
+}
+
+absl::StatusOr<std::vector<cloning::Endpoint::Item>> RemoteEndpoint::List() {
+  std::vector<Item> all;
+  for (;;) {
+    hsm_io::ListObjects request;
+    request.space = space_;
+    request.after = all.empty() ? 0 : all.back().handle;
+    ASSIGN_OR_RETURN(hsm_io::ListObjects::Reply page,
+                     client_->Call(request, BatchDeadline()));
+    if (page.objects.empty()) return all;
+    for (hsm_io::ObjectStatus& status : page.objects) {
+      if (status.handle <= request.after) {
+        return base::Error(CKR_DEVICE_ERROR,
+                           "the device lists objects out of order");
+      }
+      request.after = status.handle;
+      all.push_back({status.handle, status.ouid, status.object_class,
+                     status.key_type, std::move(status.label), status.size});
+    }
+  }
+}
+
+}  // namespace backup

@@ -1,0 +1,45 @@
+// A container of a Backup HSM behind the device link, as a cloning endpoint:
+// each verb is one message. The login lives on the device.
+#ifndef PERIGEE_BACKUP_REMOTE_ENDPOINT_H_
+#define PERIGEE_BACKUP_REMOTE_ENDPOINT_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "cloning/endpoint.h"
+#include "hsm_io/client.h"
+
+namespace backup {
+
+// Used by one thread at a time. `client` has an open channel on which a role
+// is logged in to `space`.
+class RemoteEndpoint : public cloning::Endpoint {
+ public:
+  RemoteEndpoint(std::shared_ptr<hsm_io::Client> client, uint32_t space);
+  ~RemoteEndpoint() override;
+
+  absl::StatusOr<base::Bytes> Start() override;
+  absl::Status Bind(base::ByteSpan reply) override;
+  absl::StatusOr<cloning::Batch> Next(
+      absl::Span<const uint64_t> handles) override;
+  absl::StatusOr<cloning::Batch> End() override;
+  absl::StatusOr<base::Bytes> Join(base::ByteSpan hello) override;
+  absl::StatusOr<std::vector<cloning::TargetResult>> Accept(
+      base::ByteSpan sealed, const cloning::AcceptOptions& options) override;
+  absl::StatusOr<std::vector<Item>> List() override;
+
+ private:
+  absl::StatusOr<uint32_t> Run() const;
+  absl::StatusOr<cloning::Batch> NextOrEnd(absl::Span<const uint64_t> handles,
+                                           bool end);
+  void CloseRun();
+
+  const std::shared_ptr<hsm_io::Client> client_;
+  const uint32_t space_;
+  std::optional<uint32_t> run_;
+};
+
+}  // namespace backup
+
+#endif  // PERIGEE_BACKUP_REMOTE_ENDPOINT_H_
