@@ -8,9 +8,9 @@
 //   finish  initiator -> responder   signature over the transcript, and the
 //                                    initiator's confirmation
 // The hello is signed so that one without an identity gets nothing computed
-// from the shared secret (`Options::domain_secret`). Both signatures and the key
-// derivation contain purpose, role, both certificates and both statements, so
-// a reflected or spliced message fails.
+// from the shared secret (`Options::domain_secret`). Both signatures and the
+// key derivation contain purpose, role, both certificates and both statements,
+// so a reflected or spliced message fails.
 //
 // States are types that are consumed; a failed step wipes what it held.
 #ifndef PERIGEE_BASE_HANDSHAKE_H_
@@ -20,7 +20,10 @@
 #include <memory>
 #include <string>
 
+#include "base/bytes.h"
 #include "base/certificate.h"
+#include "base/secret_bytes.h"
+#include "base/status.h"
 
 namespace handshake {
 
@@ -34,18 +37,19 @@ using PeerCheck =
     std::function<absl::Status(const base::Certificate&, ByteSpan statement)>;
 
 struct Options {
-  std::string purpose;  // "perigee channel 1", "perigee clone 3"; transcript
+  std::string purpose;  // "perigee channel 1", "perigee clone 3"; up to 64
   // Not owned; outlives the exchange. The peer's certificate must chain to one
   // of its roots unless `accept_unknown_peer`.
   const base::Identity* identity = nullptr;
-  Bytes statement;
+  Bytes statement;       // up to 16 KiB, not hidden from the courier
   PeerCheck check_peer;  // optional
-  // Salt of the first KDF step; empty for the channel. When the peers' differ,
-  // the reply's confirmation fails with `domain_mismatch` (below).
+  // Salt of the first KDF step; empty for the channel, else of 16 to 128
+  // bytes. When the peers' differ, the initiator gets DomainMismatch().
   SecretBytes domain_secret;
   // Adoption: the responder takes a certificate that chains to nobody it knows
   // (its signature must still fit), and the initiator takes a device it knows
-  // by fingerprint in check_peer.
+  // by fingerprint in check_peer, which it then must have. Not together with
+  // a domain secret.
   bool accept_unknown_peer = false;
 };
 
@@ -59,15 +63,18 @@ struct Established {
   Peer peer;
   SecretBytes send_key;
   SecretBytes receive_key;
-  Bytes transcript;  // SHA-384 over all three messages; equal on both sides
+  // SHA-384 over the exchange, unique to it; equal on both sides.
+  Bytes transcript;
 };
 
-// The reply's signature fits and only the confirmation does not, so the two
-// ends hold different domain secrets: CKR_CERTIFICATE_INVALID.
+// The reply's signature, which covers the confirmation, fits and only the
+// confirmation does not, so the two ends hold different domain secrets:
+// CKR_CERTIFICATE_INVALID. Nobody between them can force this answer.
 absl::Status DomainMismatch();
 
 class Initiator {
  public:
+  // CKR_ARGUMENTS_BAD for options that contradict the comments above.
   static absl::StatusOr<Initiator> Start(Options options);
   Initiator(Initiator&&);
   Initiator& operator=(Initiator&&);
@@ -84,27 +91,35 @@ class Initiator {
   absl::StatusOr<Result> Finish(ByteSpan reply) &&;
 
  private:
+  friend class HandshakeTestPeer;
   struct State;
+  static absl::StatusOr<Result> FinishFrom(const State& state, ByteSpan reply);
   explicit Initiator(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 
 class Responder {
  public:
-  // Checks the hello and makes the reply.
+  // Checks the hello and makes the reply. CKR_DEVICE_ERROR for a malformed or
+  // wrongly signed hello, check_peer's error if it says no.
   static absl::StatusOr<Responder> Answer(Options options, ByteSpan hello);
   Responder(Responder&&);
   Responder& operator=(Responder&&);
   ~Responder();
 
   const Bytes& reply() const;
-  // Known and authenticated already; the keys are not given before Confirm.
+  // Authenticated already, but the hello may be the replay of an old one until
+  // Confirm has succeeded: change nothing on its account before.
   const Peer& peer() const;
 
+  // Consumes the finish. CKR_DEVICE_ERROR if anything in it is wrong.
   absl::StatusOr<Established> Confirm(ByteSpan finish) &&;
 
  private:
+  friend class HandshakeTestPeer;
   struct State;
+  static absl::StatusOr<Established> ConfirmFrom(const State& state,
+                                                 ByteSpan finish);
   explicit Responder(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
