@@ -1,9 +1,10 @@
 // The attributes of one object as values: type -> bytes, or a nested set for
 // template attributes. No pointers of the application, no CK_ATTRIBUTE.
 //
-// Numbers are held as CK_ULONG in memory and as u64 in the canonical encoding;
-// attribute kinds come from the rule table (hsm/attribute_rules.h), so that
-// encoding does not depend on the machine's word size.
+// Numbers are held as CK_ULONG in memory and as u64 in the canonical encoding
+// (docs/formats/attributes.md); attribute kinds come from the rule table
+// (hsm/attribute_rules.h), so that the encoding does not depend on the
+// machine's word size.
 #ifndef PERIGEE_HSM_ATTRIBUTE_SET_H_
 #define PERIGEE_HSM_ATTRIBUTE_SET_H_
 
@@ -15,18 +16,24 @@
 #include "base/secret_bytes.h"
 #include "base/status.h"
 
+// The vendor's object identifier: 12 bytes, kept by cloning.
+#ifndef CKA_OUID
+#define CKA_OUID 0x80000005UL
+#endif
+
 namespace hsm {
 
 using base::Bytes;
 using base::ByteSpan;
 using base::SecretBytes;
 
-// Sorted by type; a type stands once. Values live in memory that is wiped.
+// Sorted by type; a type stands once. Values live in memory that is wiped. A
+// plain value: copies are independent, nested sets are immutable and shared.
 class AttributeSet {
  public:
   struct Entry {
     CK_ATTRIBUTE_TYPE type;
-    base::WipedVector value;               // empty when `nested` is set
+    base::WipedVector value;                     // empty when `nested` is set
     std::shared_ptr<const AttributeSet> nested;  // CKA_WRAP_TEMPLATE and kin
   };
 
@@ -59,19 +66,32 @@ class AttributeSet {
   }
 
   // True when every attribute of `pattern` is here with an equal value. An
-  // empty pattern matches everything.
+  // empty pattern matches everything. Leading zeros of big integers do not
+  // count. Whether a sensitive value may be asked for is the caller's question.
   bool Matches(const AttributeSet& pattern) const;
 
   const std::vector<Entry>& entries() const { return entries_; }
   bool empty() const { return entries_.empty(); }
   size_t size() const { return entries_.size(); }
 
-  // Canonical encoding (docs/formats/record.md): equal sets, equal bytes.
+  friend bool operator==(const AttributeSet& a, const AttributeSet& b);
+
+  // Sets may be nested this deep below the outermost one.
+  static constexpr int kMaxNesting = 8;
+
+  // Canonical encoding (docs/formats/attributes.md): equal sets, equal bytes.
+  // Numbers must have the length of their kind (CheckValue); a set in which
+  // they have not is written, but Decode refuses it.
   SecretBytes Encode() const;
-  // CKR_DEVICE_ERROR for anything that Encode did not write, nesting over 8.
+  // CKR_DEVICE_ERROR for anything that Encode does not write, and for nesting
+  // deeper than kMaxNesting.
   static absl::StatusOr<AttributeSet> Decode(ByteSpan in);
 
  private:
+  friend struct AttributeSetDecoder;
+  // The entry of `type`, made empty when it is not there.
+  Entry& Slot(CK_ATTRIBUTE_TYPE type);
+
   std::vector<Entry> entries_;
 };
 

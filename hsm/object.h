@@ -6,8 +6,8 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -56,12 +56,14 @@ class Object {
   void Retire() const { retired_.store(true, std::memory_order_release); }
 
   // What a mechanism made of the key (an EVP_PKEY, a keyed context), made once
-  // per `kind` and shared; `make` runs without the lock of the caller's
-  // session being dropped, and at most one result is kept.
+  // per `kind` and shared. `make` runs with the caller's locks held and without
+  // the cache's own; when several threads make one at the same time, the first
+  // to finish is kept and all of them get that one. A retired object keeps
+  // nothing. The error of `make` is returned as it is.
   absl::StatusOr<std::shared_ptr<void>> Decoded(
       uint64_t kind,
       absl::FunctionRef<absl::StatusOr<std::shared_ptr<void>>()> make) const;
-  // Drops what Decoded keeps.
+  // Drops what Decoded keeps; after Retire nothing comes back.
   void DropDecoded() const;
 
  private:

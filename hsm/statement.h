@@ -4,6 +4,7 @@
 #define PERIGEE_HSM_STATEMENT_H_
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <string>
 
@@ -25,8 +26,9 @@ struct FirmwareVersion {
   uint8_t patch = 0;
 
   auto operator<=>(const FirmwareVersion&) const = default;
-  std::string ToString() const;  // "7.7.1"; a missing patch is written ".0"
-  // From "7.7.1" or "6.24"; CKR_ARGUMENTS_BAD for anything else.
+  std::string ToString() const;  // "7.7.1", always with the patch: "6.24.0"
+  // From "7.7.1" or "6.24", decimal numbers up to 255 without leading zeros;
+  // CKR_ARGUMENTS_BAD for anything else.
   static absl::StatusOr<FirmwareVersion> Parse(absl::string_view text);
   template <typename V>
   void Fields(V& v) {

@@ -1,0 +1,45 @@
+// What the values of an object must look like beyond their attribute kinds,
+// one function an object type (ObjectType::check_values): which parts of a key
+// must be there together, lengths, and the stored form of points. Nothing is
+// computed with keys here; that a modulus fits its exponents or that a point is
+// on its curve is checked where the key is first made usable.
+#ifndef PERIGEE_HSM_KEY_VALUES_H_
+#define PERIGEE_HSM_KEY_VALUES_H_
+
+#include "hsm/attribute_rules.h"
+
+namespace hsm {
+
+// All of them see a set whose values have the right kinds, and normalised big
+// integers. Errors: CKR_ATTRIBUTE_VALUE_INVALID for a value that can never be
+// right, CKR_TEMPLATE_INCOMPLETE for missing parts, CKR_TEMPLATE_INCONSISTENT
+// for parts that exclude each other.
+
+absl::Status CheckNothing(How how, AttributeSet& attributes);
+
+// Values or a URL, and hashes when there is only a URL.
+absl::Status CheckX509(How how, AttributeSet& attributes);
+
+// CKA_MODULUS_BITS is computed when there is a modulus.
+absl::Status CheckRsaPublic(How how, AttributeSet& attributes);
+// n, e, d alone, or with p and q, or with all five CRT values; empty CRT values
+// count as absent.
+absl::Status CheckRsaPrivate(How how, AttributeSet& attributes);
+
+// CKA_EC_PARAMS must be a named curve (an OID), else
+// CKR_DOMAIN_PARAMS_INVALID. CKA_EC_POINT is stored as a DER OCTET STRING of
+// the uncompressed point; the bare point is accepted too, as many clients send
+// it. Compressed points are CKR_TEMPLATE_INCONSISTENT.
+absl::Status CheckEcPublic(How how, AttributeSet& attributes);
+// Clients that send the point along with a private key are tolerated; it is
+// dropped, because it follows from the key.
+absl::Status CheckEcPrivate(How how, AttributeSet& attributes);
+
+// 16, 24 or 32 bytes, by value or by CKA_VALUE_LEN.
+absl::Status CheckAes(How how, AttributeSet& attributes);
+// At least one byte.
+absl::Status CheckGenericSecret(How how, AttributeSet& attributes);
+
+}  // namespace hsm
+
+#endif  // PERIGEE_HSM_KEY_VALUES_H_
