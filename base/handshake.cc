@@ -138,16 +138,21 @@ absl::Status VerifyPeerSignature(const Certificate& signer, ByteSpan input,
   return absl::OkStatus();
 }
 
-Confirmation ConfirmationOf(const SecretBytes& key, absl::string_view purpose,
-                            Role sender, ByteSpan transcript) {
+SecretBytes ConfirmationOf(const SecretBytes& key, absl::string_view purpose,
+                           Role sender, ByteSpan transcript) {
   wire::Writer w;
   w.Text("perigee handshake confirmation 1");
   w.Text(purpose);
   w.U8(static_cast<uint8_t>(sender));
   w.Raw(transcript);
-  const SecretBytes mac = base::HmacSha384(key.Expose(), {w.bytes()});
-  Confirmation out;
-  std::copy(mac.Expose().begin(), mac.Expose().end(), out.begin());
+  return base::HmacSha384(key.Expose(), {w.bytes()});
+}
+
+// The confirmation that is sent; the one that is expected stays a secret.
+Confirmation Sent(const SecretBytes& confirmation) {
+  Confirmation out{};
+  const ByteSpan bytes = confirmation.Expose();
+  std::copy(bytes.begin(), bytes.end(), out.begin());
   return out;
 }
 
@@ -315,16 +320,16 @@ absl::StatusOr<Initiator::Result> Initiator::FinishFrom(const State& state,
                      peer.certificate, peer.statement};
   ASSIGN_OR_RETURN(Keys keys, DeriveKeys(options, state.ephemeral,
                                          reply.body.ephemeral, ends, t2));
-  const Confirmation expected = ConfirmationOf(keys.responder_confirmation,
-                                               purpose, Role::kResponder, t2);
-  if (!base::ConstantTimeEquals(expected, reply.confirmation)) {
+  const SecretBytes expected = ConfirmationOf(keys.responder_confirmation,
+                                              purpose, Role::kResponder, t2);
+  if (!expected.Equals(reply.confirmation)) {
     return DomainMismatch();
   }
 
   handshake::Finish finish;
   const Bytes t4 = Transcript(purpose, {state.hello, reply_bytes});
-  finish.confirmation = ConfirmationOf(keys.initiator_confirmation, purpose,
-                                       Role::kInitiator, t4);
+  finish.confirmation = Sent(ConfirmationOf(keys.initiator_confirmation,
+                                            purpose, Role::kInitiator, t4));
   Bytes t5 =
       Transcript(purpose, {state.hello, reply_bytes, finish.confirmation});
   ASSIGN_OR_RETURN(finish.signature,
@@ -377,8 +382,8 @@ absl::StatusOr<Responder> Responder::Answer(Options options,
                      options.identity->certificate, options.statement};
   ASSIGN_OR_RETURN(Keys keys, DeriveKeys(options, ephemeral,
                                          hello.body.ephemeral, ends, t2));
-  reply.confirmation = ConfirmationOf(keys.responder_confirmation, purpose,
-                                      Role::kResponder, t2);
+  reply.confirmation = Sent(ConfirmationOf(keys.responder_confirmation, purpose,
+                                           Role::kResponder, t2));
   const Bytes t3 = Transcript(purpose, {hello_bytes, body, reply.confirmation});
   ASSIGN_OR_RETURN(reply.signature,
                    options.identity->key.Sign(SignatureInput(
@@ -413,9 +418,9 @@ absl::StatusOr<Established> Responder::ConfirmFrom(const State& state,
       state.peer.certificate,
       SignatureInput(purpose, Role::kInitiator, Message::kFinish, t5),
       finish.signature));
-  const Confirmation expected = ConfirmationOf(
-      state.keys.initiator_confirmation, purpose, Role::kInitiator, t4);
-  if (!base::ConstantTimeEquals(expected, finish.confirmation)) {
+  const SecretBytes expected = ConfirmationOf(state.keys.initiator_confirmation,
+                                              purpose, Role::kInitiator, t4);
+  if (!expected.Equals(finish.confirmation)) {
     return Refused("the initiator's confirmation does not fit");
   }
   return Established{state.peer, state.keys.responder_records.Clone(),
