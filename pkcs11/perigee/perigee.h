@@ -1,0 +1,291 @@
+// The vendor interface of Perigee: what PKCS#11 and the CA_ functions have no
+// words for. Include your <pkcs11.h> first. C11 and C++.
+//
+//   CK_INTERFACE_PTR found;
+//   CK_VERSION one = {1, 0};
+//   if (C_GetInterface((CK_UTF8CHAR_PTR)PERIGEE_INTERFACE_NAME, &one, &found,
+//                      0) == CKR_OK) {
+//     const PERIGEE_FUNCTION_LIST* perigee = found->pFunctionList;
+//     PERIGEE_ERROR error = {sizeof error};
+//     perigee->LastError(&error);
+//   }
+//
+// Rules for everything here:
+// - The table only grows at its end: a member is there when `ulSize` reaches
+//   over it. A change of what exists makes another major version.
+// - A structure begins with its size, which the caller sets before the call;
+//   the library fills what fits. A size smaller than that of version 1.0 is
+//   CKR_ARGUMENTS_BAD.
+// - Texts are UTF-8, end with a zero byte, and are cut where they do not fit.
+//   Text that came from a device has no control characters.
+// - Functions but LastError and ErrorName need C_Initialize first
+//   (CKR_CRYPTOKI_NOT_INITIALIZED) and may be called from any thread.
+// - `ulContainer` is a container handle of the CA_ functions; on a slot,
+//   PERIGEE_OWN_CONTAINER means the partition that the slot itself shows.
+#ifndef PERIGEE_PERIGEE_H_
+#define PERIGEE_PERIGEE_H_
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PERIGEE_INTERFACE_NAME "Perigee"
+#define PERIGEE_INTERFACE_MAJOR 1
+#define PERIGEE_INTERFACE_MINOR 0
+
+// The slot's own partition where a container handle is asked for.
+#define PERIGEE_OWN_CONTAINER (~0UL)
+// A number that does not exist here: no limit, no slot.
+#define PERIGEE_NONE (~0UL)
+
+// ---- Errors -----------------------------------------------------------------
+
+// The last call of this thread that did not return CKR_OK. A size query and a
+// buffer that was too small count only as what they return. rv is CKR_OK and
+// the texts are empty when no call failed yet.
+typedef struct PERIGEE_ERROR {
+  CK_ULONG ulSize;
+  CK_RV rv;
+  char function[64];  // "C_Login"
+  char name[64];      // "CKR_PIN_INCORRECT"
+  char reason[64];    // "restricted-restore", for a value with many causes
+  char text[384];     // one sentence for a person; never a secret
+} PERIGEE_ERROR;
+
+// Never fails but for a bad `pError`, and changes nothing.
+typedef CK_RV (*PERIGEE_LastError)(PERIGEE_ERROR* pError);
+
+// The name of a return value, vendor values included; hexadecimal when it is
+// unknown. 48 bytes are enough for all.
+typedef CK_RV (*PERIGEE_ErrorName)(CK_RV rv, char* pName, CK_ULONG ulRoom);
+
+// ---- Slots and HSMs ---------------------------------------------------------
+
+// Every slot, with the admin slots that C_GetSlotList leaves out. Two calls:
+// null `pSlots` gives the count. Looks again for partitions that came or went
+// at each call with null `pSlots`, as C_GetSlotList does.
+typedef CK_RV (*PERIGEE_Slots)(CK_SLOT_ID* pSlots, CK_ULONG* pulCount);
+
+#define PERIGEE_KIND_APPLICATION 1UL
+#define PERIGEE_KIND_BACKUP 2UL
+
+#define PERIGEE_HSM_INITIALIZED 0x01UL      // there is an HSM SO
+#define PERIGEE_HSM_ZEROIZED 0x02UL
+#define PERIGEE_HSM_APPROVED_MODE 0x04UL    // the FIPS line of hsm showinfo
+#define PERIGEE_HSM_ON_APPLIANCE 0x08UL     // attached to an appliance
+#define PERIGEE_HSM_FM_ENABLED 0x10UL       // functionality modules, ever
+#define PERIGEE_HSM_TEST_KDF 0x20UL         // PINs are protected for tests only
+#define PERIGEE_HSM_EMBEDDED 0x40UL         // state on this host: a Backup HSM
+                                            // so used is a rehearsal, no backup
+#define PERIGEE_HSM_EXISTS 0x80UL           // its state was made already
+
+typedef struct PERIGEE_HSM_INFO {
+  CK_ULONG ulSize;
+  CK_ULONG ulKind;
+  CK_FLAGS flags;
+  CK_ULONG ulFirmware[3];     // 7, 7, 1
+  CK_SLOT_ID adminSlot;       // of a Backup HSM: its only slot
+  CK_ULONG ulPartitions;      // there are now
+  CK_ULONG ulAllowedPartitions;
+  char configName[64];        // the HSM's name in the configuration
+  char label[64];
+  char serial[32];
+  char model[32];             // row of the model table: "luna-g7-backup"
+  char tokenModel[32];        // as in CK_TOKEN_INFO
+  char manufacturer[64];
+  char transport[128];        // "embedded", "socket:/run/perigee.sock"
+} PERIGEE_HSM_INFO;
+
+// The HSM that a slot belongs to. Opens the channel to a Backup HSM, except
+// when it has no state yet.
+typedef CK_RV (*PERIGEE_HsmInfo)(CK_SLOT_ID slotID, PERIGEE_HSM_INFO* pInfo);
+
+// ---- Partitions -------------------------------------------------------------
+
+#define PERIGEE_PARTITION_INITIALIZED 0x01UL
+#define PERIGEE_PARTITION_ZEROIZED 0x02UL
+#define PERIGEE_PARTITION_BACKUP 0x04UL     // a container of a Backup HSM
+#define PERIGEE_PARTITION_HAS_DOMAIN 0x08UL
+#define PERIGEE_PARTITION_ADMIN 0x10UL
+
+typedef struct PERIGEE_PARTITION_INFO {
+  CK_ULONG ulSize;
+  CK_FLAGS flags;
+  CK_ULONG ulContainer;       // its container handle
+  CK_SLOT_ID slot;            // PERIGEE_NONE: it has no slot of its own
+  CK_ULONG ulVersion;         // 0 for V0, 1 for V1
+  CK_ULONG ulCapacity;        // bytes it was given; PERIGEE_NONE: no limit
+  CK_ULONG ulOverhead, ulTotal, ulUsed, ulFree;  // bytes; PERIGEE_NONE
+  CK_ULONG ulObjects;
+  CK_BYTE id[16];
+  char label[64];
+  char serial[32];
+} PERIGEE_PARTITION_INFO;
+
+typedef CK_RV (*PERIGEE_PartitionInfo)(CK_SLOT_ID slotID, CK_ULONG ulContainer,
+                                       PERIGEE_PARTITION_INFO* pInfo);
+
+#define PERIGEE_ROLE_INITIALIZED 0x01UL
+#define PERIGEE_ROLE_LOCKED 0x02UL
+#define PERIGEE_ROLE_MUST_CHANGE_PIN 0x04UL
+
+typedef struct PERIGEE_ROLE_INFO {
+  CK_ULONG ulSize;
+  CK_FLAGS flags;
+  CK_ULONG ulFailures;
+  CK_ULONG ulAttemptsLeft;
+} PERIGEE_ROLE_INFO;
+
+// CA_RoleStateGet for any container: CKU_SO is its PO (the HSM SO on an admin
+// partition), CKU_USER its CO.
+typedef CK_RV (*PERIGEE_RoleInfo)(CK_SLOT_ID slotID, CK_ULONG ulContainer,
+                                  CK_USER_TYPE userType,
+                                  PERIGEE_ROLE_INFO* pInfo);
+
+// A partition of an application HSM, made by its SO (a session on the admin
+// slot). It has a slot at once and is initialised there with C_InitToken or
+// CA_InitToken. Backup partitions are made with CA_CreateContainer.
+typedef struct PERIGEE_PARTITION_SPEC {
+  CK_ULONG ulSize;
+  CK_ULONG ulVersion;         // 0 or 1
+  CK_ULONG ulCapacity;        // bytes; 0: no limit of its own
+  const char* pLabel;         // shown until it is initialised; may be null
+} PERIGEE_PARTITION_SPEC;
+
+// Either output may be null.
+typedef CK_RV (*PERIGEE_CreatePartition)(CK_SESSION_HANDLE hSession,
+                                         const PERIGEE_PARTITION_SPEC* pSpec,
+                                         CK_ULONG* pulContainer,
+                                         CK_SLOT_ID* pSlotID);
+// With all objects and roles. Its slot is gone and its number is not used
+// again; sessions there end.
+typedef CK_RV (*PERIGEE_DeletePartition)(CK_SESSION_HANDLE hSession,
+                                         CK_ULONG ulContainer);
+
+// The label of the session's partition, at most 32 bytes of UTF-8; by its SO.
+typedef CK_RV (*PERIGEE_ChangeLabel)(CK_SESSION_HANDLE hSession,
+                                     const char* pLabel);
+// Destroys all objects of the session's partition, by its CO.
+typedef CK_RV (*PERIGEE_ClearPartition)(CK_SESSION_HANDLE hSession);
+
+// ---- Transfer: clone, back up, restore ----------------------------------------
+
+// Go on after an object that could not go; otherwise the rest is not tried.
+#define PERIGEE_TRANSFER_CONTINUE_ON_ERROR 0x1UL
+// An object that the target has with other contents is replaced; otherwise it
+// is refused. One that it has with equal contents is never copied again.
+#define PERIGEE_TRANSFER_REPLACE 0x2UL
+// Carries nothing: fills count and items (outcome NOT_TRIED, what each object
+// costs) of what would be carried. `hTarget` is not used then.
+#define PERIGEE_TRANSFER_LIST_ONLY 0x4UL
+
+#define PERIGEE_OUTCOME_STORED 0UL     // it is at the target now
+#define PERIGEE_OUTCOME_PRESENT 1UL    // it was there already, equal
+#define PERIGEE_OUTCOME_REPLACED 2UL   // it was there, with other contents
+#define PERIGEE_OUTCOME_LEFT_OUT 3UL   // the source did not send it
+#define PERIGEE_OUTCOME_REFUSED 4UL    // the target did not take it
+#define PERIGEE_OUTCOME_NOT_TRIED 5UL  // the run ended before it
+
+typedef struct PERIGEE_TRANSFER_ITEM {
+  CK_OBJECT_HANDLE hSource;
+  CK_OBJECT_HANDLE hTarget;   // 0 unless it is at the target now
+  CK_BYTE ouid[12];
+  CK_ULONG ulOutcome;
+  CK_RV rv;                   // why not; CKR_OK when it is at the target
+  CK_ULONG ulCost;            // bytes of the source's storage
+  char reason[64];
+  char text[192];
+} PERIGEE_TRANSFER_ITEM;
+
+// Called after each batch; not 0 cancels: what arrived stays, the rest is
+// NOT_TRIED with CKR_FUNCTION_CANCELED. It must not call the library on the
+// two sessions.
+typedef CK_RV (*PERIGEE_TransferProgress)(void* pContext, CK_ULONG ulDone,
+                                          CK_ULONG ulTotal);
+
+typedef struct PERIGEE_TRANSFER {
+  CK_ULONG ulSize;
+  CK_FLAGS flags;
+  // Token objects of the source's partition. Count 0: all of them.
+  const CK_OBJECT_HANDLE* phObjects;
+  CK_ULONG ulObjectCount;
+  PERIGEE_TransferProgress pProgress;  // may be null
+  void* pContext;
+  // The report, in the order of the objects. Null `pItems`: none wanted.
+  PERIGEE_TRANSFER_ITEM* pItems;
+  CK_ULONG ulItemSize;   // sizeof(PERIGEE_TRANSFER_ITEM)
+  CK_ULONG ulItemRoom;   // items that fit
+  CK_ULONG ulItemCount;  // out: objects of this transfer
+} PERIGEE_TRANSFER;
+
+// Carries objects between two sessions' partitions, on both of which the CO is
+// logged in: a backup when the target is a container of a Backup HSM, a
+// restore when the source is. What may go is decided by the two HSMs; the host
+// learns sizes and counts only. Interrupted, it leaves what arrived, and the
+// same call again finishes it.
+//
+// CKR_OK: every object is at the target. Otherwise the first failure; the
+// items tell each object's. CKR_BUFFER_TOO_SMALL, before anything is done,
+// when the items have no room; ulItemCount tells how many there are.
+typedef CK_RV (*PERIGEE_Transfer)(CK_SESSION_HANDLE hSource,
+                                  CK_SESSION_HANDLE hTarget,
+                                  PERIGEE_TRANSFER* pTransfer);
+
+// ---- Devices and adoption -----------------------------------------------------
+
+#define PERIGEE_DEVICE_TRUSTED 0x1UL          // under this host's fleet root
+#define PERIGEE_DEVICE_ADOPTION_ALLOWED 0x2UL
+#define PERIGEE_DEVICE_INITIALIZED 0x4UL
+#define PERIGEE_DEVICE_ZEROIZED 0x8UL
+
+typedef struct PERIGEE_DEVICE {
+  CK_ULONG ulSize;
+  CK_FLAGS flags;
+  CK_ULONG ulFirmware[3];
+  CK_BYTE fingerprint[32];    // SHA-256 of the device's certificate
+  char serial[32];
+  char model[32];
+  char label[64];
+} PERIGEE_DEVICE;
+
+// What answers at a Backup HSM's slot, before any trust: compare the
+// fingerprint with the one that the device itself shows.
+// CKR_TOKEN_NOT_PRESENT when nobody answers or there is no state yet,
+// CKR_SLOT_ID_INVALID for another kind of slot.
+typedef CK_RV (*PERIGEE_DeviceFingerprint)(CK_SLOT_ID slotID,
+                                           PERIGEE_DEVICE* pDevice);
+
+// Makes the device with this fingerprint one of this host's fleet: it checks
+// its SO's password (a wrong one counts as a failed login), trusts this host's
+// root and takes a certificate under it. Nothing stored on it changes.
+typedef CK_RV (*PERIGEE_AdoptDevice)(CK_SLOT_ID slotID,
+                                     const CK_BYTE* pFingerprint,
+                                     CK_ULONG ulFingerprintLen,
+                                     const CK_UTF8CHAR* pSoPin,
+                                     CK_ULONG ulSoPinLen);
+
+// ---- The table ----------------------------------------------------------------
+
+typedef struct PERIGEE_FUNCTION_LIST {
+  CK_VERSION version;
+  CK_ULONG ulSize;  // of the table
+  PERIGEE_LastError LastError;
+  PERIGEE_ErrorName ErrorName;
+  PERIGEE_Slots Slots;
+  PERIGEE_HsmInfo HsmInfo;
+  PERIGEE_PartitionInfo PartitionInfo;
+  PERIGEE_RoleInfo RoleInfo;
+  PERIGEE_CreatePartition CreatePartition;
+  PERIGEE_DeletePartition DeletePartition;
+  PERIGEE_ChangeLabel ChangeLabel;
+  PERIGEE_ClearPartition ClearPartition;
+  PERIGEE_Transfer Transfer;
+  PERIGEE_DeviceFingerprint DeviceFingerprint;
+  PERIGEE_AdoptDevice AdoptDevice;
+} PERIGEE_FUNCTION_LIST;
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif
+
+#endif  // PERIGEE_PERIGEE_H_
