@@ -21,9 +21,12 @@ struct LogSettings {
   Format format = Format::kText;
   LogLevel level = LogLevel::kWarning;
   std::string file;  // kFile: appended to, made with mode 0600
+
+  bool operator==(const LogSettings&) const = default;
 };
 
-// Replaces the settings; the file is opened at the first line. Thread-safe.
+// Replaces the settings. Thread-safe and without a lock, so that a forked
+// child can log. A file is opened for each line: it may be rotated at any time.
 void SetLog(const LogSettings& settings);
 
 // Whether a line of this level goes anywhere; an atomic load.
@@ -41,9 +44,6 @@ template <typename... Parts>
 void Log(LogLevel level, const Parts&... parts) {
   if (LogIs(level)) LogLine(level, absl::StrCat(parts...));
 }
-
-// A forked child: forgets locks that another thread may have held.
-void ResetLogAfterFork() noexcept;
 
 }  // namespace base
 

@@ -140,9 +140,10 @@ class Session {
  private:
   struct Active {
     const Mechanism* mechanism = nullptr;
-    hsm::ObjectRef key;  // null for digests
-    uint64_t epoch = 0;  // the login epoch it began under
-    bool parts = false;  // something was fed
+    hsm::ObjectRef key;         // null for digests
+    uint64_t epoch = 0;         // the login epoch it began under
+    uint64_t number = 0;        // of its Init in this session
+    bool parts = false;         // something was fed
     bool authenticated = true;  // false while CKA_ALWAYS_AUTHENTICATE waits
     std::optional<SecretBytes> held;  // a result that did not fit
   };
@@ -167,6 +168,11 @@ class Session {
   template <typename Kind>
   absl::StatusOr<ActiveOf<Kind>*> Continue()
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  template <typename Kind>
+  absl::Status Start(const CK_MECHANISM& mechanism, CK_OBJECT_HANDLE key)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The operation that was begun last of those that wait for a PIN, or null.
+  Active* Waiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status CheckOpen() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   absl::Status CheckGoesOn(const Active& active) const;
   template <typename Kind>
@@ -194,6 +200,7 @@ class Session {
   // The key of the last Init, to be used again if it is still current.
   hsm::ObjectRef last_key_ ABSL_GUARDED_BY(mu_);
   uint64_t last_key_epoch_ ABSL_GUARDED_BY(mu_) = 0;
+  uint64_t inits_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 using SessionRef = std::shared_ptr<Session>;

@@ -1,0 +1,98 @@
+#include "pkcs11/key_use.h"
+
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+
+namespace pkcs11 {
+namespace {
+
+bool IsKey(const AttributeSet& object) {
+  switch (object.object_class()) {
+    case CKO_PUBLIC_KEY:
+    case CKO_PRIVATE_KEY:
+    case CKO_SECRET_KEY:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool TypeFits(const Mechanism& mechanism, const AttributeSet& key) {
+  if (mechanism.key_type == CK_UNAVAILABLE_INFORMATION) return true;
+  const CK_KEY_TYPE type = key.key_type();
+  return type == mechanism.key_type ||
+         (mechanism.also_key_type != CK_UNAVAILABLE_INFORMATION &&
+          type == mechanism.also_key_type);
+}
+
+// An absent or empty list allows everything.
+bool Allows(const AttributeSet& key, CK_MECHANISM_TYPE mechanism) {
+  const ByteSpan list = key.Value(CKA_ALLOWED_MECHANISMS);
+  if (list.size() < sizeof(CK_MECHANISM_TYPE)) return true;
+  for (size_t at = 0; at + sizeof(CK_MECHANISM_TYPE) <= list.size();
+       at += sizeof(CK_MECHANISM_TYPE)) {
+    CK_MECHANISM_TYPE allowed;
+    std::memcpy(&allowed, list.data() + at, sizeof(allowed));
+    if (allowed == mechanism) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+absl::StatusOr<const Mechanism*> FindMechanism(const Token& token,
+                                               const CK_MECHANISM* mechanism) {
+  if (!token.has_crypto()) {
+    return base::Error(CKR_FUNCTION_NOT_SUPPORTED,
+                       "a Backup HSM offers no cryptography");
+  }
+  if (mechanism == nullptr) {
+    return base::Error(CKR_ARGUMENTS_BAD, "no mechanism");
+  }
+  const Mechanism* row = Registry::Get().Find(mechanism->mechanism);
+  if (row == nullptr) {
+    return base::Error(
+        CKR_MECHANISM_INVALID,
+        absl::StrCat("unknown mechanism 0x",
+                     absl::Hex(mechanism->mechanism)));
+  }
+  return row;
+}
+
+absl::Status NoSuchUse(const Mechanism& mechanism) {
+  return base::Error(CKR_MECHANISM_INVALID,
+                     absl::StrCat(mechanism.name, " does not do this"));
+}
+
+absl::Status CheckKeyUse(const Mechanism& mechanism, const AttributeSet& key,
+                         CK_ATTRIBUTE_TYPE usage, const KeyErrors& errors) {
+  if (!IsKey(key)) return base::Error(errors.handle, "the object is no key");
+  if (!TypeFits(mechanism, key)) {
+    return base::Error(errors.type, absl::StrCat("the key's type is not for ",
+                                                 mechanism.name));
+  }
+  if (!Allows(key, mechanism.type)) {
+    return base::Error(CKR_MECHANISM_INVALID,
+                       absl::StrCat("CKA_ALLOWED_MECHANISMS lacks ",
+                                    mechanism.name));
+  }
+  if (!key.IsTrue(usage)) {
+    return base::Error(CKR_KEY_FUNCTION_NOT_PERMITTED,
+                       "the key's usage flag is not set");
+  }
+  const CK_ULONG size = KeySizeOf(key);
+  if (mechanism.max_key != 0 && size != 0 &&
+      (size < mechanism.min_key || size > mechanism.max_key)) {
+    return base::Error(errors.size, absl::StrCat("a key of size ", size,
+                                                 " for ", mechanism.name));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AsKeyError(const absl::Status& status, CK_RV handle_invalid) {
+  if (base::CkRv(status) != CKR_OBJECT_HANDLE_INVALID) return status;
+  return base::Error(handle_invalid, status.message());
+}
+
+}  // namespace pkcs11

@@ -1,0 +1,396 @@
+#include "pkcs11/session.h"
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+
+#include "hsm/attribute_rules.h"
+#include "pkcs11/key_use.h"
+
+namespace pkcs11 {
+namespace {
+
+absl::Status NotBegun(absl::string_view why) {
+  return base::Error(CKR_OPERATION_NOT_INITIALIZED, why);
+}
+
+// Attributes that no object hides, so that a search by them needs no look at
+// each object found.
+bool IsNeverSensitive(CK_ATTRIBUTE_TYPE type) {
+  static constexpr CK_ATTRIBUTE_TYPE kOpen[] = {
+      CKA_CLASS,     CKA_TOKEN,    CKA_PRIVATE,          CKA_LABEL,
+      CKA_UNIQUE_ID, CKA_ID,       CKA_KEY_TYPE,         CKA_APPLICATION,
+      CKA_ISSUER,    CKA_SUBJECT,  CKA_CERTIFICATE_TYPE, CKA_SERIAL_NUMBER,
+      CKA_TRUSTED,   CKA_SIGN,     CKA_VERIFY,           CKA_ENCRYPT,
+      CKA_DECRYPT,   CKA_WRAP,     CKA_UNWRAP,           CKA_DERIVE,
+      CKA_MODULUS,   CKA_EC_PARAMS};
+  return std::find(std::begin(kOpen), std::end(kOpen), type) !=
+         std::end(kOpen);
+}
+
+}  // namespace
+
+Session::Session(CK_SESSION_HANDLE handle, TokenRef token, SpaceId space,
+                 bool read_write, CK_FLAGS flags)
+    : handle_(handle),
+      token_(std::move(token)),
+      space_(space),
+      read_write_(read_write),
+      flags_(flags),
+      application_(token_->application(space)) {}
+
+CK_STATE Session::state() const {
+  const auto role = application_->role();
+  if (!role.has_value()) {
+    return read_write_ ? CKS_RW_PUBLIC_SESSION : CKS_RO_PUBLIC_SESSION;
+  }
+  if (*role == hsm::Role::kSo) return CKS_RW_SO_FUNCTIONS;
+  if (*role == hsm::Role::kAuditor) return CKS_RW_AUDIT_FUNCTIONS;
+  return read_write_ ? CKS_RW_USER_FUNCTIONS : CKS_RO_USER_FUNCTIONS;
+}
+
+absl::StatusOr<hsm::ObjectRef> Session::FindObject(
+    CK_OBJECT_HANDLE handle) const {
+  if (handle == CK_INVALID_HANDLE) {
+    return base::Error(CKR_OBJECT_HANDLE_INVALID, "the handle 0");
+  }
+  absl::StatusOr<hsm::ObjectRef> object =
+      IsSessionObject(handle)
+          ? application_->objects().Get(handle,
+                                        application_->user_logged_in())
+          : token_->Get(space_, handle);
+  if (object.ok() && (*object)->is_private() &&
+      application_->must_change_pin()) {
+    return base::Error(CKR_PIN_EXPIRED, "the first PIN must be changed");
+  }
+  return object;
+}
+
+absl::StatusOr<hsm::ObjectRef> Session::FindKey(CK_OBJECT_HANDLE handle) {
+  const uint64_t epoch = application_->epoch();
+  if (last_key_ != nullptr && last_key_->handle() == handle &&
+      last_key_epoch_ == epoch && !last_key_->retired() &&
+      (IsSessionObject(handle) || token_->IsCurrent(space_, *last_key_))) {
+    return last_key_;
+  }
+  absl::StatusOr<hsm::ObjectRef> found = FindObject(handle);
+  if (!found.ok()) {
+    return AsKeyError(found.status(), CKR_KEY_HANDLE_INVALID);
+  }
+  last_key_ = *found;
+  last_key_epoch_ = epoch;
+  return found;
+}
+
+absl::Status Session::CheckOpen() const {
+  if (!closed_) return absl::OkStatus();
+  return base::Error(CKR_SESSION_HANDLE_INVALID, "the session was closed");
+}
+
+absl::Status Session::CheckGoesOn(const Active& active) const {
+  if (active.epoch != application_->epoch()) {
+    return base::Error(CKR_USER_NOT_LOGGED_IN,
+                       "the login ended during the operation");
+  }
+  if (active.key != nullptr && active.key->retired()) {
+    return NotBegun("the key was destroyed or changed during the operation");
+  }
+  return absl::OkStatus();
+}
+
+template <typename Kind>
+absl::StatusOr<Session::ActiveOf<Kind>*> Session::Continue() {
+  RETURN_IF_ERROR(CheckOpen());
+  Place<Kind>& active = place<Kind>();
+  if (!active.has_value()) return NotBegun("no such operation is active");
+  if (absl::Status status = CheckGoesOn(*active); !status.ok()) {
+    active.reset();
+    return status;
+  }
+  return &*active;
+}
+
+// --- beginning ---------------------------------------------------------------
+
+template <typename Kind>
+absl::Status Session::Begin(const CK_MECHANISM* mechanism,
+                            CK_OBJECT_HANDLE key) {
+  absl::MutexLock lock(&mu_);
+  RETURN_IF_ERROR(CheckOpen());
+  Place<Kind>& active = place<Kind>();
+  if (mechanism == nullptr) {
+    if (!active.has_value()) {
+      return base::Error(CKR_ARGUMENTS_BAD, "no mechanism");
+    }
+    active.reset();
+    return absl::OkStatus();
+  }
+  if (active.has_value() && CheckGoesOn(*active).ok()) {
+    return base::Error(CKR_OPERATION_ACTIVE, "");
+  }
+  active.reset();
+  return Start<Kind>(*mechanism, key);
+}
+
+template <typename Kind>
+absl::Status Session::Start(const CK_MECHANISM& mechanism,
+                            CK_OBJECT_HANDLE key) {
+  ActiveOf<Kind> begun;
+  begun.epoch = application_->epoch();  // before the login is looked at
+  begun.number = ++inits_;
+  ASSIGN_OR_RETURN(begun.mechanism, FindMechanism(*token_, &mechanism));
+  const auto factory = begun.mechanism->*Kind::kFactory;
+  if (factory == nullptr) return NoSuchUse(*begun.mechanism);
+  if constexpr (!std::is_same_v<Kind, DigestKind>) {
+    ASSIGN_OR_RETURN(begun.key, FindKey(key));
+    const AttributeSet& attributes = begun.key->attributes();
+    RETURN_IF_ERROR(CheckKeyUse(*begun.mechanism, attributes, Kind::kUsage,
+                                kKeyErrors));
+    begun.authenticated = !AlwaysAuthenticates(attributes);
+  }
+  ASSIGN_OR_RETURN(const ParametersRef parameters,
+                   ParseParameters(*begun.mechanism, mechanism));
+  ASSIGN_OR_RETURN(
+      begun.tool,
+      factory(Use{*begun.mechanism, parameters.get(), begun.key}));
+  place<Kind>() = std::move(begun);
+  return absl::OkStatus();
+}
+
+// --- going on and ending -----------------------------------------------------
+
+template <typename Kind>
+absl::Status Session::Feed(
+    absl::FunctionRef<absl::Status(typename Kind::Tool&)> feed) {
+  absl::MutexLock lock(&mu_);
+  ASSIGN_OR_RETURN(ActiveOf<Kind>* const active, Continue<Kind>());
+  const absl::Status status =
+      active->authenticated
+          ? feed(*active->tool)
+          : base::Error(CKR_USER_NOT_LOGGED_IN, "the key wants its PIN");
+  if (status.ok()) {
+    active->parts = true;
+  } else {
+    place<Kind>().reset();
+  }
+  return status;
+}
+
+template <typename Kind>
+absl::StatusOr<Answer> Session::Step(ActiveOf<Kind>& active,
+                                     const Output& output, SizeOf<Kind> size,
+                                     Make<Kind> make, bool hold) {
+  if (active.held.has_value()) return output.Give(active.held->Expose());
+  const size_t bound = size(*active.tool);
+  if (output.is_query()) return output.Tell(bound);
+  if (!active.authenticated) {
+    return base::Error(CKR_USER_NOT_LOGGED_IN, "the key wants its PIN");
+  }
+  if (output.Fits(bound)) {
+    ASSIGN_OR_RETURN(const size_t made,
+                     make(*active.tool, output.buffer().subspan(0, bound)));
+    return output.Given(made);
+  }
+  if (!hold) return output.Tell(bound);
+  // It may fit nevertheless: only the result itself tells its length.
+  SecretBytes result(bound);
+  ASSIGN_OR_RETURN(const size_t made,
+                   make(*active.tool, result.ExposeMutable()));
+  result.Truncate(made);
+  active.held = std::move(result);
+  return output.Give(active.held->Expose());
+}
+
+template <typename Kind>
+absl::Status Session::Flow(const absl::StatusOr<Output>& output,
+                           SizeOf<Kind> size, Make<Kind> make) {
+  absl::MutexLock lock(&mu_);
+  ASSIGN_OR_RETURN(ActiveOf<Kind>* const active, Continue<Kind>());
+  absl::StatusOr<Answer> answer = [&]() -> absl::StatusOr<Answer> {
+    RETURN_IF_ERROR(output.status());
+    if (active->held.has_value()) {
+      return NotBegun("the operation waits to give its result");
+    }
+    return Step<Kind>(*active, *output, size, make, /*hold=*/false);
+  }();
+  if (!answer.ok()) {
+    place<Kind>().reset();
+    return answer.status();
+  }
+  if (*answer == Answer::kGiven) active->parts = true;
+  return ToStatus(*answer);
+}
+
+template <typename Kind>
+absl::Status Session::Finish(Last last, const absl::StatusOr<Output>& output,
+                             SizeOf<Kind> size, Make<Kind> make) {
+  absl::MutexLock lock(&mu_);
+  ASSIGN_OR_RETURN(ActiveOf<Kind>* const active, Continue<Kind>());
+  const absl::StatusOr<Answer> answer = [&]() -> absl::StatusOr<Answer> {
+    RETURN_IF_ERROR(output.status());
+    if (last == Last::kOneShot && active->parts) {
+      return NotBegun("a single-part call in a multi-part operation");
+    }
+    return Step<Kind>(*active, *output, size, make, Kind::kHoldsResult);
+  }();
+  if (answer.ok() && *answer != Answer::kGiven) return ToStatus(*answer);
+  place<Kind>().reset();
+  return answer.status();
+}
+
+template <typename Kind>
+absl::Status Session::Conclude(
+    Last last, absl::FunctionRef<absl::Status(typename Kind::Tool&)> check) {
+  absl::MutexLock lock(&mu_);
+  ASSIGN_OR_RETURN(ActiveOf<Kind>* const active, Continue<Kind>());
+  const absl::Status status =
+      last == Last::kOneShot && active->parts
+          ? NotBegun("a single-part call in a multi-part operation")
+          : check(*active->tool);
+  place<Kind>().reset();
+  return status;
+}
+
+// --- ending from outside -----------------------------------------------------
+
+template <typename Visit>
+void Session::ForEachActive(Visit visit) {
+  std::apply([&](auto&... places) { (visit(places), ...); }, active_);
+}
+
+void Session::Cancel(CK_FLAGS flags) {
+  absl::MutexLock lock(&mu_);
+  if (flags & DigestKind::kFlag) place<DigestKind>().reset();
+  if (flags & SignKind::kFlag) place<SignKind>().reset();
+  if (flags & VerifyKind::kFlag) place<VerifyKind>().reset();
+  if (flags & EncryptKind::kFlag) place<EncryptKind>().reset();
+  if (flags & DecryptKind::kFlag) place<DecryptKind>().reset();
+  if (flags & CKF_FIND_OBJECTS) search_.reset();
+}
+
+void Session::EndOperations() {
+  absl::MutexLock lock(&mu_);
+  ForEachActive([](auto& place) { place.reset(); });
+  search_.reset();
+  last_key_ = nullptr;
+}
+
+void Session::Close() {
+  EndOperations();
+  absl::MutexLock lock(&mu_);
+  closed_ = true;
+}
+
+Session::Active* Session::Waiting() {
+  Active* last = nullptr;
+  ForEachActive([&](auto& place) {
+    if (!place.has_value() || place->authenticated) return;
+    if (last == nullptr || place->number > last->number) last = &*place;
+  });
+  return last;
+}
+
+absl::Status Session::Authenticate(const SecretBytes& pin) {
+  uint64_t number = 0;
+  {
+    absl::MutexLock lock(&mu_);
+    RETURN_IF_ERROR(CheckOpen());
+    const Active* waiting = Waiting();
+    if (waiting == nullptr) return NotBegun("no operation wants the PIN");
+    RETURN_IF_ERROR(CheckGoesOn(*waiting));
+    number = waiting->number;
+  }
+  RETURN_IF_ERROR(token_->VerifyPin(space_, pin));
+  absl::MutexLock lock(&mu_);
+  Active* waiting = Waiting();
+  if (waiting == nullptr || waiting->number != number) {
+    return NotBegun("the operation ended while its PIN was checked");
+  }
+  waiting->authenticated = true;
+  return absl::OkStatus();
+}
+
+// --- search ------------------------------------------------------------------
+
+absl::Status Session::BeginFind(const AttributeSet& pattern) {
+  absl::MutexLock lock(&mu_);
+  RETURN_IF_ERROR(CheckOpen());
+  if (search_.has_value() && search_->epoch == application_->epoch()) {
+    return base::Error(CKR_OPERATION_ACTIVE, "");
+  }
+  search_.reset();
+  Search search;
+  search.epoch = application_->epoch();
+  const bool see_private = application_->user_logged_in();
+  const std::optional<bool> token = pattern.Bool(CKA_TOKEN);
+  if (token.value_or(true)) {
+    ASSIGN_OR_RETURN(search.found, token_->Find(space_, pattern));
+    const auto& asked = pattern.entries();
+    if (!std::all_of(asked.begin(), asked.end(), [](const auto& entry) {
+          return IsNeverSensitive(entry.type);
+        })) {
+      std::erase_if(search.found, [&](CK_OBJECT_HANDLE handle) {
+        const auto object = token_->Get(space_, handle);
+        return !object.ok() ||
+               !std::all_of(asked.begin(), asked.end(), [&](const auto& e) {
+                 return hsm::ReadabilityOf((*object)->attributes(), e.type) ==
+                        hsm::Readability::kReadable;
+               });
+      });
+    }
+  }
+  if (!token.value_or(false)) {
+    const auto mine = application_->objects().Find(pattern, see_private);
+    search.found.insert(search.found.end(), mine.begin(), mine.end());
+  }
+  search_ = std::move(search);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> Session::NextFound(
+    size_t limit) {
+  absl::MutexLock lock(&mu_);
+  RETURN_IF_ERROR(CheckOpen());
+  if (!search_.has_value() || search_->epoch != application_->epoch()) {
+    search_.reset();
+    return NotBegun("no search is active");
+  }
+  const size_t count = std::min(limit, search_->found.size() - search_->next);
+  const auto first = search_->found.begin() + search_->next;
+  search_->next += count;
+  return std::vector<CK_OBJECT_HANDLE>(first, first + count);
+}
+
+absl::Status Session::EndFind() {
+  absl::MutexLock lock(&mu_);
+  RETURN_IF_ERROR(CheckOpen());
+  if (!search_.has_value()) return NotBegun("no search is active");
+  search_.reset();
+  return absl::OkStatus();
+}
+
+// --- the kinds ---------------------------------------------------------------
+
+#define PERIGEE_KIND(Kind)                                                    \
+  template absl::Status Session::Begin<Kind>(const CK_MECHANISM*,             \
+                                             CK_OBJECT_HANDLE);               \
+  template absl::Status Session::Feed<Kind>(                                  \
+      absl::FunctionRef<absl::Status(Kind::Tool&)>);
+#define PERIGEE_KIND_WITH_OUTPUT(Kind)                                        \
+  PERIGEE_KIND(Kind)                                                          \
+  template absl::Status Session::Finish<Kind>(                                \
+      Last, const absl::StatusOr<Output>&, SizeOf<Kind>, Make<Kind>);
+#define PERIGEE_CIPHER_KIND(Kind)                                             \
+  PERIGEE_KIND_WITH_OUTPUT(Kind)                                              \
+  template absl::Status Session::Flow<Kind>(const absl::StatusOr<Output>&,    \
+                                            SizeOf<Kind>, Make<Kind>);
+
+PERIGEE_KIND_WITH_OUTPUT(DigestKind)
+PERIGEE_KIND_WITH_OUTPUT(SignKind)
+PERIGEE_CIPHER_KIND(EncryptKind)
+PERIGEE_CIPHER_KIND(DecryptKind)
+PERIGEE_KIND(VerifyKind)
+template absl::Status Session::Conclude<VerifyKind>(
+    Last, absl::FunctionRef<absl::Status(Verifier&)>);
+
+}  // namespace pkcs11

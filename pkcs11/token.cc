@@ -1,0 +1,170 @@
+#include "pkcs11/token.h"
+
+#include <utility>
+
+#include "cloning/endpoint.h"
+
+namespace pkcs11 {
+namespace {
+
+absl::Status NotHere() {
+  return base::Error(CKR_FUNCTION_NOT_SUPPORTED,
+                     "this kind of token does not do it");
+}
+
+}  // namespace
+
+Token::~Token() = default;
+
+std::shared_ptr<Application> Token::application(SpaceId space) {
+  absl::MutexLock lock(&mu_);
+  std::shared_ptr<Application>& application = applications_[space];
+  if (application == nullptr) application = std::make_shared<Application>();
+  return application;
+}
+
+std::vector<std::shared_ptr<Application>> Token::applications() {
+  absl::MutexLock lock(&mu_);
+  std::vector<std::shared_ptr<Application>> all;
+  for (const auto& [space, application] : applications_) {
+    all.push_back(application);
+  }
+  return all;
+}
+
+absl::Status Token::Login(SpaceId space, hsm::Role role,
+                          const SecretBytes& pin) {
+  const std::shared_ptr<Application> application = this->application(space);
+  // Before the PIN is tried: a refused login must not count as a failed one.
+  RETURN_IF_ERROR(application->MayLogin(role));
+  ASSIGN_OR_RETURN(Authenticated got, Authenticate(space, role, pin));
+  const hsm::LoginRef login = got.login;
+  absl::Status begun = application->BeginLogin(role, std::move(got.login),
+                                               got.must_change_pin);
+  if (begun.ok()) return begun;
+  if (login != nullptr) login->End();
+  // Somebody else's login on a device is not ours to end.
+  if (!application->role().has_value()) Deauthenticate(space);
+  return begun;
+}
+
+absl::Status Token::Logout(SpaceId space) {
+  const std::shared_ptr<Application> application = this->application(space);
+  if (!application->EndLogin()) {
+    return base::Error(CKR_USER_NOT_LOGGED_IN, "");
+  }
+  application->objects().DestroyPrivate();
+  Deauthenticate(space);
+  return absl::OkStatus();
+}
+
+absl::Status Token::VerifyPin(SpaceId space, const SecretBytes& pin) {
+  const auto role = application(space)->role();
+  if (!role.has_value()) return base::Error(CKR_USER_NOT_LOGGED_IN, "");
+  return CheckPin(space, *role, pin);
+}
+
+absl::Status Token::CheckPin(SpaceId space, hsm::Role role,
+                             const SecretBytes& pin) {
+  ASSIGN_OR_RETURN(const Authenticated again, Authenticate(space, role, pin));
+  if (again.login != nullptr) again.login->End();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Token::Authenticated> Token::Authenticate(SpaceId, hsm::Role,
+                                                         const SecretBytes&) {
+  return NotHere();
+}
+void Token::Deauthenticate(SpaceId) {}
+
+absl::Status Token::InitToken(absl::string_view, const SecretBytes&,
+                              ByteSpan) {
+  return NotHere();
+}
+absl::Status Token::InitContainer(SpaceId, absl::string_view,
+                                  const SecretBytes&, ByteSpan) {
+  return NotHere();
+}
+absl::Status Token::InitRole(SpaceId, hsm::Role, const SecretBytes&) {
+  return NotHere();
+}
+absl::Status Token::ChangePin(SpaceId, hsm::Role, const SecretBytes&,
+                              const SecretBytes&) {
+  return NotHere();
+}
+absl::StatusOr<hsm::RoleState> Token::RoleState(SpaceId, hsm::Role) {
+  return NotHere();
+}
+absl::Status Token::SetDomain(SpaceId, ByteSpan) { return NotHere(); }
+absl::Status Token::ChangeLabel(SpaceId, absl::string_view) {
+  return NotHere();
+}
+
+absl::StatusOr<std::vector<uint64_t>> Token::Create(
+    SpaceId, std::vector<hsm::NewObject>) {
+  return NotHere();
+}
+absl::StatusOr<hsm::ObjectRef> Token::Get(SpaceId, uint64_t) {
+  return base::Error(CKR_OBJECT_HANDLE_INVALID, "");
+}
+absl::StatusOr<std::vector<uint64_t>> Token::Find(SpaceId,
+                                                  const AttributeSet&) {
+  return NotHere();
+}
+absl::StatusOr<hsm::ObjectRef> Token::Replace(SpaceId, const hsm::Object&,
+                                              AttributeSet) {
+  return NotHere();
+}
+absl::Status Token::Destroy(SpaceId, uint64_t) { return NotHere(); }
+absl::Status Token::Clear(SpaceId) { return NotHere(); }
+bool Token::IsCurrent(SpaceId, const hsm::Object&) { return false; }
+absl::StatusOr<uint64_t> Token::CostOf(SpaceId, const AttributeSet&) {
+  return NotHere();
+}
+absl::Status Token::CheckWrapPolicy(SpaceId, bool, CK_OBJECT_CLASS) {
+  return NotHere();
+}
+
+absl::StatusOr<hsm::HsmInfo> Token::Hsm() { return NotHere(); }
+absl::StatusOr<bool> Token::InApprovedMode() { return NotHere(); }
+absl::StatusOr<hsm::PolicyValues> Token::HsmCapabilities() {
+  return NotHere();
+}
+absl::StatusOr<hsm::PolicyValues> Token::HsmPolicies() { return NotHere(); }
+absl::Status Token::SetHsmPolicies(const hsm::PolicyValues&, bool) {
+  return NotHere();
+}
+absl::StatusOr<hsm::StorageInfo> Token::HsmStorage() { return NotHere(); }
+absl::Status Token::ZeroizeHsm() { return NotHere(); }
+absl::Status Token::FactoryResetHsm() { return NotHere(); }
+absl::StatusOr<std::vector<hsm::PartitionInfo>> Token::Containers() {
+  return NotHere();
+}
+absl::StatusOr<uint32_t> Token::AllowedContainers() { return NotHere(); }
+absl::StatusOr<SpaceId> Token::CreateContainer(const hsm::PartitionSpec&) {
+  return NotHere();
+}
+absl::Status Token::DeleteContainer(SpaceId) { return NotHere(); }
+absl::Status Token::ResizeContainer(SpaceId, uint64_t) { return NotHere(); }
+absl::StatusOr<hsm::PartitionInfo> Token::Container(SpaceId) {
+  return NotHere();
+}
+absl::StatusOr<hsm::StorageInfo> Token::ContainerStorage(SpaceId) {
+  return NotHere();
+}
+absl::StatusOr<hsm::PolicyValues> Token::ContainerCapabilities(SpaceId) {
+  return NotHere();
+}
+absl::StatusOr<hsm::PolicyValues> Token::ContainerPolicies(SpaceId) {
+  return NotHere();
+}
+absl::Status Token::SetContainerPolicies(SpaceId, const hsm::PolicyValues&,
+                                         bool) {
+  return NotHere();
+}
+absl::StatusOr<std::unique_ptr<cloning::Endpoint>> Token::MakeEndpoint(
+    SpaceId) {
+  return NotHere();
+}
+
+}  // namespace pkcs11
