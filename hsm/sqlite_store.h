@@ -23,7 +23,9 @@ absl::Status CreateSqliteStore(const std::string& directory);
 
 // Opens a store. Errors name path and cause: CKR_TOKEN_NOT_RECOGNIZED for an
 // unknown version or damaged file, CKR_DEVICE_ERROR for the system's errors
-// (errno in the text), NotFound (CKR_TOKEN_NOT_PRESENT) when there is none.
+// (errno in the text), CKR_DEVICE_MEMORY for a full disk,
+// CKR_TOKEN_NOT_PRESENT when there is none. Damage found later is
+// CKR_DEVICE_ERROR and names the file.
 absl::StatusOr<std::unique_ptr<Store>> OpenSqliteStore(
     const std::string& directory);
 

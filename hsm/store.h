@@ -31,6 +31,12 @@ using SpaceId = uint32_t;
 // A keyed digest that preselects; 16 bytes.
 using Tag = std::array<uint8_t, 16>;
 
+// The records of a space and key fall into this many buckets, id % kBuckets.
+inline constexpr uint32_t kBuckets = 4096;
+
+// No answer about a generation, see Store::Generation.
+inline constexpr uint64_t kBusyGeneration = ~uint64_t{0};
+
 struct Record {
   uint64_t id = 0;       // row number; never reused within a store
   uint64_t version = 1;  // counts replacements
@@ -67,7 +73,7 @@ class Reader {
   // Ids in ascending order.
   virtual absl::StatusOr<std::vector<RecordStamp>> Find(
       SpaceId space, const RecordQuery& query) = 0;
-  // The live records of one bucket (id % 4096), ascending; for the MAC tree.
+  // The live records of one bucket, ascending; for the MAC tree.
   virtual absl::StatusOr<std::vector<RecordStamp>> Bucket(SpaceId space,
                                                           uint8_t key,
                                                           uint32_t bucket) = 0;
@@ -77,15 +83,22 @@ class Reader {
   // Names that begin with `prefix`, in order.
   virtual absl::StatusOr<std::vector<std::string>> ListValues(
       SpaceId space, absl::string_view prefix) = 0;
+  // The value of Store::Generation at which this view is the state of `space`:
+  // what is remembered of the view belongs to it. (Store::Generation may have
+  // moved since the view began.) kBusyGeneration when nothing may be
+  // remembered: always
+  // in a Transaction, whose view is nobody's yet.
+  virtual uint64_t Generation(SpaceId space) = 0;
 };
 
 // A view that can change; everything it did happens at its end or not at all.
 class Transaction : public Reader {
  public:
-  // A fresh id, larger than any before in this store, kept across restarts
-  // also when the transaction fails.
+  // A fresh id, larger than any that a committed transaction used. When this
+  // transaction fails the id is given out again: nobody can have seen it.
   virtual absl::StatusOr<uint64_t> NextId() = 0;
-  // Inserts or replaces (space, record.id) and its tags.
+  // Inserts or replaces (space, record.id) and its tags. An id belongs to one
+  // space for ever; CKR_GENERAL_ERROR when another one has it.
   virtual absl::Status Put(SpaceId space, const Record& record,
                            absl::Span<const Tag> tags) = 0;
   // OK also when it is not there.
@@ -93,7 +106,7 @@ class Transaction : public Reader {
   virtual absl::Status PutValue(SpaceId space, absl::string_view name,
                                 ByteSpan value) = 0;
   virtual absl::Status DeleteValue(SpaceId space, absl::string_view name) = 0;
-  // Removes every record, tag and value of a space.
+  // Removes every record, tag and value of a space. Its ids stay used.
   virtual absl::Status DropSpace(SpaceId space) = 0;
 };
 
@@ -110,8 +123,11 @@ class Store {
   virtual absl::Status Read(absl::FunctionRef<absl::Status(Reader&)> read) = 0;
   // Takes the writer's place (fair between processes and threads), runs
   // `write`, and makes its changes durable before it returns OK. When `write`
-  // or the commit fails nothing has changed. `touches` is the space whose
-  // change counter moves.
+  // or the commit fails nothing has changed. The change counter of `touches`
+  // moves, and that of every other space that `write` changed; none when it
+  // changed nothing. Writes do not nest (CKR_GENERAL_ERROR); a Read inside a
+  // Write sees the state before it. CKR_TOKEN_WRITE_PROTECTED when not
+  // writable().
   virtual absl::Status Write(
       SpaceId touches, absl::FunctionRef<absl::Status(Transaction&)> write) = 0;
 
@@ -119,7 +135,7 @@ class Store {
   // mapped counter). Equal to an earlier answer and not kBusy: nothing was
   // committed in between. kBusy: a writer is between begin and done (or died
   // there); the reader asks the store itself.
-  static constexpr uint64_t kBusy = ~uint64_t{0};
+  static constexpr uint64_t kBusy = kBusyGeneration;
   virtual uint64_t Generation(SpaceId space) = 0;
 };
 

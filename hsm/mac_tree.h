@@ -1,0 +1,75 @@
+// The tree of MACs that says which (id, version) pairs of one sealing key are
+// live: 4096 buckets under 64 middle nodes under a root, kept as named values
+// of the space. docs/formats/vault.md, "MAC tree".
+#ifndef PERIGEE_HSM_MAC_TREE_H_
+#define PERIGEE_HSM_MAC_TREE_H_
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/secret_bytes.h"
+#include "hsm/store.h"
+
+namespace hsm {
+
+struct LivePair {
+  uint64_t id;
+  uint64_t version;
+};
+using LivePairs = std::vector<LivePair>;  // ids ascending
+
+// The version of `id` in `pairs`, if it is live.
+std::optional<uint64_t> LiveVersion(const LivePairs& pairs, uint64_t id);
+
+// Holds the tree's key; made for one operation and dropped. Damage is
+// CKR_DEVICE_ERROR everywhere.
+class MacTree {
+ public:
+  static absl::StatusOr<MacTree> For(const Store& store, SpaceId space,
+                                     uint8_t key_number, ByteSpan sealing_key);
+
+  // Writes an empty tree; CKR_FUNCTION_FAILED while the key has records.
+  absl::Status Begin(Transaction& tx) const;
+
+  // The pairs of a bucket, after its leaf, middle node and root were checked.
+  absl::StatusOr<LivePairs> Check(Reader& reader, uint32_t bucket) const;
+
+  // Checks as Check does, then makes `to` the version of `id`, which must be
+  // `from` until now (nothing: not live). Called before the record itself is
+  // changed.
+  absl::Status Change(Transaction& tx, uint64_t id,
+                      std::optional<uint64_t> from,
+                      std::optional<uint64_t> to) const;
+
+  // Checks every node against the live records; all pairs, ids ascending.
+  absl::StatusOr<LivePairs> CheckAll(Reader& reader) const;
+
+ private:
+  struct Root;
+  struct Path;
+
+  MacTree(SpaceId space, uint8_t key_number, base::SecretBytes key)
+      : space_(space), key_number_(key_number), key_(std::move(key)) {}
+
+  std::string RootName() const;
+  std::string MiddleName(uint32_t middle) const;
+  absl::StatusOr<Root> LoadRoot(Reader& reader) const;
+  // The leaf MACs of a middle node, after it was checked against `root`.
+  absl::StatusOr<Bytes> LoadMiddle(Reader& reader, const Root& root,
+                                   uint32_t middle) const;
+  absl::StatusOr<Path> LoadPath(Reader& reader, uint32_t bucket) const;
+  absl::Status StoreRoot(Transaction& tx, const Root& root) const;
+  base::SecretBytes RootMac(uint64_t sequence, ByteSpan middles) const;
+  Tag MiddleMac(uint32_t middle, ByteSpan leaves) const;
+  Tag LeafMac(uint32_t bucket, const LivePairs& pairs) const;
+  absl::Status Damaged(absl::string_view what) const;
+
+  SpaceId space_;
+  uint8_t key_number_;
+  base::SecretBytes key_;
+};
+
+}  // namespace hsm
+
+#endif  // PERIGEE_HSM_MAC_TREE_H_

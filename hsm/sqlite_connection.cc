@@ -1,0 +1,342 @@
+#include "hsm/sqlite_connection.h"
+
+#include <cctype>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "hsm/system_error.h"
+
+namespace hsm {
+namespace {
+
+constexpr int kApplicationId = 0x50524745;  // "PRGE"
+constexpr int kFormatVersion = 1;
+constexpr int kBusyTimeoutMs = 10000;
+
+// PRAGMA and CREATE cannot be prepared with parameters, so they are text.
+constexpr char kSchema[] = R"sql(
+CREATE TABLE store (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  id BLOB NOT NULL
+);
+CREATE TABLE space (
+  space INTEGER PRIMARY KEY,
+  changes INTEGER NOT NULL,
+  records INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  last_id INTEGER NOT NULL
+);
+CREATE TABLE record (
+  id INTEGER PRIMARY KEY,
+  space INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  key INTEGER NOT NULL,
+  class INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  tags BLOB NOT NULL,
+  sealed BLOB NOT NULL
+);
+CREATE INDEX record_class ON record (space, key, class, version);
+CREATE INDEX record_bucket ON record (space, key, id & 4095, version);
+CREATE TABLE tag (
+  space INTEGER NOT NULL,
+  tag BLOB NOT NULL,
+  id INTEGER NOT NULL,
+  PRIMARY KEY (space, tag, id)
+) WITHOUT ROWID;
+CREATE TABLE value (
+  space INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  value BLOB NOT NULL,
+  UNIQUE (space, name)
+);
+)sql";
+
+constexpr const char* kSql[] = {
+    "BEGIN",
+    "BEGIN IMMEDIATE",
+    "COMMIT",
+    "ROLLBACK",
+    "SELECT id FROM store",
+    "SELECT changes FROM space WHERE space = ?",
+    "SELECT space, changes FROM space",
+    "SELECT max(last_id) FROM space",
+    "SELECT version, key, class, size, sealed FROM record "
+    "WHERE id = ? AND space = ?",
+    "SELECT version, key, class FROM record WHERE id = ? AND space = ?",
+    "SELECT id, version, key, class FROM record WHERE space = ?",
+    "SELECT id, version, key, class FROM record WHERE space = ? AND key = ?",
+    "SELECT id, version, key, class FROM record "
+    "WHERE space = ? AND key = ? AND class = ?",
+    "SELECT id, version FROM record INDEXED BY record_bucket "
+    "WHERE space = ? AND key = ? AND id & 4095 = ?",
+    "SELECT id FROM tag WHERE space = ? AND tag = ? AND id >= ? "
+    "ORDER BY id LIMIT 1",
+    "SELECT records, bytes FROM space WHERE space = ?",
+    "SELECT value FROM value WHERE space = ? AND name = ?",
+    "SELECT name FROM value WHERE space = ? AND name >= ? ORDER BY name",
+    "SELECT space, size, tags FROM record WHERE id = ?",
+    "INSERT INTO record (id, space, version, key, class, size, tags, sealed) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+    "version = excluded.version, key = excluded.key, class = excluded.class, "
+    "size = excluded.size, tags = excluded.tags, sealed = excluded.sealed",
+    "DELETE FROM record WHERE id = ?",
+    "INSERT OR IGNORE INTO tag (space, tag, id) VALUES (?, ?, ?)",
+    "DELETE FROM tag WHERE space = ? AND tag = ? AND id = ?",
+    "INSERT INTO value (space, name, value) VALUES (?, ?, ?) "
+    "ON CONFLICT (space, name) DO UPDATE SET value = excluded.value",
+    "DELETE FROM value WHERE space = ? AND name = ?",
+    "DELETE FROM record WHERE space = ?",
+    "DELETE FROM tag WHERE space = ?",
+    "DELETE FROM value WHERE space = ?",
+    "INSERT OR IGNORE INTO space (space, changes, records, bytes, last_id) "
+    "VALUES (?, 0, 0, 0, 0)",
+    "UPDATE space SET changes = ?2, records = records + ?3, "
+    "bytes = bytes + ?4, last_id = max(last_id, ?5) WHERE space = ?1",
+};
+static_assert(std::size(kSql) == static_cast<size_t>(Sql::kCount));
+
+// A URI, because only one can say `immutable`. Everything but the plainest
+// characters is escaped.
+std::string Uri(const std::string& path, SqliteConnection::Mode mode) {
+  std::string uri = "file:";
+  for (const char c : path) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 ||
+        absl::string_view("/-_.").find(c) != absl::string_view::npos) {
+      uri.push_back(c);
+    } else {
+      absl::StrAppend(&uri, "%", absl::Hex(byte, absl::kZeroPad2));
+    }
+  }
+  if (mode == SqliteConnection::Mode::kImmutable) uri += "?immutable=1";
+  return uri;
+}
+
+// The text stays out of the log's format: path, what, SQLite's text, codes.
+absl::Status ErrorOf(const std::string& path, absl::string_view what,
+                     int extended, int system_error, absl::string_view text) {
+  CK_RV rv = CKR_DEVICE_ERROR;
+  switch (extended & 0xff) {
+    case SQLITE_FULL:
+      rv = CKR_DEVICE_MEMORY;
+      break;
+    case SQLITE_NOMEM:
+      rv = CKR_HOST_MEMORY;
+      break;
+    case SQLITE_READONLY:
+      rv = CKR_TOKEN_WRITE_PROTECTED;
+      break;
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+      if (system_error != 0) rv = CkRvOfErrno(system_error);
+      // The directory was there a moment ago; it is no missing token.
+      if (rv == CKR_TOKEN_NOT_PRESENT) rv = CKR_DEVICE_ERROR;
+      break;
+    default:
+      break;
+  }
+  std::string message =
+      absl::StrCat(path, ": ", what, ": ", text, " (SQLite ", extended);
+  if (system_error != 0) absl::StrAppend(&message, ", errno ", system_error);
+  return base::Error(rv, absl::StrCat(message, ")"));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::OpenFile(
+    const std::string& path, Mode mode) {
+  sqlite3* db = nullptr;
+  // One thread at a time uses a connection, so SQLite need not lock it.
+  const int flags = (mode == Mode::kReadWrite ? SQLITE_OPEN_READWRITE
+                                              : SQLITE_OPEN_READONLY) |
+                    SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX |
+                    SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
+  const int rc = sqlite3_open_v2(Uri(path, mode).c_str(), &db, flags, "unix");
+  if (db == nullptr) {
+    return base::Error(CKR_HOST_MEMORY, absl::StrCat(path, ": no memory"));
+  }
+  std::unique_ptr<SqliteConnection> connection(new SqliteConnection(path, db));
+  if (rc != SQLITE_OK) return connection->LastError("open");
+  RETURN_IF_ERROR(connection->Configure(mode));
+  return connection;
+}
+
+absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(
+    const std::string& path, Mode mode) {
+  ASSIGN_OR_RETURN(auto connection, OpenFile(path, mode));
+  RETURN_IF_ERROR(connection->CheckFormat());
+  return connection;
+}
+
+absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::OpenEmpty(
+    const std::string& path) {
+  return OpenFile(path, Mode::kReadWrite);
+}
+
+absl::Status SqliteConnection::Configure(Mode mode) {
+  sqlite3_busy_timeout(db_, kBusyTimeoutMs);
+  sqlite3_db_config(db_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(db_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  // Cell checks: a damaged page is an error and not a wrong answer.
+  RETURN_IF_ERROR(
+      Execute("PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY"));
+  if (mode != Mode::kReadWrite) return absl::OkStatus();
+  return Execute("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON");
+}
+
+absl::Status SqliteConnection::CheckFormat() {
+  sqlite3_stmt* statement = nullptr;
+  int numbers[2] = {};
+  const char* const pragmas[2] = {"PRAGMA application_id",
+                                  "PRAGMA user_version"};
+  for (int i = 0; i < 2; ++i) {
+    int rc = sqlite3_prepare_v2(db_, pragmas[i], -1, &statement, nullptr);
+    if (rc == SQLITE_OK) rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW) numbers[i] = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    if ((rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT) {
+      return base::Error(CKR_TOKEN_NOT_RECOGNIZED,
+                         absl::StrCat(path_, ": damaged, or not a database"));
+    }
+    if (rc != SQLITE_ROW) return LastError("read the header");
+  }
+  if (numbers[0] != kApplicationId) {
+    return base::Error(CKR_TOKEN_NOT_RECOGNIZED,
+                       absl::StrCat(path_, ": not a store of an HSM"));
+  }
+  if (numbers[1] != kFormatVersion) {
+    return base::Error(CKR_TOKEN_NOT_RECOGNIZED,
+                       absl::StrCat(path_, ": store version ", numbers[1],
+                                    " where ", kFormatVersion, " is known"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteConnection::MakeSchema(ByteSpan store_id) {
+  RETURN_IF_ERROR(
+      Execute("PRAGMA page_size = 4096; PRAGMA encoding = 'UTF-8'; "
+              "PRAGMA journal_mode = WAL; BEGIN IMMEDIATE"));
+  RETURN_IF_ERROR(Execute(kSchema));
+  RETURN_IF_ERROR(
+      Execute(absl::StrCat("PRAGMA application_id = ", kApplicationId,
+                           "; PRAGMA user_version = ", kFormatVersion)
+                  .c_str()));
+  sqlite3_stmt* statement = nullptr;
+  int rc = sqlite3_prepare_v2(db_, "INSERT INTO store (one, id) VALUES (1, ?)",
+                              -1, &statement, nullptr);
+  if (rc == SQLITE_OK) {
+    sqlite3_bind_blob64(statement, 1, store_id.data(), store_id.size(),
+                        SQLITE_STATIC);
+    rc = sqlite3_step(statement);
+  }
+  sqlite3_finalize(statement);
+  if (rc != SQLITE_DONE) return LastError("make");
+  return Execute("COMMIT");
+}
+
+SqliteConnection::~SqliteConnection() {
+  for (sqlite3_stmt* statement : statements_) sqlite3_finalize(statement);
+  sqlite3_close(db_);
+}
+
+absl::Status SqliteConnection::Execute(const char* sql) {
+  if (sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) == SQLITE_OK) {
+    return absl::OkStatus();
+  }
+  const int code = sqlite3_errcode(db_) & 0xff;
+  if (code == SQLITE_NOTADB || code == SQLITE_CORRUPT) {
+    return base::Error(CKR_TOKEN_NOT_RECOGNIZED,
+                       absl::StrCat(path_, ": damaged, or not a database"));
+  }
+  return LastError("prepare");
+}
+
+absl::Status SqliteConnection::Run(Sql sql) {
+  return SqliteQuery(*this, sql).Run();
+}
+
+absl::Status SqliteConnection::LastError(absl::string_view what) const {
+  return ErrorOf(path_, what, sqlite3_extended_errcode(db_),
+                 sqlite3_system_errno(db_), sqlite3_errmsg(db_));
+}
+
+sqlite3_stmt* SqliteConnection::Prepared(Sql sql) {
+  const auto i = static_cast<size_t>(sql);
+  if (statements_[i] == nullptr) {
+    sqlite3_prepare_v3(db_, kSql[i], -1, SQLITE_PREPARE_PERSISTENT,
+                       &statements_[i], nullptr);
+  }
+  return statements_[i];
+}
+
+SqliteQuery::SqliteQuery(SqliteConnection& connection, Sql sql)
+    : connection_(connection), statement_(connection.Prepared(sql)) {}
+
+SqliteQuery::~SqliteQuery() {
+  if (statement_ == nullptr) return;
+  sqlite3_reset(statement_);
+  sqlite3_clear_bindings(statement_);
+}
+
+SqliteQuery& SqliteQuery::Bind(uint64_t value) {
+  if (statement_ == nullptr) return *this;
+  const int rc = sqlite3_bind_int64(statement_, ++parameters_,
+                                    static_cast<sqlite3_int64>(value));
+  if (rc != SQLITE_OK) error_ = rc;
+  return *this;
+}
+
+SqliteQuery& SqliteQuery::Bind(ByteSpan value) {
+  if (statement_ == nullptr) return *this;
+  // A null pointer would bind NULL and not an empty blob.
+  const void* data =
+      value.empty() ? "" : static_cast<const void*>(value.data());
+  const int rc = sqlite3_bind_blob64(statement_, ++parameters_, data,
+                                     value.size(), SQLITE_STATIC);
+  if (rc != SQLITE_OK) error_ = rc;
+  return *this;
+}
+
+SqliteQuery& SqliteQuery::BindText(absl::string_view value) {
+  if (statement_ == nullptr) return *this;
+  const char* data = value.empty() ? "" : value.data();
+  const int rc = sqlite3_bind_text64(statement_, ++parameters_, data,
+                                     value.size(), SQLITE_STATIC, SQLITE_UTF8);
+  if (rc != SQLITE_OK) error_ = rc;
+  return *this;
+}
+
+absl::StatusOr<bool> SqliteQuery::Step() {
+  if (statement_ == nullptr) return connection_.LastError("prepare");
+  const int rc = error_ != SQLITE_OK ? error_ : sqlite3_step(statement_);
+  if (rc == SQLITE_ROW) return true;
+  if (rc == SQLITE_DONE) return false;
+  return connection_.LastError("access");
+}
+
+absl::Status SqliteQuery::Run() {
+  ASSIGN_OR_RETURN([[maybe_unused]] const bool row, Step());
+  return absl::OkStatus();
+}
+
+uint64_t SqliteQuery::Int(int column) const {
+  return static_cast<uint64_t>(sqlite3_column_int64(statement_, column));
+}
+
+ByteSpan SqliteQuery::Blob(int column) const {
+  const auto* data =
+      static_cast<const uint8_t*>(sqlite3_column_blob(statement_, column));
+  const int size = sqlite3_column_bytes(statement_, column);
+  return data == nullptr ? ByteSpan() : ByteSpan(data, size);
+}
+
+std::string SqliteQuery::Text(int column) const {
+  const auto* data =
+      reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
+  const int size = sqlite3_column_bytes(statement_, column);
+  return data == nullptr ? std::string() : std::string(data, size);
+}
+
+}  // namespace hsm

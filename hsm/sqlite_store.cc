@@ -1,0 +1,339 @@
+#include "hsm/sqlite_store.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "base/crypto.h"
+#include "hsm/change_counter.h"
+#include "hsm/sqlite_connection.h"
+#include "hsm/sqlite_fork.h"
+#include "hsm/sqlite_view.h"
+#include "hsm/system_error.h"
+#include "hsm/writer_lock.h"
+
+namespace hsm {
+namespace {
+
+using Mode = SqliteConnection::Mode;
+
+// Idle connections beyond this are closed.
+constexpr size_t kIdleConnections = 8;
+
+absl::StatusOr<std::string> RealPath(const std::string& directory) {
+  // SQLite refuses a link anywhere in a path that it opens without following
+  // links, so those above the directory are resolved here.
+  std::unique_ptr<char, decltype(&std::free)> real(
+      realpath(directory.c_str(), nullptr), &std::free);
+  if (real == nullptr) return SystemError("resolve", directory);
+  return std::string(real.get());
+}
+
+// Connections that nobody uses just now.
+class Pool {
+ public:
+  Pool(std::string path, Mode mode) : path_(std::move(path)), mode_(mode) {}
+
+  // A connection until destroyed; leaves no transaction behind.
+  class Lease {
+   public:
+    Lease(Pool* pool, std::unique_ptr<SqliteConnection> connection)
+        : pool_(pool), connection_(std::move(connection)) {}
+    Lease(Lease&&) = default;
+    ~Lease() {
+      if (connection_ == nullptr) return;
+      if (connection_->InTransaction()) {
+        connection_->Run(Sql::kRollback).IgnoreError();
+      }
+      if (!connection_->InTransaction()) pool_->Return(std::move(connection_));
+    }
+    SqliteConnection& operator*() { return *connection_; }
+    SqliteConnection* operator->() { return connection_.get(); }
+
+   private:
+    Pool* pool_;
+    std::unique_ptr<SqliteConnection> connection_;
+  };
+
+  absl::StatusOr<Lease> Borrow() ABSL_LOCKS_EXCLUDED(mu_) {
+    {
+      absl::MutexLock lock(&mu_);
+      if (!idle_.empty()) {
+        Lease lease(this, std::move(idle_.back()));
+        idle_.pop_back();
+        return lease;
+      }
+    }
+    ASSIGN_OR_RETURN(auto connection, SqliteConnection::Open(path_, mode_));
+    return Lease(this, std::move(connection));
+  }
+
+  void Return(std::unique_ptr<SqliteConnection> connection)
+      ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    if (idle_.size() < kIdleConnections) idle_.push_back(std::move(connection));
+  }
+
+ private:
+  const std::string path_;
+  const Mode mode_;
+  absl::Mutex mu_;
+  std::vector<std::unique_ptr<SqliteConnection>> idle_ ABSL_GUARDED_BY(mu_);
+};
+
+absl::StatusOr<std::array<uint8_t, 16>> ReadStoreId(
+    SqliteConnection& connection) {
+  std::array<uint8_t, 16> id{};
+  SqliteQuery query(connection, Sql::kStoreId);
+  ASSIGN_OR_RETURN(const bool found, query.Step());
+  if (!found || query.Blob(0).size() != id.size()) {
+    return base::Error(CKR_TOKEN_NOT_RECOGNIZED,
+                       absl::StrCat(connection.path(), ": no store id"));
+  }
+  std::copy_n(query.Blob(0).begin(), id.size(), id.begin());
+  return id;
+}
+
+absl::StatusOr<SpaceChanges> ReadChanges(SqliteConnection& connection) {
+  SqliteQuery query(connection, Sql::kAllChanges);
+  SpaceChanges changes;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, query.Step());
+    if (!more) return changes;
+    changes.emplace_back(static_cast<SpaceId>(query.Int(0)), query.Int(1));
+  }
+}
+
+class SqliteStore : public Store {
+ public:
+  static absl::StatusOr<std::unique_ptr<Store>> Open(
+      const std::string& directory, Mode mode);
+
+  ~SqliteStore() override {
+    // In a forked child nothing of the parent's may be closed or unlocked.
+    if (getpid() != pid_) parts_.release();
+  }
+
+  const std::array<uint8_t, 16>& store_id() const override { return id_; }
+  bool writable() const override { return mode_ == Mode::kReadWrite; }
+  absl::Status Read(absl::FunctionRef<absl::Status(Reader&)> read) override;
+  absl::Status Write(
+      SpaceId touches,
+      absl::FunctionRef<absl::Status(Transaction&)> write) override;
+  uint64_t Generation(SpaceId space) override {
+    if (parts_->changes == nullptr) return kBusy;
+    return parts_->changes->Generation(space);
+  }
+
+ private:
+  struct Parts {
+    Parts(const std::string& path, Mode mode) : pool(path, mode) {}
+    Pool pool;
+    std::shared_ptr<WriterLock> writer;  // null when read-only
+    // Null when read-only and there is none.
+    std::unique_ptr<ChangeCounter> changes;
+  };
+
+  SqliteStore(std::string directory, Mode mode)
+      : directory_(std::move(directory)),
+        mode_(mode),
+        parts_(std::make_unique<Parts>(absl::StrCat(directory_, "/hsm.db"),
+                                       mode)) {}
+
+  absl::Status OpenChanges(SqliteConnection& connection);
+  absl::Status CheckProcess() const;
+  absl::Status Commit(SqliteConnection& connection, SqliteView& view);
+
+  const std::string directory_;
+  const Mode mode_;
+  const pid_t pid_ = getpid();
+  std::array<uint8_t, 16> id_{};
+  std::unique_ptr<Parts> parts_;
+};
+
+absl::StatusOr<std::unique_ptr<Store>> SqliteStore::Open(
+    const std::string& directory, Mode mode) {
+  std::unique_ptr<SqliteStore> store(new SqliteStore(directory, mode));
+  ASSIGN_OR_RETURN(Pool::Lease connection, store->parts_->pool.Borrow());
+  ASSIGN_OR_RETURN(store->id_, ReadStoreId(*connection));
+  RETURN_IF_ERROR(store->OpenChanges(*connection));
+  return store;
+}
+
+absl::Status SqliteStore::OpenChanges(SqliteConnection& connection) {
+  const std::string path = absl::StrCat(directory_, "/changes");
+  auto mapped = ChangeCounter::Map(path, writable());
+  if (!writable()) {
+    if (mapped.ok()) parts_->changes = *std::move(mapped);
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(parts_->writer,
+                   WriterLock::Open(absl::StrCat(directory_, "/writer")));
+  if (!mapped.ok()) {
+    const CK_RV rv = base::CkRv(mapped.status());
+    if (rv != CKR_TOKEN_NOT_PRESENT && rv != CKR_TOKEN_NOT_RECOGNIZED) {
+      return mapped.status();
+    }
+    ASSIGN_OR_RETURN(auto hold, parts_->writer->Acquire());
+    // Somebody else may have made it while we waited.
+    mapped = ChangeCounter::Map(path, true);
+    if (!mapped.ok()) {
+      ASSIGN_OR_RETURN(const SpaceChanges changes, ReadChanges(connection));
+      RETURN_IF_ERROR(ChangeCounter::Make(path, changes));
+      ASSIGN_OR_RETURN(mapped, ChangeCounter::Map(path, true));
+    }
+  }
+  parts_->changes = *std::move(mapped);
+  // After a power cut the counters may be stale. A writer at work repairs them
+  // itself, so there is nothing to wait for.
+  if (auto hold = parts_->writer->TryAcquire(); hold.ok()) {
+    ASSIGN_OR_RETURN(const SpaceChanges changes, ReadChanges(connection));
+    return parts_->changes->Repair(changes);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteStore::CheckProcess() const {
+  if (getpid() == pid_) return absl::OkStatus();
+  return base::Error(
+      CKR_DEVICE_ERROR,
+      absl::StrCat(directory_, ": opened before a fork, by process ", pid_));
+}
+
+absl::Status SqliteStore::Read(absl::FunctionRef<absl::Status(Reader&)> read) {
+  RETURN_IF_ERROR(CheckProcess());
+  ASSIGN_OR_RETURN(Pool::Lease connection, parts_->pool.Borrow());
+  RETURN_IF_ERROR(connection->Run(Sql::kBegin));
+  SqliteView view(*connection, /*writing=*/false);
+  return read(view);  // The lease ends the transaction.
+}
+
+absl::Status SqliteStore::Write(
+    SpaceId touches, absl::FunctionRef<absl::Status(Transaction&)> write) {
+  RETURN_IF_ERROR(CheckProcess());
+  if (!writable()) {
+    return base::Error(CKR_TOKEN_WRITE_PROTECTED,
+                       absl::StrCat(directory_, ": read-only file system"));
+  }
+  if (parts_->writer->HeldByMe()) {
+    return base::Error(CKR_GENERAL_ERROR, "a write inside a write");
+  }
+  ASSIGN_OR_RETURN(auto hold, parts_->writer->Acquire());
+  ASSIGN_OR_RETURN(Pool::Lease connection, parts_->pool.Borrow());
+  if (parts_->changes->LeftBusy()) {
+    ASSIGN_OR_RETURN(const SpaceChanges changes, ReadChanges(*connection));
+    RETURN_IF_ERROR(parts_->changes->Repair(changes));
+  }
+  RETURN_IF_ERROR(connection->Run(Sql::kBeginImmediate));
+  SqliteView view(*connection, /*writing=*/true);
+  RETURN_IF_ERROR(write(view));  // The lease rolls back.
+  if (!view.dirty()) return absl::OkStatus();
+  view.Touch(touches);
+  return Commit(*connection, view);
+}
+
+absl::Status SqliteStore::Commit(SqliteConnection& connection,
+                                 SqliteView& view) {
+  ASSIGN_OR_RETURN(auto next, view.Touched());
+  for (auto& [space, changes] : next) {
+    changes = parts_->changes->Next(space, changes);
+  }
+  RETURN_IF_ERROR(view.Finish(next));
+  RETURN_IF_ERROR(parts_->changes->Begin(next));
+  absl::Status status = connection.Run(Sql::kCommit);
+  if (status.ok()) {
+    parts_->changes->End(next);
+    return status;
+  }
+  connection.Run(Sql::kRollback).IgnoreError();
+  // Otherwise the counters stay busy, and the next writer repairs them.
+  if (!connection.InTransaction()) parts_->changes->Cancel(next);
+  return status;
+}
+
+// How the files can be used; docs/formats/store.md, "Read-only".
+absl::StatusOr<Mode> ModeFor(const std::string& directory) {
+  const std::string path = absl::StrCat(directory, "/hsm.db");
+  if (faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) != 0) {
+    return SystemError("read", path);
+  }
+  const bool file_ok = faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) == 0;
+  if (file_ok &&
+      faccessat(AT_FDCWD, directory.c_str(), W_OK | X_OK, AT_EACCESS) == 0) {
+    return Mode::kReadWrite;
+  }
+  if (errno != EROFS) return SystemError("write", file_ok ? directory : path);
+  struct stat log;
+  const bool has_log =
+      lstat(absl::StrCat(path, "-wal").c_str(), &log) == 0 && log.st_size > 0;
+  return has_log ? Mode::kReadOnly : Mode::kImmutable;
+}
+
+absl::Status SyncDirectory(const std::string& directory) {
+  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return SystemError("open", directory);
+  absl::Cleanup closer = [fd] { close(fd); };
+  if (fsync(fd) != 0) return SystemError("fsync", directory);
+  return absl::OkStatus();
+}
+
+absl::Status MakeFile(const std::string& path) {
+  const int fd = open(path.c_str(),
+                      O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) return SystemError("create", path);
+  close(fd);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CreateSqliteStore(const std::string& directory) {
+  ASSIGN_OR_RETURN(const std::string real, RealPath(directory));
+  const std::string path = absl::StrCat(real, "/hsm.db");
+  // SQLite would choose the mode by the umask.
+  RETURN_IF_ERROR(MakeFile(path));
+  absl::Cleanup undo = [&real] {
+    for (const char* name :
+         {"/hsm.db", "/hsm.db-wal", "/hsm.db-shm", "/changes", "/writer"}) {
+      unlink(absl::StrCat(real, name).c_str());
+    }
+  };
+  RETURN_IF_ERROR(MakeFile(absl::StrCat(real, "/writer")));
+  RETURN_IF_ERROR(ChangeCounter::Make(absl::StrCat(real, "/changes"), {}));
+  ASSIGN_OR_RETURN(const Bytes store_id, base::RandomBytes(16));
+  struct stat file;
+  if (lstat(path.c_str(), &file) != 0) return SystemError("lstat", path);
+  NoteSqliteFile(file);
+  {
+    ASSIGN_OR_RETURN(auto connection, SqliteConnection::OpenEmpty(path));
+    RETURN_IF_ERROR(connection->MakeSchema(store_id));
+  }
+  RETURN_IF_ERROR(SyncDirectory(real));
+  std::move(undo).Cancel();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Store>> OpenSqliteStore(
+    const std::string& directory) {
+  ASSIGN_OR_RETURN(const std::string real, RealPath(directory));
+  const std::string path = absl::StrCat(real, "/hsm.db");
+  struct stat file;
+  if (lstat(path.c_str(), &file) != 0) return SystemError("open", path);
+  if (!S_ISREG(file.st_mode)) {
+    return base::Error(CKR_TOKEN_NOT_RECOGNIZED,
+                       absl::StrCat(path, ": not a regular file"));
+  }
+  ASSIGN_OR_RETURN(const Mode mode, ModeFor(real));
+  NoteSqliteFile(file);
+  return SqliteStore::Open(real, mode);
+}
+
+}  // namespace hsm

@@ -1,0 +1,70 @@
+// The place of a store's one writer, queued fairly between threads (a mutex)
+// and processes (POSIX record locks on the `writer` file).
+//
+// POSIX locks belong to the process: two descriptors of one file do not
+// exclude each other, and closing either drops the locks of both. So a process
+// opens the file once, shares it between its stores, and a forked child holds
+// nothing. docs/formats/store.md, "writer".
+#ifndef PERIGEE_HSM_WRITER_LOCK_H_
+#define PERIGEE_HSM_WRITER_LOCK_H_
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "absl/synchronization/mutex.h"
+#include "base/status.h"
+
+namespace hsm {
+
+// Thread-safe. Not recursive: the holder must not ask again (HeldByMe tells).
+class WriterLock {
+ public:
+  // The process's one lock for the file `path`, which is made when it is
+  // missing.
+  static absl::StatusOr<std::shared_ptr<WriterLock>> Open(
+      const std::string& path);
+  ~WriterLock();
+
+  // Holds the writer's place until destroyed. Empty when moved from.
+  class Hold {
+   public:
+    Hold() = default;
+    explicit Hold(WriterLock* lock) : lock_(lock) {}
+    Hold(Hold&& other) noexcept : lock_(other.lock_) { other.lock_ = nullptr; }
+    Hold& operator=(Hold&&) = delete;
+    ~Hold() {
+      if (lock_ != nullptr) lock_->Release();
+    }
+
+   private:
+    WriterLock* lock_ = nullptr;
+  };
+
+  // Waits for the place. CKR_DEVICE_ERROR when the system refuses.
+  absl::StatusOr<Hold> Acquire();
+  // Does not wait; CKR_FUNCTION_FAILED when somebody has the place.
+  absl::StatusOr<Hold> TryAcquire();
+  // True while this thread has the place.
+  bool HeldByMe() const;
+
+ private:
+  friend struct WriterLockRegistry;
+  WriterLock(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+
+  // Waits for one byte of the file, or only looks when `wait` is false.
+  absl::Status LockByte(off_t byte, bool wait);
+  void UnlockByte(off_t byte);
+  void Release();
+
+  const std::string path_;
+  const int fd_;
+  absl::Mutex mu_;                // held by the holder, across functions
+  std::atomic<pid_t> holder_{0};  // its thread id
+};
+
+}  // namespace hsm
+
+#endif  // PERIGEE_HSM_WRITER_LOCK_H_
