@@ -16,11 +16,6 @@
 #include "base/secret_bytes.h"
 #include "base/status.h"
 
-// The vendor's object identifier: 12 bytes, kept by cloning.
-#ifndef CKA_OUID
-#define CKA_OUID 0x80000005UL
-#endif
-
 namespace hsm {
 
 using base::Bytes;
