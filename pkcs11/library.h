@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "base/cryptoki.h"
 #include "base/status.h"
@@ -34,7 +35,8 @@ class Library {
   static absl::Status Initialize(const void* arguments);
   static absl::Status Finalize(const void* reserved);
 
-  // The configuration and slots of this initialisation. Never null.
+  // The configuration and slots of this initialisation; empty ones once it is
+  // over. Never null.
   std::shared_ptr<const Config> config() const;
   std::shared_ptr<Slots> slots() const;
   // CKR_SLOT_ID_INVALID.
@@ -59,12 +61,16 @@ class Library {
   absl::Status Logout(Token& token, SpaceId space);
 
  private:
-  Library() = default;
-  ~Library() = delete;
+  struct Process;
+
+  Library();
+  ~Library() = default;
 
   absl::Status Start();
   void Stop();
-  void Retire(const SessionRef& session);
+  // The session was taken out of the map by this thread.
+  void Retire(Session& session);
+  void CloseIf(absl::FunctionRef<bool(const Session&)> doomed);
 
   HandleMap<Session> sessions_;
   mutable absl::Mutex mu_;

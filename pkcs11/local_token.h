@@ -3,6 +3,7 @@
 #ifndef PERIGEE_PKCS11_LOCAL_TOKEN_H_
 #define PERIGEE_PKCS11_LOCAL_TOKEN_H_
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -32,7 +33,7 @@ class LocalHsm {
   absl::StatusOr<hsm::Hsm*> OpenOrCreate();
   // Called once after this process made the state (slot numbers are stored
   // then).
-  void OnCreated(std::function<void(hsm::Hsm&)> on_created) {
+  void OnCreated(std::function<void()> on_created) {
     on_created_ = std::move(on_created);
   }
 
@@ -41,7 +42,7 @@ class LocalHsm {
 
   const HsmConfig config_;
   const std::string fleet_directory_;
-  std::function<void(hsm::Hsm&)> on_created_;
+  std::function<void()> on_created_;
   absl::Mutex mu_;
   std::unique_ptr<hsm::Hsm> hsm_ ABSL_GUARDED_BY(mu_);
 };
@@ -139,9 +140,18 @@ class LocalToken : public Token {
  private:
   // Null while there is no state; creates nothing.
   absl::StatusOr<hsm::Partition*> PartitionIfThere(SpaceId space);
+  // The own partition for work on objects, CKR_CONTAINER_HANDLE_INVALID for
+  // another one.
+  absl::StatusOr<hsm::Partition*> Own(SpaceId space);
+  // The login for work on objects; null: public objects only.
+  hsm::LoginRef Access() const;
+  TokenFacts FactsWithoutState() const;
 
   const LocalHsmRef hsm_;
   const SpaceId space_;
+  const std::shared_ptr<Application> own_;
+  // Once it was found; lives as long as the HSM.
+  std::atomic<hsm::Partition*> found_{nullptr};
 };
 
 }  // namespace pkcs11

@@ -4,6 +4,8 @@
 #ifndef PERIGEE_PKCS11_SLOTS_H_
 #define PERIGEE_PKCS11_SLOTS_H_
 
+#include <algorithm>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -47,7 +49,7 @@ class SlotNumbers {
 // Refresh.
 class Slots : public std::enable_shared_from_this<Slots> {
  public:
-  explicit Slots(std::shared_ptr<const Config> config);
+  static std::shared_ptr<Slots> Make(std::shared_ptr<const Config> config);
   ~Slots();
 
   // Looks for partitions that came or went (also by other processes) and gives
@@ -56,12 +58,13 @@ class Slots : public std::enable_shared_from_this<Slots> {
 
   // For C_GetSlotList: as of the last Refresh. Ascending.
   std::vector<CK_SLOT_ID> List(bool token_present) const;
-  // CKR_SLOT_ID_INVALID. Also slots that the list leaves out.
-  absl::StatusOr<TokenRef> Find(CK_SLOT_ID slot) const;
+  // CKR_SLOT_ID_INVALID. Also slots that the list leaves out. The first call
+  // refreshes.
+  absl::StatusOr<TokenRef> Find(CK_SLOT_ID slot);
   std::vector<TokenRef> all() const;
   // The admin slot (of a Backup HSM: its only slot) of the HSM that `slot`
   // belongs to.
-  absl::StatusOr<CK_SLOT_ID> AdminSlotOf(CK_SLOT_ID slot) const;
+  absl::StatusOr<CK_SLOT_ID> AdminSlotOf(CK_SLOT_ID slot);
   // The slot of a partition of that HSM; CKR_SLOT_ID_INVALID.
   absl::StatusOr<CK_SLOT_ID> SlotOf(absl::string_view hsm_name,
                                     SpaceId space) const;
@@ -71,13 +74,24 @@ class Slots : public std::enable_shared_from_this<Slots> {
     TokenRef token;
     bool listed = true;
   };
+  // What one application HSM has now.
+  struct Seen {
+    hsm::Hsm* hsm = nullptr;  // null: no state yet
+    std::vector<SpaceId> spaces;
+  };
 
+  explicit Slots(std::shared_ptr<const Config> config);
   void RefreshLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_);
-  void ReadNumbers(SlotNumbers& numbers)
+  // nullopt: it cannot be read now.
+  std::optional<Seen> Look(LocalHsm& hsm) const;
+  void ReadNumbers(const std::map<std::string, Seen>& seen,
+                   SlotNumbers& numbers) const;
+  void AssignNumbers(const std::map<std::string, Seen>& seen,
+                     SlotNumbers& numbers) const;
+  void StoreNumbers(const std::map<std::string, Seen>& seen,
+                    const SlotNumbers& numbers) const;
+  void PutEntries(const std::map<std::string, Seen>& seen)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_);
-  void StoreNumbers(const SlotNumbers& numbers)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_);
-  std::vector<SpaceId> SpacesOf(LocalHsm& hsm) const;
 
   const std::shared_ptr<const Config> config_;
   std::map<std::string, LocalHsmRef> local_;  // by name; fixed
@@ -85,6 +99,8 @@ class Slots : public std::enable_shared_from_this<Slots> {
   // Held during Refresh, which reads stores; before mu_.
   absl::Mutex refresh_;
   SlotNumbers numbers_ ABSL_GUARDED_BY(refresh_);
+  bool stored_ ABSL_GUARDED_BY(refresh_) = false;
+  std::atomic<bool> refreshed_{false};
   mutable absl::Mutex mu_;
   std::map<CK_SLOT_ID, Entry> entries_ ABSL_GUARDED_BY(mu_);
 };

@@ -1,0 +1,122 @@
+#include "pkcs11/call.h"
+
+#include <openssl/err.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <new>
+#include <string>
+
+#include "base/crypto.h"
+#include "base/log.h"
+
+namespace pkcs11 {
+namespace {
+
+// Plain bytes: a thread that outlives the library runs no destructor of ours.
+thread_local LastError last_error;
+
+template <size_t N>
+void CopyText(char (&to)[N], absl::string_view text) {
+  const size_t size = std::min(text.size(), N - 1);
+  std::memcpy(to, text.data(), size);
+  to[size] = '\0';
+}
+
+// A thread cancelled in the middle of a commit would leave locks behind, and
+// unwinding may not cross this boundary.
+class NotCancelled {
+ public:
+  NotCancelled() { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
+  ~NotCancelled() { pthread_setcancelstate(before_, nullptr); }
+
+ private:
+  int before_;
+};
+
+// The error queue belongs to the host: what we add goes, what was there stays.
+class HostErrorQueue {
+ public:
+  HostErrorQueue() { ERR_set_mark(); }
+  ~HostErrorQueue() {
+    if (!base::OpenSslIsGone()) ERR_pop_to_mark();
+  }
+};
+
+// Ordinary answers that only look like errors.
+bool IsOrdinary(CK_RV rv) {
+  return rv == CKR_BUFFER_TOO_SMALL || rv == CKR_NO_EVENT ||
+         rv == CKR_FUNCTION_NOT_PARALLEL;
+}
+
+base::LogLevel LevelOf(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kDataLoss:
+      return base::LogLevel::kError;
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kResourceExhausted:
+      return base::LogLevel::kWarning;
+    default:
+      return base::LogLevel::kInfo;
+  }
+}
+
+void LogFailure(const char* name, CK_RV rv, const std::string& reason,
+                const absl::Status& status) {
+  const base::LogLevel level = LevelOf(status);
+  const bool integrity = status.code() == absl::StatusCode::kDataLoss;
+  if (!integrity && !base::LogIs(level)) return;
+  std::string line = absl::StrCat(name, ": ", base::CkRvName(rv));
+  if (!reason.empty()) absl::StrAppend(&line, " (reason: ", reason, ")");
+  if (!status.message().empty()) {
+    absl::StrAppend(&line, ": ", status.message());
+  }
+  if (integrity) return base::LogIntegrity(line);
+  base::LogLine(level, line);
+}
+
+CK_RV Report(const char* name, const absl::Status& status) {
+  const CK_RV rv = base::CkRv(status);
+  if (IsOrdinary(rv)) return rv;
+  const std::string reason = base::Reason(status);
+  last_error.rv = rv;
+  CopyText(last_error.function, name);
+  CopyText(last_error.reason, reason);
+  CopyText(last_error.text, status.message());
+  LogFailure(name, rv, reason, status);
+  return rv;
+}
+
+}  // namespace
+
+CK_RV Guarded(const char* name,
+              absl::FunctionRef<absl::Status()> body) noexcept {
+  const NotCancelled not_cancelled;
+  const HostErrorQueue queue;
+  try {
+    const absl::Status status = body();
+    return status.ok() ? CKR_OK : Report(name, status);
+  } catch (const std::bad_alloc&) {
+    return CKR_HOST_MEMORY;
+  } catch (const std::exception& e) {
+    base::LogLine(base::LogLevel::kError, e.what());
+    return CKR_GENERAL_ERROR;
+  } catch (...) {
+    return CKR_GENERAL_ERROR;
+  }
+}
+
+CK_RV Guarded(const char* name,
+              absl::FunctionRef<absl::Status(Library&)> body) noexcept {
+  Library* const library = Library::Usable();
+  if (library == nullptr) return CKR_CRYPTOKI_NOT_INITIALIZED;
+  return Guarded(name, [&] { return body(*library); });
+}
+
+const LastError& LastErrorOfThread() { return last_error; }
+
+}  // namespace pkcs11

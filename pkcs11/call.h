@@ -1,0 +1,47 @@
+// The boundary to C, once: every exported function runs its body through
+// Guarded, which refuses calls out of time, stops exceptions, gives the host
+// its OpenSSL error queue back, turns the status into a CK_RV and logs a
+// failure in one line.
+#ifndef PERIGEE_PKCS11_CALL_H_
+#define PERIGEE_PKCS11_CALL_H_
+
+#include "absl/functional/function_ref.h"
+#include "base/cryptoki.h"
+#include "base/status.h"
+#include "pkcs11/library.h"
+
+namespace pkcs11 {
+
+// For functions that need an initialised library, and for those that do not.
+CK_RV Guarded(const char* name,
+              absl::FunctionRef<absl::Status(Library&)> body) noexcept;
+CK_RV Guarded(const char* name,
+              absl::FunctionRef<absl::Status()> body) noexcept;
+
+// Call("C_Sign", &api::C_Sign, hSession, ...).
+template <typename... P, typename... A>
+CK_RV Call(const char* name, absl::Status (*function)(Library&, P...),
+           A... arguments) noexcept {
+  return Guarded(name, [&](Library& library) {
+    return function(library, arguments...);
+  });
+}
+template <typename... P, typename... A>
+CK_RV Call(const char* name, absl::Status (*function)(P...),
+           A... arguments) noexcept {
+  return Guarded(name, [&] { return function(arguments...); });
+}
+
+// The last failure of this thread, for the vendor interface: what the C ABI
+// cannot say. Texts are cut to their buffers.
+struct LastError {
+  CK_RV rv;
+  char function[40];
+  char reason[40];  // machine-readable, may be empty
+  char text[400];
+};
+const LastError& LastErrorOfThread();
+
+}  // namespace pkcs11
+
+#endif  // PERIGEE_PKCS11_CALL_H_
