@@ -121,8 +121,8 @@ absl::StatusOr<hsm::AttributeSet> DecodePrivateKeyInfo(ByteSpan der);
 // Checks and completes the material of an object that an application brings
 // (C_CreateObject, unwrap): RSA CRT consistency and missing components, EC
 // point on curve, CKA_PUBLIC_KEY_INFO, CKA_CHECK_VALUE. Returns what to add.
-// CKR_ATTRIBUTE_VALUE_INVALID, CKR_DOMAIN_PARAMS_INVALID, CKR_CURVE_NOT_SUPPORTED,
-// CKR_KEY_SIZE_RANGE.
+// CKR_ATTRIBUTE_VALUE_INVALID, CKR_DOMAIN_PARAMS_INVALID,
+// CKR_CURVE_NOT_SUPPORTED, CKR_KEY_SIZE_RANGE.
 absl::StatusOr<hsm::AttributeSet> CompleteKeyMaterial(
     const hsm::AttributeSet& attributes);
 
