@@ -1,0 +1,71 @@
+// All rows, and what is derived from a row.
+#include <algorithm>
+
+#include "pkcs11/mechanism.h"
+#include "pkcs11/mechanisms/families.h"
+#include "pkcs11/mechanisms/parameters.h"
+
+namespace pkcs11 {
+namespace {
+
+constexpr absl::Span<const Mechanism> (*kFamilies[])() = {
+    AesRows,  AesGcmRows,  AesWrapRows, DigestRows, EcRows,
+    HmacRows, RsaOaepRows, RsaPkcsRows, RsaPssRows,
+};
+
+bool IsLess(const Mechanism* row, CK_MECHANISM_TYPE type) {
+  return row->type < type;
+}
+
+}  // namespace
+
+CK_MECHANISM_INFO InfoOf(const Mechanism& mechanism) {
+  CK_MECHANISM_INFO info = {mechanism.min_key, mechanism.max_key,
+                            mechanism.extra_flags};
+  if (mechanism.digest != nullptr) info.flags |= CKF_DIGEST;
+  if (mechanism.sign != nullptr) info.flags |= CKF_SIGN;
+  if (mechanism.verify != nullptr) info.flags |= CKF_VERIFY;
+  if (mechanism.encrypt != nullptr) info.flags |= CKF_ENCRYPT;
+  if (mechanism.decrypt != nullptr) info.flags |= CKF_DECRYPT;
+  if (mechanism.generate != nullptr) info.flags |= CKF_GENERATE;
+  if (mechanism.generate_pair != nullptr) info.flags |= CKF_GENERATE_KEY_PAIR;
+  if (mechanism.wrap != nullptr) info.flags |= CKF_WRAP;
+  if (mechanism.unwrap != nullptr) info.flags |= CKF_UNWRAP;
+  if (mechanism.derive != nullptr) info.flags |= CKF_DERIVE;
+  return info;
+}
+
+absl::StatusOr<ParametersRef> ParseParameters(const Mechanism& mechanism,
+                                              const CK_MECHANISM& given) {
+  if (mechanism.parse != nullptr) return mechanism.parse(given);
+  if (given.pParameter != nullptr || given.ulParameterLen != 0) {
+    return InvalidParameter("the mechanism takes no parameter");
+  }
+  return ParametersRef();
+}
+
+const Registry& Registry::Get() {
+  static const Registry* const registry = [] {
+    auto* made = new Registry;
+    for (const auto family : kFamilies) {
+      for (const Mechanism& row : family()) {
+        if (row.available == nullptr || row.available()) {
+          made->rows_.push_back(&row);
+        }
+      }
+    }
+    std::sort(made->rows_.begin(), made->rows_.end(),
+              [](const Mechanism* a, const Mechanism* b) {
+                return a->type < b->type;
+              });
+    return made;
+  }();
+  return *registry;
+}
+
+const Mechanism* Registry::Find(CK_MECHANISM_TYPE type) const {
+  const auto at = std::lower_bound(rows_.begin(), rows_.end(), type, IsLess);
+  return at != rows_.end() && (*at)->type == type ? *at : nullptr;
+}
+
+}  // namespace pkcs11
