@@ -17,8 +17,11 @@ base::Deadline CallDeadline() {
 }  // namespace
 
 RemoteEndpoint::RemoteEndpoint(std::shared_ptr<hsm_io::Client> client,
-                               uint32_t space)
-    : client_(std::move(client)), space_(space) {}
+                               uint32_t space,
+                               std::function<void()> on_change)
+    : client_(std::move(client)),
+      space_(space),
+      on_change_(std::move(on_change)) {}
 
 RemoteEndpoint::~RemoteEndpoint() { CloseRun(); }
 
@@ -90,9 +93,11 @@ absl::StatusOr<std::vector<cloning::TargetResult>> RemoteEndpoint::Accept(
   ASSIGN_OR_RETURN(request.run, Run());
   request.sealed = base::ToBytes(sealed);
   request.options = wire::Encode(options);
-  ASSIGN_OR_RETURN(hsm_io::RunAccept::Reply reply,
-                   client_->Call(request, BatchDeadline()));
-  return wire::Decode<std::vector<cloning::TargetResult>>(reply.results,
+  absl::StatusOr<hsm_io::RunAccept::Reply> reply =
+      client_->Call(request, BatchDeadline());
+  if (on_change_) on_change_();
+  RETURN_IF_ERROR(reply.status());
+  return wire::Decode<std::vector<cloning::TargetResult>>(reply->results,
                                                           "results");
 }
 

@@ -4,6 +4,7 @@
 #define PERIGEE_BACKUP_REMOTE_ENDPOINT_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -16,7 +17,9 @@ namespace backup {
 // is logged in to `space`.
 class RemoteEndpoint : public cloning::Endpoint {
  public:
-  RemoteEndpoint(std::shared_ptr<hsm_io::Client> client, uint32_t space);
+  // `on_change` is called after the container may have changed.
+  RemoteEndpoint(std::shared_ptr<hsm_io::Client> client, uint32_t space,
+                 std::function<void()> on_change = nullptr);
   ~RemoteEndpoint() override;
 
   absl::StatusOr<base::Bytes> Start() override;
@@ -37,6 +40,7 @@ class RemoteEndpoint : public cloning::Endpoint {
 
   const std::shared_ptr<hsm_io::Client> client_;
   const uint32_t space_;
+  const std::function<void()> on_change_;
   std::optional<uint32_t> run_;
 };
 

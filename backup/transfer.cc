@@ -87,6 +87,7 @@ absl::Status NoteTarget(std::vector<cloning::TargetResult> results,
     item.outcome = ToOutcome(results[i].outcome);
     item.target_handle = results[i].handle;
     item.rv = results[i].rv;
+    if (item.rv == CKR_CLONE_NOT_ATTEMPTED) item.outcome = Outcome::kNotTried;
     item.reason = std::move(results[i].reason);
     item.text = std::move(results[i].text);
   }
@@ -104,7 +105,9 @@ absl::Status Carry(cloning::Endpoint& source, cloning::Endpoint& target,
                    const TransferOptions& options, TransferReport& report,
                    size_t& done) {
   RETURN_IF_ERROR(Negotiate(source, target));
-  const cloning::AcceptOptions accept{options.on_conflict};
+  cloning::AcceptOptions accept;
+  accept.on_conflict = options.on_conflict;
+  accept.stop_at_refusal = !options.continue_on_error;
   while (done < handles.size()) {
     ASSIGN_OR_RETURN(cloning::Batch batch,
                      source.Next(handles.subspan(

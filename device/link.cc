@@ -59,10 +59,10 @@ hsm::LoginRef Link::LoginOf(uint32_t space) {
 absl::StatusOr<hsm::LoginRef> Link::NeedLogin(uint32_t space) {
   hsm::LoginRef login = LoginOf(space);
   if (login == nullptr) {
-    return base::Error(CKR_USER_NOT_LOGGED_IN,
-                       space == 0 ? "the HSM SO is not logged in"
-                                  : "nobody is logged in to the backup "
-                                    "partition");
+    return base::ErrorWithReason(
+        CKR_USER_NOT_LOGGED_IN, hsm_io::kNoLogin,
+        space == 0 ? "the HSM SO is not logged in"
+                   : "nobody is logged in to the backup partition");
   }
   return login;
 }
@@ -179,6 +179,11 @@ void Link::BindContainers(hsm_io::Server& server) {
         spec.version = m.version;
         hsm_io::CreateContainer::Reply reply;
         ASSIGN_OR_RETURN(reply.space, hsm_.CreatePartition(*so, spec));
+        if (m.pin.empty()) return reply;
+        if (absl::Status made = InitNew(reply.space, m); !made.ok()) {
+          hsm_.DeletePartition(*so, reply.space).IgnoreError();
+          return made;
+        }
         return reply;
       });
   server.On<hsm_io::InitContainer>(
@@ -216,6 +221,13 @@ void Link::BindContainers(hsm_io::Server& server) {
         RETURN_IF_ERROR(partition->SetDomain(*login, m.domain.Expose()));
         return Empty{};
       });
+  server.On<hsm_io::ChangeLabel>(
+      [this](const hsm_io::ChangeLabel& m, Call&) -> absl::StatusOr<Empty> {
+        ASSIGN_OR_RETURN(hsm::Partition * partition, Space(m.space));
+        ASSIGN_OR_RETURN(hsm::LoginRef login, NeedLogin(m.space));
+        RETURN_IF_ERROR(partition->ChangeLabel(*login, m.label));
+        return Empty{};
+      });
   server.On<hsm_io::GetContainerPolicies>(
       [this](const hsm_io::GetContainerPolicies& m,
              Call&) -> absl::StatusOr<hsm_io::GetContainerPolicies::Reply> {
@@ -237,6 +249,17 @@ void Link::BindContainers(hsm_io::Server& server) {
             *login, FromMessage(m.changes), m.allow_destructive));
         return Empty{};
       });
+}
+
+// What makes a new container ready: PO, domain, CO.
+absl::Status Link::InitNew(uint32_t space, const hsm_io::CreateContainer& m) {
+  ASSIGN_OR_RETURN(hsm::Partition * partition, Space(space));
+  RETURN_IF_ERROR(partition->Init(m.label, m.pin, m.domain.Expose()));
+  ASSIGN_OR_RETURN(hsm::LoginRef po,
+                   partition->Unlock(hsm::Role::kSo, m.pin));
+  absl::Status made = partition->InitRole(*po, hsm::Role::kCo, m.pin);
+  po->End();
+  return made;
 }
 
 void Link::BindObjects(hsm_io::Server& server) {
@@ -263,6 +286,7 @@ void Link::BindObjects(hsm_io::Server& server) {
           status.key_type = set.key_type();
           status.label = std::string(base::AsText(set.Value(CKA_LABEL)));
           status.size = partition->CostOf(set);
+          status.is_private = (*object)->is_private();
           reply.objects.push_back(std::move(status));
           if (reply.objects.size() == kObjectsAPage) break;
         }

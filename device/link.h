@@ -34,6 +34,7 @@ class Link {
   // Null when nobody is logged in there.
   hsm::LoginRef LoginOf(uint32_t space);
   absl::StatusOr<hsm::LoginRef> NeedLogin(uint32_t space);
+  absl::Status InitNew(uint32_t space, const hsm_io::CreateContainer& m);
   absl::StatusOr<cloning::Endpoint*> Run(uint32_t run);
   absl::StatusOr<uint32_t> Keep(std::unique_ptr<cloning::Endpoint> endpoint);
 

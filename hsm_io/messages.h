@@ -22,6 +22,10 @@ namespace hsm_io {
 using base::Bytes;
 using base::SecretBytes;
 
+// The reason of CKR_USER_NOT_LOGGED_IN when it is this channel that has no
+// login there (and not a role that may not do the thing).
+inline constexpr char kNoLogin[] = "no-login";
+
 // Answer to Discover, in clear. Text from a device is stripped of control
 // characters by the client.
 struct DeviceInfo {
@@ -283,7 +287,8 @@ struct ListContainers {
   }
 };
 
-// By the HSM SO.
+// By the HSM SO. With `pin` (which is the PO's and the CO's first one) it is
+// initialised as well: all of it or nothing.
 struct CreateContainer {
   static constexpr uint16_t kOp = 31;
   static constexpr bool kChanges = true;
@@ -298,9 +303,11 @@ struct CreateContainer {
   std::string label;
   uint64_t capacity = 0;  // bytes; 0: all that is free
   uint8_t version = 0;
+  SecretBytes pin;     // empty: only made
+  SecretBytes domain;  // empty: none
   template <typename V>
   void Fields(V& v) {
-    v(label, capacity, version);
+    v(label, capacity, version, pin, domain);
   }
 };
 
@@ -391,6 +398,20 @@ struct SetContainerPolicies {
   }
 };
 
+// By the PO.
+struct ChangeLabel {
+  static constexpr uint16_t kOp = 38;
+  static constexpr bool kChanges = true;
+  static constexpr char kName[] = "ChangeLabel";
+  using Reply = Empty;
+  uint32_t space = 0;
+  std::string label;
+  template <typename V>
+  void Fields(V& v) {
+    v(space, label);
+  }
+};
+
 // --- objects in a container ---------------------------------------------------
 
 // cloning::Endpoint::Item.
@@ -401,9 +422,10 @@ struct ObjectStatus {
   uint64_t key_type = 0;
   std::string label;
   uint64_t size = 0;
+  bool is_private = true;
   template <typename V>
   void Fields(V& v) {
-    v(handle, ouid, object_class, key_type, label, size);
+    v(handle, ouid, object_class, key_type, label, size, is_private);
   }
 };
 

@@ -38,7 +38,7 @@ extern "C" {
 // A number that does not exist here: no limit, no slot.
 #define PERIGEE_NONE (~0UL)
 
-// ---- Errors -----------------------------------------------------------------
+// ---- Errors ----------------------------------------------------------------
 
 // The last call of this thread that did not return CKR_OK. A size query and a
 // buffer that was too small count only as what they return. rv is CKR_OK and
@@ -59,7 +59,7 @@ typedef CK_RV (*PERIGEE_LastError)(PERIGEE_ERROR* pError);
 // unknown. 48 bytes are enough for all.
 typedef CK_RV (*PERIGEE_ErrorName)(CK_RV rv, char* pName, CK_ULONG ulRoom);
 
-// ---- Slots and HSMs ---------------------------------------------------------
+// ---- Slots and HSMs --------------------------------------------------------
 
 // Every slot, with the admin slots that C_GetSlotList leaves out. Two calls:
 // null `pSlots` gives the count. Looks again for partitions that came or went
@@ -100,7 +100,7 @@ typedef struct PERIGEE_HSM_INFO {
 // when it has no state yet.
 typedef CK_RV (*PERIGEE_HsmInfo)(CK_SLOT_ID slotID, PERIGEE_HSM_INFO* pInfo);
 
-// ---- Partitions -------------------------------------------------------------
+// ---- Partitions ------------------------------------------------------------
 
 #define PERIGEE_PARTITION_INITIALIZED 0x01UL
 #define PERIGEE_PARTITION_ZEROIZED 0x02UL
@@ -168,7 +168,7 @@ typedef CK_RV (*PERIGEE_ChangeLabel)(CK_SESSION_HANDLE hSession,
 // Destroys all objects of the session's partition, by its CO.
 typedef CK_RV (*PERIGEE_ClearPartition)(CK_SESSION_HANDLE hSession);
 
-// ---- Transfer: clone, back up, restore ----------------------------------------
+// ---- Transfer: clone, back up, restore -------------------------------------
 
 // Go on after an object that could not go; otherwise the rest is not tried.
 #define PERIGEE_TRANSFER_CONTINUE_ON_ERROR 0x1UL
@@ -231,7 +231,7 @@ typedef CK_RV (*PERIGEE_Transfer)(CK_SESSION_HANDLE hSource,
                                   CK_SESSION_HANDLE hTarget,
                                   PERIGEE_TRANSFER* pTransfer);
 
-// ---- Devices and adoption -----------------------------------------------------
+// ---- Devices and adoption --------------------------------------------------
 
 #define PERIGEE_DEVICE_TRUSTED 0x1UL          // under this host's fleet root
 #define PERIGEE_DEVICE_ADOPTION_ALLOWED 0x2UL
@@ -264,7 +264,7 @@ typedef CK_RV (*PERIGEE_AdoptDevice)(CK_SLOT_ID slotID,
                                      const CK_UTF8CHAR* pSoPin,
                                      CK_ULONG ulSoPinLen);
 
-// ---- The table ----------------------------------------------------------------
+// ---- The table -------------------------------------------------------------
 
 typedef struct PERIGEE_FUNCTION_LIST {
   CK_VERSION version;

@@ -1,0 +1,132 @@
+#include "pkcs11/device_link.h"
+
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "hsm/fleet.h"
+#include "hsm_io/embedded_transport.h"
+#include "hsm_io/socket_transport.h"
+#include "pkcs11/host_identity.h"
+
+namespace pkcs11 {
+namespace {
+
+// To find a device and to open the channel: no key is derived there.
+constexpr absl::Duration kOpeningBudget = absl::Seconds(10);
+
+absl::StatusOr<std::unique_ptr<hsm_io::Transport>> NewTransport(
+    const std::string& transport,
+    const std::shared_ptr<EmbeddedDevice>& embedded) {
+  if (embedded != nullptr) {
+    return hsm_io::NewEmbeddedTransport(
+        [embedded] { return embedded->PlugIn(); });
+  }
+  absl::string_view address = transport;
+  if (absl::ConsumePrefix(&address, "socket:")) {
+    return hsm_io::NewSocketTransport(std::string(address));
+  }
+  return base::Error(CKR_TOKEN_NOT_PRESENT,
+                     absl::StrCat("the transport ", transport,
+                                  " is not in this build"));
+}
+
+}  // namespace
+
+DeviceLink::DeviceLink(const HsmConfig& config, std::string fleet_directory,
+                       WrapTransport wrap,
+                       std::function<void()> on_new_channel)
+    : fleet_directory_(std::move(fleet_directory)),
+      on_new_channel_(std::move(on_new_channel)) {
+  if (config.embedded()) {
+    embedded_ = NewEmbeddedDevice(config, fleet_directory_);
+  }
+  client_ = std::make_shared<hsm_io::Client>(
+      [transport = config.transport, embedded = embedded_,
+       wrap = std::move(wrap)]()
+          -> absl::StatusOr<std::unique_ptr<hsm_io::Transport>> {
+        ASSIGN_OR_RETURN(std::unique_ptr<hsm_io::Transport> made,
+                         NewTransport(transport, embedded));
+        return wrap ? wrap(std::move(made)) : std::move(made);
+      });
+}
+
+absl::Status DeviceLink::Create() {
+  return embedded_ == nullptr ? absl::OkStatus() : embedded_->Create();
+}
+
+absl::StatusOr<hsm_io::DeviceInfo> DeviceLink::Discover() {
+  const auto deadline = base::Deadline::After(kOpeningBudget);
+  absl::StatusOr<hsm_io::DeviceInfo> info = client_->Discover(deadline);
+  // The link may be one that broke long ago; nothing is done twice by asking
+  // again on a new one.
+  if (!info.ok() && base::CkRv(info.status()) != CKR_TOKEN_NOT_PRESENT) {
+    info = client_->Discover(deadline);
+  }
+  NoteChannel();
+  return info;
+}
+
+absl::Status DeviceLink::Open() {
+  NoteChannel();  // An endpoint may have found that it broke.
+  {
+    absl::MutexLock lock(&opening_);
+    if (client_->channel_open()) return absl::OkStatus();
+    hsm_io::ChannelOptions options;
+    ASSIGN_OR_RETURN(options.identity,
+                     OpenOrMakeHostIdentity(fleet_directory_));
+    RETURN_IF_ERROR(client_->OpenChannel(
+        std::move(options), base::Deadline::After(kOpeningBudget)));
+  }
+  NoteChannel();
+  return absl::OkStatus();
+}
+
+void DeviceLink::NoteChannel() {
+  const uint64_t now = client_->channel_epoch();
+  {
+    absl::MutexLock lock(&mu_);
+    if (epoch_ >= now) return;  // Of two threads the later news win.
+    epoch_ = now;
+  }
+  on_new_channel_();
+}
+
+absl::StatusOr<BackupDevice::Found> DeviceLink::Find() {
+  BackupDevice::Found found;
+  ASSIGN_OR_RETURN(found.info, Discover());
+  ASSIGN_OR_RETURN(base::Certificate certificate,
+                   base::Certificate::Parse(found.info.certificate));
+  found.fingerprint = certificate.fingerprint();
+  absl::StatusOr<hsm::Fleet> fleet = hsm::Fleet::Open(fleet_directory_);
+  found.trusted = fleet.ok() && certificate.VerifyUnder(fleet->root()).ok();
+  return found;
+}
+
+absl::Status DeviceLink::Adopt(ByteSpan fingerprint,
+                               const SecretBytes& so_pin) {
+  absl::Status adopted = [&]() -> absl::Status {
+    absl::MutexLock lock(&opening_);
+    hsm_io::ChannelOptions options;
+    ASSIGN_OR_RETURN(options.identity,
+                     OpenOrMakeHostIdentity(fleet_directory_));
+    options.adopt_fingerprint = base::ToBytes(fingerprint);
+    RETURN_IF_ERROR(client_->OpenChannel(
+        std::move(options), base::Deadline::After(kOpeningBudget)));
+    ASSIGN_OR_RETURN(base::Certificate device, client_->peer());
+    ASSIGN_OR_RETURN(hsm::Fleet fleet, hsm::Fleet::Open(fleet_directory_));
+    ASSIGN_OR_RETURN(base::Certificate certificate,
+                     fleet.Issue(device.name(), device.public_point()));
+    hsm_io::Adopt request;
+    request.so_pin = so_pin.Clone();
+    request.root = fleet.root().der();
+    request.certificate = certificate.der();
+    return client_->Call(request, base::Deadline::After(kPinBudget)).status();
+  }();
+  client_->CloseChannel();  // It was good for this only.
+  NoteChannel();
+  return adopted;
+}
+
+}  // namespace pkcs11
