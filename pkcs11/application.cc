@@ -69,6 +69,7 @@ bool Application::EndLogin() {
     login_ = nullptr;
   }
   if (ended != nullptr) ended->End();
+  runs_.Clear();
   return true;
 }
 

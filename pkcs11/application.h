@@ -12,6 +12,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "cloning/run_table.h"
 #include "hsm/partition.h"
 #include "pkcs11/session_objects.h"
 
@@ -60,6 +61,9 @@ class Application {
   hsm::LoginRef login() const;
 
   SessionObjects& objects() { return objects_; }
+  // Cloning runs under this login that wait for their next call; they end with
+  // it.
+  cloning::RunTable& runs() { return runs_; }
 
  private:
   absl::Status MayLoginLocked(hsm::Role role) const
@@ -74,6 +78,7 @@ class Application {
   std::atomic<bool> must_change_pin_{false};
   std::atomic<uint64_t> epoch_{0};
   SessionObjects objects_;
+  cloning::RunTable runs_;
 };
 
 }  // namespace pkcs11

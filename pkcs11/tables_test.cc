@@ -90,7 +90,7 @@ struct CaRow {
 };
 
 constexpr CaRow kCaFunctions[] = {
-#define PERIGEE_CA_FUNCTION(name, arguments, need) \
+#define PERIGEE_CA_FUNCTION(name, arguments, need, state) \
   {#name, offsetof(CK_SFNT_CA_FUNCTION_LIST, name), need},
 #include "pkcs11/ca_functions.def"
 #undef PERIGEE_CA_FUNCTION
@@ -123,7 +123,7 @@ TEST(CaFunctionsTest, RowsAreInTheOrderOfTheMembers) {
 }
 
 TEST(CaFunctionsTest, ArgumentCountsAreThoseOfThePrototypes) {
-#define PERIGEE_CA_FUNCTION(name, arguments, need) \
+#define PERIGEE_CA_FUNCTION(name, arguments, need, state) \
   EXPECT_EQ(arguments, kArgumentCount<decltype(&name)>) << #name;
 #include "pkcs11/ca_functions.def"
 #undef PERIGEE_CA_FUNCTION

@@ -1,0 +1,299 @@
+// CA_* functions that clone: the four steps by hand, one object with the steps
+// inside, and many.
+#include <list>
+#include <memory>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "backup/transfer.h"
+#include "cloning/endpoint.h"
+#include "pkcs11/api/arguments.h"
+#include "pkcs11/ca/ca.h"
+#include "pkcs11/ca/places.h"
+#include "pkcs11/per_process.h"
+
+namespace pkcs11::ca {
+namespace {
+
+using api::Input;
+using api::Need;
+
+cloning::RunTable& RunsOf(Session& session) {
+  return session.application().runs();
+}
+
+absl::StatusOr<std::unique_ptr<cloning::Endpoint>> EndpointOf(
+    Session& session) {
+  return session.token().MakeEndpoint(session.space());
+}
+
+absl::Status NeedObjects(CK_ULONG type) {
+  if (type == CK_CRYPTOKI_ELEMENT) return absl::OkStatus();
+  return base::Error(CKR_OBJECT_TYPE_INVALID, "only objects are cloned");
+}
+
+absl::Status NeedNoKev(CK_ULONG size) {
+  if (size == 0) return absl::OkStatus();
+  return base::Error(CKR_FUNCTION_NOT_SUPPORTED,
+                     "the cloning protocol with a KEV is not supported");
+}
+
+absl::StatusOr<SessionRef> TargetSession(Library& library,
+                                         CK_SESSION_HANDLE handle) {
+  ASSIGN_OR_RETURN(SessionRef session, library.session(handle));
+  if (session->read_write()) return session;
+  return base::Error(CKR_SESSION_READ_ONLY, "");
+}
+
+// --- one object, over and over, between two partitions -----------------------
+
+// Two logins of this process, and the run between them that the last
+// CA_CloneObject left open (the runs themselves are in the applications, and
+// end with either login).
+struct Pair {
+  Pair(std::weak_ptr<Application> from, std::weak_ptr<Application> to)
+      : source(std::move(from)), target(std::move(to)) {}
+  const std::weak_ptr<Application> source;
+  const std::weak_ptr<Application> target;
+  absl::Mutex mu;  // held while an object goes over: records have an order
+  base::Bytes reply ABSL_GUARDED_BY(mu);  // names the run; empty: none
+};
+
+struct Pairs {
+  static constexpr size_t kMax = 16;
+  absl::Mutex mu;
+  std::list<std::shared_ptr<Pair>> all ABSL_GUARDED_BY(mu);
+
+  std::shared_ptr<Pair> Between(const std::shared_ptr<Application>& source,
+                                const std::shared_ptr<Application>& target) {
+    absl::MutexLock lock(&mu);
+    all.remove_if([](const std::shared_ptr<Pair>& pair) {
+      return pair->source.expired() || pair->target.expired();
+    });
+    for (const std::shared_ptr<Pair>& pair : all) {
+      if (pair->source.lock() == source && pair->target.lock() == target) {
+        return pair;
+      }
+    }
+    if (all.size() == kMax) all.pop_front();
+    all.push_back(std::make_shared<Pair>(source, target));
+    return all.back();
+  }
+};
+
+absl::StatusOr<base::Bytes> Negotiate(Session& source, Session& target) {
+  ASSIGN_OR_RETURN(auto from, EndpointOf(source));
+  ASSIGN_OR_RETURN(auto to, EndpointOf(target));
+  ASSIGN_OR_RETURN(const base::Bytes hello,
+                   RunsOf(source).Start(std::move(from)));
+  return RunsOf(target).Join(std::move(to), hello);
+}
+
+absl::StatusOr<uint64_t> SendOne(Session& source, Session& target,
+                                 uint64_t handle, ByteSpan reply) {
+  ASSIGN_OR_RETURN(const base::Bytes sealed,
+                   RunsOf(source).SealOne(reply, handle));
+  ASSIGN_OR_RETURN(
+      const cloning::TargetResult result,
+      RunsOf(target).AcceptOne(sealed, cloning::AcceptOptions()));
+  return result.handle;
+}
+
+absl::StatusOr<uint64_t> Clone(Session& source, Session& target,
+                               uint64_t handle) {
+  const std::shared_ptr<Pair> pair = PerProcess<Pairs>().Between(
+      source.token().application(source.space()),
+      target.token().application(target.space()));
+  absl::MutexLock lock(&pair->mu);
+  if (!pair->reply.empty()) {
+    const absl::StatusOr<uint64_t> sent =
+        SendOne(source, target, handle, pair->reply);
+    if (base::CkRv(sent.status()) != CKR_OPERATION_NOT_INITIALIZED) {
+      return sent;
+    }
+    pair->reply.clear();  // It ended meanwhile.
+  }
+  ASSIGN_OR_RETURN(pair->reply, Negotiate(source, target));
+  return SendOne(source, target, handle, pair->reply);
+}
+
+}  // namespace
+
+// --- the four steps ----------------------------------------------------------
+// A size query starts nothing and seals nothing. bReplicate makes no
+// difference.
+
+absl::Status CA_CloneAsSourceInit(Library& library, CK_SESSION_HANDLE hSession,
+                                  CK_BYTE_PTR, CK_ULONG ulInputLen,
+                                  CK_BYTE_PTR pOutput,
+                                  CK_ULONG_PTR pulOutputLen, CK_BBOOL) {
+  RETURN_IF_ERROR(NeedNoKev(ulInputLen));
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  ASSIGN_OR_RETURN(const Output output, Output::Make(pOutput, pulOutputLen));
+  if (!output.Fits(cloning::kMaxOpening)) {
+    return ToStatus(output.Tell(cloning::kMaxOpening));
+  }
+  ASSIGN_OR_RETURN(auto source, EndpointOf(*session));
+  ASSIGN_OR_RETURN(const base::Bytes hello,
+                   RunsOf(*session).Start(std::move(source)));
+  return ToStatus(output.Give(hello));
+}
+
+absl::Status CA_CloneAsTargetInit(Library& library, CK_SESSION_HANDLE hSession,
+                                  CK_BYTE_PTR pInput, CK_ULONG ulInputLen,
+                                  CK_BYTE_PTR, CK_ULONG ulKEVLen, CK_BBOOL,
+                                  CK_BYTE_PTR pOutput,
+                                  CK_ULONG_PTR pulOutputLen) {
+  RETURN_IF_ERROR(NeedNoKev(ulKEVLen));
+  ASSIGN_OR_RETURN(const ByteSpan hello, Input(pInput, ulInputLen));
+  ASSIGN_OR_RETURN(const SessionRef session,
+                   TargetSession(library, hSession));
+  ASSIGN_OR_RETURN(const Output output, Output::Make(pOutput, pulOutputLen));
+  if (!output.Fits(cloning::kMaxOpening)) {
+    return ToStatus(output.Tell(cloning::kMaxOpening));
+  }
+  ASSIGN_OR_RETURN(auto target, EndpointOf(*session));
+  ASSIGN_OR_RETURN(const base::Bytes reply,
+                   RunsOf(*session).Join(std::move(target), hello));
+  return ToStatus(output.Give(reply));
+}
+
+// The same input again goes on with its run.
+absl::Status CA_CloneAsSource(Library& library, CK_SESSION_HANDLE hSession,
+                              CK_ULONG ulObjectType, CK_ULONG ulObjectHandle,
+                              CK_BYTE_PTR pInput, CK_ULONG ulInputLen, CK_BBOOL,
+                              CK_BYTE_PTR pOutput, CK_ULONG_PTR pulOutputLen) {
+  ASSIGN_OR_RETURN(const ByteSpan reply, Input(pInput, ulInputLen));
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  ASSIGN_OR_RETURN(const Output output, Output::Make(pOutput, pulOutputLen));
+  RETURN_IF_ERROR(NeedObjects(ulObjectType));
+  cloning::RunTable& runs = RunsOf(*session);
+  if (!output.Fits(cloning::kMaxSingleMessage)) {
+    ASSIGN_OR_RETURN(const size_t size, runs.SizeOfOne(reply, ulObjectHandle));
+    if (!output.Fits(size)) return ToStatus(output.Tell(size));
+  }
+  ASSIGN_OR_RETURN(const base::Bytes sealed,
+                   runs.SealOne(reply, ulObjectHandle));
+  return ToStatus(output.Give(sealed));
+}
+
+// The handle tells nothing for ordinary objects.
+absl::Status CA_CloneAsTarget(Library& library, CK_SESSION_HANDLE hSession,
+                              CK_BYTE_PTR, CK_ULONG ulKEVLen,
+                              CK_BYTE_PTR pInput, CK_ULONG ulInputLen,
+                              CK_ULONG ulObjectType, CK_ULONG, CK_BBOOL,
+                              CK_OBJECT_HANDLE_PTR phNewObject) {
+  RETURN_IF_ERROR(NeedNoKev(ulKEVLen));
+  RETURN_IF_ERROR(Need(phNewObject, "no place for the handle"));
+  ASSIGN_OR_RETURN(const ByteSpan sealed, Input(pInput, ulInputLen));
+  ASSIGN_OR_RETURN(const SessionRef session,
+                   TargetSession(library, hSession));
+  RETURN_IF_ERROR(NeedObjects(ulObjectType));
+  ASSIGN_OR_RETURN(
+      const cloning::TargetResult result,
+      RunsOf(*session).AcceptOne(sealed, cloning::AcceptOptions()));
+  *phNewObject = result.handle;
+  return absl::OkStatus();
+}
+
+// --- the steps inside --------------------------------------------------------
+
+// An equal object that the target has already is not copied: its handle is
+// given.
+absl::Status CA_CloneObject(Library& library, CK_SESSION_HANDLE hTargetSession,
+                            CK_SESSION_HANDLE hSourceSession,
+                            CK_ULONG ulObjectType, CK_OBJECT_HANDLE hObject,
+                            CK_OBJECT_HANDLE_PTR phNewObject) {
+  RETURN_IF_ERROR(Need(phNewObject, "no place for the handle"));
+  ASSIGN_OR_RETURN(const SessionRef target,
+                   TargetSession(library, hTargetSession));
+  ASSIGN_OR_RETURN(const SessionRef source, library.session(hSourceSession));
+  RETURN_IF_ERROR(NeedObjects(ulObjectType));
+  ASSIGN_OR_RETURN(*phNewObject, Clone(*source, *target, hObject));
+  return absl::OkStatus();
+}
+
+absl::Status CA_ClonePrivateKey(Library& library,
+                                CK_SESSION_HANDLE hTargetSession,
+                                CK_SESSION_HANDLE hSourceSession,
+                                CK_OBJECT_HANDLE hKey,
+                                CK_OBJECT_HANDLE_PTR phNewKey) {
+  return CA_CloneObject(library, hTargetSession, hSourceSession,
+                        CK_CRYPTOKI_ELEMENT, hKey, phNewKey);
+}
+
+// --- many --------------------------------------------------------------------
+
+namespace {
+
+// The items that are carried: ordinary objects, and without the flag only
+// those before the first item that is not one.
+std::vector<CK_ULONG> Carried(absl::Span<CK_OBJECT_MIGRATION_DATA> items,
+                              bool go_on) {
+  std::vector<CK_ULONG> carried;
+  for (CK_ULONG i = 0; i < items.size(); ++i) {
+    items[i].targetHandle = 0;
+    items[i].rv = CKR_CLONE_NOT_ATTEMPTED;
+  }
+  for (CK_ULONG i = 0; i < items.size(); ++i) {
+    if (items[i].objectType == CK_CRYPTOKI_ELEMENT) {
+      carried.push_back(i);
+      continue;
+    }
+    items[i].rv = CKR_OBJECT_TYPE_INVALID;
+    if (!go_on) break;
+  }
+  return carried;
+}
+
+void NoteItem(const backup::TransferItem& done,
+              CK_OBJECT_MIGRATION_DATA& item) {
+  item.targetHandle = done.target_handle;
+  item.rv = done.outcome == backup::TransferItem::Outcome::kNotTried
+                ? CKR_CLONE_NOT_ATTEMPTED
+                : done.rv;
+}
+
+}  // namespace
+
+// CKR_OK with the flag, even if items fail; without it
+// CKR_FAILED_TO_CLONE_AN_OBJECT when one did.
+absl::Status CA_MigrateKeys(Library& library, CK_SESSION_HANDLE hSourceSession,
+                            CK_SESSION_HANDLE hTargetSession, CK_ULONG ulFlags,
+                            CK_ULONG ulCount,
+                            CK_OBJECT_MIGRATION_DATA_PTR pObjects) {
+  if (ulCount == 0) return base::Error(CKR_ARGUMENTS_BAD, "no objects");
+  RETURN_IF_ERROR(Need(pObjects, "no objects"));
+  ASSIGN_OR_RETURN(const SessionRef source, library.session(hSourceSession));
+  ASSIGN_OR_RETURN(const SessionRef target,
+                   TargetSession(library, hTargetSession));
+  ASSIGN_OR_RETURN(auto from, EndpointOf(*source));
+  ASSIGN_OR_RETURN(auto to, EndpointOf(*target));
+
+  backup::TransferOptions options;
+  options.continue_on_error = (ulFlags & CKF_CONTINUE_ON_ERR) != 0;
+  const absl::Span<CK_OBJECT_MIGRATION_DATA> items(pObjects, ulCount);
+  const std::vector<CK_ULONG> carried =
+      Carried(items, options.continue_on_error);
+  std::vector<uint64_t> handles;
+  for (CK_ULONG i : carried) handles.push_back(items[i].sourceHandle);
+  if (!handles.empty()) {
+    backup::TransferReport report;
+    const absl::Status run =
+        backup::Transfer(*from, *to, handles, options, report);
+    for (size_t i = 0; i < carried.size(); ++i) {
+      NoteItem(report.items[i], items[carried[i]]);
+    }
+    RETURN_IF_ERROR(run);
+  }
+  if (options.continue_on_error) return absl::OkStatus();
+  for (const CK_OBJECT_MIGRATION_DATA& item : items) {
+    if (item.rv == CKR_OK) continue;
+    return base::Error(CKR_FAILED_TO_CLONE_AN_OBJECT,
+                       base::CkRvName(item.rv));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace pkcs11::ca

@@ -1,0 +1,55 @@
+// The exported CA_* functions and the table of them, generated from
+// ca_functions.def; no function has logic of its own here.
+#include "pkcs11/ca/ca.h"
+#include "pkcs11/call.h"
+#include "pkcs11/parameters.h"
+
+namespace pkcs11 {
+namespace {
+
+CK_RV NotSupported(const char* name) {
+  return Guarded(name, [](Library&) {
+    return base::Error(CKR_FUNCTION_NOT_SUPPORTED,
+                       "docs/CA_FUNCTIONS.md tells what is supported");
+  });
+}
+
+}  // namespace
+}  // namespace pkcs11
+
+#define PERIGEE_CA_DONE(name, arguments) \
+  pkcs11::Call(#name, &pkcs11::ca::name, PERIGEE_VALUES_##arguments)
+#define PERIGEE_CA_PARTLY(name, arguments) PERIGEE_CA_DONE(name, arguments)
+#define PERIGEE_CA_LATER(name, arguments) pkcs11::NotSupported(#name)
+#define PERIGEE_CA_NEVER(name, arguments) pkcs11::NotSupported(#name)
+
+#define PERIGEE_CA_FUNCTION(name, arguments, need, state)  \
+  extern "C" [[gnu::visibility("default")]] CK_RV name(    \
+      PERIGEE_PARAMETERS_##arguments(name)) {              \
+    return PERIGEE_CA_##state(name, arguments);            \
+  }
+#include "pkcs11/ca_functions.def"
+#undef PERIGEE_CA_FUNCTION
+
+namespace pkcs11::ca {
+namespace {
+
+// Not const, because the interface hands out a pointer to mutable memory.
+CK_SFNT_CA_FUNCTION_LIST list = {
+    {1, 0},
+#define PERIGEE_CA_FUNCTION(name, arguments, need, state) &::name,
+#include "pkcs11/ca_functions.def"
+#undef PERIGEE_CA_FUNCTION
+};
+
+}  // namespace
+
+absl::Status CA_GetFunctionList(CK_SFNT_CA_FUNCTION_LIST_PTR_PTR out) {
+  if (out == nullptr) {
+    return base::Error(CKR_ARGUMENTS_BAD, "no place for the list");
+  }
+  *out = &list;
+  return absl::OkStatus();
+}
+
+}  // namespace pkcs11::ca

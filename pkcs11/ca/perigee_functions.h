@@ -1,0 +1,59 @@
+// The functions of the vendor interface that have a file of their own, and what
+// all of them share: structures that state their size, and texts in them.
+#ifndef PERIGEE_PKCS11_CA_PERIGEE_FUNCTIONS_H_
+#define PERIGEE_PKCS11_CA_PERIGEE_FUNCTIONS_H_
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/string_view.h"
+#include "base/cryptoki.h"
+#include "base/status.h"
+#include "perigee/perigee.h"
+#include "pkcs11/library.h"
+
+namespace pkcs11::ca {
+
+// CKR_ARGUMENTS_BAD for null, and for a structure that is smaller than that of
+// version 1.0 (when one grows, its first size is to be named here).
+template <typename T>
+absl::Status CheckSize(const T* place) {
+  if (place == nullptr) return base::Error(CKR_ARGUMENTS_BAD, "no structure");
+  if (place->ulSize >= sizeof(T)) return absl::OkStatus();
+  return base::Error(CKR_ARGUMENTS_BAD, "the structure's ulSize is too small");
+}
+
+// Fills the caller's structure, whose size stays what he said.
+template <typename T>
+void Give(T told, T* place) {
+  told.ulSize = place->ulSize;
+  std::memcpy(place, &told,
+              std::min(sizeof(T), static_cast<size_t>(place->ulSize)));
+}
+
+// Cut where it does not fit, never inside a character of UTF-8.
+inline void CopyText(char* to, size_t room, absl::string_view text) {
+  size_t size = std::min(text.size(), room - 1);
+  while (size > 0 && size < text.size() &&
+         (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) {
+    --size;
+  }
+  std::memcpy(to, text.data(), size);
+  to[size] = '\0';
+}
+template <size_t kRoom>
+void CopyText(char (&to)[kRoom], absl::string_view text) {
+  CopyText(to, kRoom, text);
+}
+
+absl::Status Transfer(Library& library, CK_SESSION_HANDLE hSource,
+                      CK_SESSION_HANDLE hTarget, PERIGEE_TRANSFER* pTransfer);
+absl::Status DeviceFingerprint(Library& library, CK_SLOT_ID slotID,
+                               PERIGEE_DEVICE* pDevice);
+absl::Status AdoptDevice(Library& library, CK_SLOT_ID slotID,
+                         const CK_BYTE* pFingerprint, CK_ULONG ulFingerprintLen,
+                         const CK_UTF8CHAR* pSoPin, CK_ULONG ulSoPinLen);
+
+}  // namespace pkcs11::ca
+
+#endif  // PERIGEE_PKCS11_CA_PERIGEE_FUNCTIONS_H_

@@ -1,0 +1,214 @@
+// The vendor interface: Transfer between two sessions' partitions, and the
+// adoption of a device.
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "backup/transfer.h"
+#include "cloning/endpoint.h"
+#include "pkcs11/api/arguments.h"
+#include "pkcs11/backup_token.h"
+#include "pkcs11/ca/perigee_functions.h"
+#include "pkcs11/ca/places.h"
+
+namespace pkcs11::ca {
+namespace {
+
+using api::Input;
+using api::Pin;
+using Item = cloning::Endpoint::Item;
+
+// The caller's array, whose elements may be larger than ours.
+class Report {
+ public:
+  static absl::StatusOr<Report> Make(PERIGEE_TRANSFER& transfer,
+                                     size_t count) {
+    transfer.ulItemCount = count;
+    if (transfer.pItems == nullptr) return Report(nullptr, 0);
+    if (transfer.ulItemSize < sizeof(PERIGEE_TRANSFER_ITEM)) {
+      return base::Error(CKR_ARGUMENTS_BAD, "ulItemSize is too small");
+    }
+    if (transfer.ulItemRoom < count) {
+      return base::Error(CKR_BUFFER_TOO_SMALL, "");
+    }
+    return Report(reinterpret_cast<char*>(transfer.pItems),
+                  transfer.ulItemSize);
+  }
+
+  void Put(size_t index, const PERIGEE_TRANSFER_ITEM& item) const {
+    if (first_ == nullptr) return;
+    std::memcpy(first_ + index * size_, &item, sizeof(item));
+  }
+
+ private:
+  Report(char* first, size_t size) : first_(first), size_(size) {}
+  char* first_;
+  size_t size_;
+};
+
+// What would be carried: the objects asked for, or all. Those that the source
+// does not have stand there with their handle alone.
+absl::StatusOr<std::vector<Item>> Selection(cloning::Endpoint& source,
+                                            const PERIGEE_TRANSFER& transfer) {
+  ASSIGN_OR_RETURN(std::vector<Item> there, source.List());
+  if (transfer.ulObjectCount == 0) return there;
+  if (transfer.phObjects == nullptr) {
+    return base::Error(CKR_ARGUMENTS_BAD, "no objects");
+  }
+  std::map<uint64_t, const Item*> by_handle;
+  for (const Item& item : there) by_handle[item.handle] = &item;
+  std::vector<Item> selected;
+  for (CK_ULONG i = 0; i < transfer.ulObjectCount; ++i) {
+    const auto it = by_handle.find(transfer.phObjects[i]);
+    selected.push_back(it != by_handle.end() ? *it->second : Item());
+    selected.back().handle = transfer.phObjects[i];
+  }
+  return selected;
+}
+
+PERIGEE_TRANSFER_ITEM Start(const Item& item) {
+  PERIGEE_TRANSFER_ITEM told = {};
+  told.hSource = item.handle;
+  std::copy(item.ouid.begin(), item.ouid.end(), told.ouid);
+  told.ulOutcome = PERIGEE_OUTCOME_NOT_TRIED;
+  told.ulCost = item.size;
+  return told;
+}
+
+CK_ULONG ToNumber(backup::TransferItem::Outcome outcome) {
+  using Outcome = backup::TransferItem::Outcome;
+  switch (outcome) {
+    case Outcome::kStored:
+      return PERIGEE_OUTCOME_STORED;
+    case Outcome::kPresent:
+      return PERIGEE_OUTCOME_PRESENT;
+    case Outcome::kReplaced:
+      return PERIGEE_OUTCOME_REPLACED;
+    case Outcome::kLeftOut:
+      return PERIGEE_OUTCOME_LEFT_OUT;
+    case Outcome::kRefused:
+      return PERIGEE_OUTCOME_REFUSED;
+    case Outcome::kNotTried:
+      break;
+  }
+  return PERIGEE_OUTCOME_NOT_TRIED;
+}
+
+void Complete(const backup::TransferItem& done, PERIGEE_TRANSFER_ITEM& told) {
+  told.hTarget = done.target_handle;
+  told.ulOutcome = ToNumber(done.outcome);
+  told.rv = done.rv;
+  CopyText(told.reason, done.reason);
+  CopyText(told.text, done.text);
+}
+
+backup::TransferOptions OptionsOf(const PERIGEE_TRANSFER& transfer) {
+  backup::TransferOptions options;
+  options.continue_on_error =
+      (transfer.flags & PERIGEE_TRANSFER_CONTINUE_ON_ERROR) != 0;
+  if ((transfer.flags & PERIGEE_TRANSFER_REPLACE) != 0) {
+    options.on_conflict = cloning::OnConflict::kReplace;
+  }
+  if (transfer.pProgress != nullptr) {
+    options.progress = [progress = transfer.pProgress,
+                        context = transfer.pContext](size_t done,
+                                                     size_t total) {
+      return progress(context, done, total) == 0;
+    };
+  }
+  return options;
+}
+
+}  // namespace
+
+absl::Status Transfer(Library& library, CK_SESSION_HANDLE hSource,
+                      CK_SESSION_HANDLE hTarget, PERIGEE_TRANSFER* pTransfer) {
+  RETURN_IF_ERROR(CheckSize(pTransfer));
+  ASSIGN_OR_RETURN(const SessionRef source, library.session(hSource));
+  ASSIGN_OR_RETURN(auto from,
+                   source->token().MakeEndpoint(source->space()));
+  const bool list_only = (pTransfer->flags & PERIGEE_TRANSFER_LIST_ONLY) != 0;
+  SessionRef target;
+  std::unique_ptr<cloning::Endpoint> to;
+  if (!list_only) {
+    ASSIGN_OR_RETURN(target, library.session(hTarget));
+    if (!target->read_write()) return base::Error(CKR_SESSION_READ_ONLY, "");
+    ASSIGN_OR_RETURN(to, target->token().MakeEndpoint(target->space()));
+  }
+  ASSIGN_OR_RETURN(const std::vector<Item> selected,
+                   Selection(*from, *pTransfer));
+  ASSIGN_OR_RETURN(const Report report,
+                   Report::Make(*pTransfer, selected.size()));
+  std::vector<uint64_t> handles;
+  for (size_t i = 0; i < selected.size(); ++i) {
+    handles.push_back(selected[i].handle);
+    report.Put(i, Start(selected[i]));
+  }
+  if (list_only) return absl::OkStatus();
+
+  backup::TransferReport done;
+  const absl::Status run =
+      backup::Transfer(*from, *to, handles, OptionsOf(*pTransfer), done);
+  for (size_t i = 0; i < selected.size(); ++i) {
+    PERIGEE_TRANSFER_ITEM told = Start(selected[i]);
+    Complete(done.items[i], told);
+    report.Put(i, told);
+  }
+  RETURN_IF_ERROR(run);
+  return done.FirstFailure();
+}
+
+// --- devices -----------------------------------------------------------------
+
+namespace {
+
+absl::StatusOr<TokenRef> BackupSlot(Library& library, CK_SLOT_ID slot) {
+  ASSIGN_OR_RETURN(TokenRef token, library.token(slot));
+  if (AsBackupDevice(*token) != nullptr) return token;
+  return base::Error(CKR_SLOT_ID_INVALID,
+                     absl::StrCat("slot ", slot, " is not a Backup HSM's"));
+}
+
+}  // namespace
+
+absl::Status DeviceFingerprint(Library& library, CK_SLOT_ID slotID,
+                               PERIGEE_DEVICE* pDevice) {
+  RETURN_IF_ERROR(CheckSize(pDevice));
+  ASSIGN_OR_RETURN(const TokenRef token, BackupSlot(library, slotID));
+  ASSIGN_OR_RETURN(const BackupDevice::Found found,
+                   AsBackupDevice(*token)->FindDevice());
+  PERIGEE_DEVICE told = {};
+  if (found.trusted) told.flags |= PERIGEE_DEVICE_TRUSTED;
+  if (found.info.adoption_allowed) {
+    told.flags |= PERIGEE_DEVICE_ADOPTION_ALLOWED;
+  }
+  if (found.info.initialized) told.flags |= PERIGEE_DEVICE_INITIALIZED;
+  if (found.info.zeroized) told.flags |= PERIGEE_DEVICE_ZEROIZED;
+  for (size_t i = 0; i < 3; ++i) told.ulFirmware[i] = found.info.firmware[i];
+  std::copy_n(found.fingerprint.begin(),
+              std::min(found.fingerprint.size(), sizeof(told.fingerprint)),
+              told.fingerprint);
+  CopyText(told.serial, found.info.serial);
+  CopyText(told.model, found.info.model);
+  CopyText(told.label, found.info.label);
+  Give(told, pDevice);
+  return absl::OkStatus();
+}
+
+absl::Status AdoptDevice(Library& library, CK_SLOT_ID slotID,
+                         const CK_BYTE* pFingerprint, CK_ULONG ulFingerprintLen,
+                         const CK_UTF8CHAR* pSoPin, CK_ULONG ulSoPinLen) {
+  ASSIGN_OR_RETURN(const ByteSpan fingerprint,
+                   Input(pFingerprint, ulFingerprintLen));
+  if (fingerprint.size() != sizeof(PERIGEE_DEVICE::fingerprint)) {
+    return base::Error(CKR_ARGUMENTS_BAD, "a fingerprint has 32 bytes");
+  }
+  ASSIGN_OR_RETURN(const SecretBytes pin, Pin(pSoPin, ulSoPinLen));
+  ASSIGN_OR_RETURN(const TokenRef token, BackupSlot(library, slotID));
+  return AsBackupDevice(*token)->Adopt(fingerprint, pin);
+}
+
+}  // namespace pkcs11::ca
