@@ -10,11 +10,14 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "base/certificate.h"
 #include "hsm/fleet.h"
 #include "hsm/partition.h"
 
 namespace hsm {
+
+class HsmCore;
 
 // What to create.
 struct PartitionSpec {
@@ -26,8 +29,8 @@ struct PartitionSpec {
 struct HsmSpec {
   std::string name;  // "app", "backup"
   Kind kind = Kind::kApplication;
-  std::string model;          // row of hsm/firmware.h
-  FirmwareVersion firmware;   // 0.0.0: the model's default
+  std::string model;           // row of hsm/firmware.h
+  FirmwareVersion firmware;    // 0.0.0: the model's default
   uint64_t storage_bytes = 0;  // 0: the model's
   FmState fm = FmState::kNever;
   bool attached_to_appliance = false;
@@ -59,19 +62,33 @@ class Hsm {
   // NotFound (CKR_TOKEN_NOT_PRESENT) when there is none.
   static absl::StatusOr<std::unique_ptr<Hsm>> Open(
       const std::string& directory);
-  // Over a store of the caller's, for tests.
+  // Over a store of the caller's, for tests; their storage.key is a constant.
   static absl::StatusOr<std::unique_ptr<Hsm>> CreateForTest(
       const HsmSpec& spec, std::unique_ptr<Store> store, const Fleet& fleet);
+  static absl::StatusOr<std::unique_ptr<Hsm>> OpenForTest(
+      std::unique_ptr<Store> store);
   ~Hsm();
 
   absl::StatusOr<HsmInfo> Info();
   // Stable while the Hsm lives (adoption replaces it atomically).
   std::shared_ptr<const base::Identity> identity();
+  // Roots that adoptions replaced: for checking old manifests, for nothing
+  // else.
+  absl::StatusOr<std::vector<base::Certificate>> FormerRoots();
   Store& store();
+
+  // Runs `work` so that everything that it changes on this HSM, through any
+  // call of Hsm and its partitions on this thread, is one commit: all of it is
+  // durable when this returns OK, and none of it happened otherwise. A call
+  // inside that fails to write makes the whole fail, whatever `work` returns;
+  // a wrong PIN does not (it is counted when `work` goes on and returns OK).
+  // Objects must not be used before the commit. Derivations of PINs inside
+  // keep other writers waiting.
+  absl::Status Atomically(absl::FunctionRef<absl::Status()> work);
 
   // Space 0.
   Partition& admin();
-  // Current partitions in the order of their making.
+  // Current partitions in the order of their making (not the admin one).
   absl::StatusOr<std::vector<PartitionInfo>> Partitions();
   // Null when there is none with this number (any more). Stays valid as an
   // object as long as the Hsm; its calls say CKR_DEVICE_REMOVED after deletion.
@@ -84,8 +101,9 @@ class Hsm {
   // one keeps the partitions of an application HSM).
   absl::Status Init(absl::string_view label, const SecretBytes& so_pin,
                     ByteSpan domain);
-  // CKR_TOO_MANY_CONTAINERS, CKR_HSM_STORAGE_FULL,
-  // CKR_CONTAINER label in use: CKR_OBJECT_ALREADY_EXISTS.
+  // CKR_TOO_MANY_CONTAINERS, CKR_HSM_STORAGE_FULL, CKR_ARGUMENTS_BAD for a
+  // version that the firmware does not have; a label (other than an empty one)
+  // in use: CKR_OBJECT_ALREADY_EXISTS.
   absl::StatusOr<SpaceId> CreatePartition(const Login& so,
                                           const PartitionSpec& spec);
   absl::Status DeletePartition(const Login& so, SpaceId space);
@@ -98,8 +116,9 @@ class Hsm {
   absl::StatusOr<PolicyValues> Policies();
   absl::StatusOr<uint64_t> Policy(uint32_t number);
   // Policy 12 of a Backup HSM: CKR_CANCEL always. Policy 55: decisions 3, 4,
-  // 25. Destructive without `allow_destructive`:
-  // LUNA_RET_RM_POLICY_ELEMENT_DESTRUCTIVE; with it the HSM is zeroized.
+  // 25. Else the errors of ApplyPolicies. Destructive without
+  // `allow_destructive`: LUNA_RET_RM_POLICY_ELEMENT_DESTRUCTIVE; with it the
+  // HSM is zeroized.
   absl::Status SetPolicies(const Login* so, const PolicyValues& changes,
                            bool allow_destructive);
   // Everything gone, policies kept. No login.
@@ -120,21 +139,30 @@ class Hsm {
   absl::Status Adopt(const SecretBytes& so_pin, const base::Certificate& root,
                      const base::Certificate& certificate);
 
-  // Slot numbers are assigned by pkcs11 and kept here with the partition.
+  // Slot numbers are assigned by pkcs11 and kept here with the partition. A
+  // number stays known after its partition went, so that it is not reused.
   absl::StatusOr<std::optional<uint64_t>> Slot(SpaceId space);
   absl::Status SetSlot(SpaceId space, uint64_t slot);
+  absl::StatusOr<std::vector<uint64_t>> SlotsEverUsed();
 
   // Small values that cloning, backup or the device keep with a partition
   // (manifest, request outcomes), sealed under a key of this HSM. Names begin
-  // with "x/". Committed in the transaction given, or their own.
+  // with "x/". Those of a partition go with its initialisation; those of space
+  // 0 stay, also when the HSM is zeroized. Join Atomically.
   absl::StatusOr<std::optional<Bytes>> GetSealedValue(SpaceId space,
                                                       absl::string_view name);
   absl::Status PutSealedValue(SpaceId space, absl::string_view name,
                               ByteSpan value);
+  absl::Status DeleteSealedValue(SpaceId space, absl::string_view name);
+  // Names that begin with `prefix`, in order.
+  absl::StatusOr<std::vector<std::string>> ListSealedValues(
+      SpaceId space, absl::string_view prefix);
 
  private:
   struct State;
-  explicit Hsm(std::unique_ptr<State> state);
+  Hsm();
+  static absl::StatusOr<std::unique_ptr<Hsm>> Over(
+      std::unique_ptr<HsmCore> core);
   std::unique_ptr<State> state_;
 };
 

@@ -58,21 +58,21 @@ class Login {
   friend class Partition;
   friend class Hsm;
   struct State;
-  explicit Login(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  explicit Login(std::shared_ptr<State> state);
+  std::shared_ptr<State> state_;
 };
 using LoginRef = std::shared_ptr<Login>;
 
 struct PartitionInfo {
   SpaceId space = 0;
   PartitionId id{};
-  std::string label;  // as given; empty until initialised
+  std::string label;   // as given at its making, later at its initialisation
   std::string serial;  // decimal
   bool initialized = false;
   bool zeroized = false;
   bool backup_container = false;  // made on a Backup HSM
   bool has_domain = false;
-  uint8_t version = 0;   // V0, V1
+  uint8_t version = 0;    // V0, V1
   uint64_t capacity = 0;  // bytes; 0: no limit
 };
 
@@ -90,6 +90,10 @@ struct StorageInfo {
 struct NewObject {
   AttributeSet attributes;
   std::optional<Statement> origin;
+  // The handle of an object that goes in the same group (cloning puts one of
+  // the same OUID in its place); CKR_OBJECT_HANDLE_INVALID when it is not
+  // there. 0: none.
+  uint64_t replaces = 0;
 };
 
 class Partition {
@@ -110,25 +114,32 @@ class Partition {
 
   // Initialises or re-initialises (destroys all objects and roles): label and
   // the PO's PIN. Re-initialising needs the present PO's PIN; CKR_PIN_INCORRECT
-  // otherwise. `domain`: as SetDomain, or empty for none.
+  // otherwise (counted). Policies stay. `domain`: as SetDomain, or empty for
+  // none. On the admin partition this is Hsm::Init.
   absl::Status Init(absl::string_view label, const SecretBytes& so_pin,
                     ByteSpan domain);
 
   // The KDF runs first, outside every lock; then, in one exclusive section,
-  // limit, counter, unwrap, counter. CKR_PIN_INCORRECT, CKR_PIN_LOCKED,
-  // CKR_USER_PIN_NOT_INITIALIZED, CKR_PIN_LEN_RANGE.
+  // limit, counter, unwrap, counter. CKR_PIN_INCORRECT (with the reason
+  // "zeroized" when it was the one wrong PIN too many), CKR_PIN_LOCKED,
+  // CKR_USER_PIN_NOT_INITIALIZED; the Auditor's lock is
+  // CKR_AUDIT_LOGIN_TIMEOUT_IN_PROGRESS. A PIN of any length is tried.
   absl::StatusOr<LoginRef> Unlock(Role role, const SecretBytes& pin);
 
   // PO makes the CO (C_InitPIN too; decisions 17), CO makes CU and LCO.
   // CKR_OPERATION_NOT_ALLOWED, CKR_PIN_LEN_RANGE, CKR_USER_NOT_LOGGED_IN.
   absl::Status InitRole(const Login& by, Role role, const SecretBytes& pin);
+  // The Auditor makes itself, on the admin partition, once and with nobody's
+  // login. CKR_OPERATION_NOT_ALLOWED when there is one.
+  absl::Status InitAuditor(const SecretBytes& pin);
   // Changes a role's PIN; counts a wrong old one. Rewraps one small record.
   absl::Status ChangePin(Role role, const SecretBytes& old_pin,
                          const SecretBytes& new_pin);
 
   // Once; CKR_CLONING_PARAMETER_ALREADY_EXISTS afterwards. By CO or PO.
   absl::Status SetDomain(const Login& by, ByteSpan domain);
-  // The domain secret (48 bytes), for cloning only; CKR_CLONING_PARAMETER_MISSING.
+  // The domain secret (48 bytes), for cloning only;
+  // CKR_CLONING_PARAMETER_MISSING.
   absl::StatusOr<SecretBytes> DomainSecret(const Login& by);
 
   absl::Status ChangeLabel(const Login& by, absl::string_view label);
@@ -137,9 +148,13 @@ class Partition {
 
   absl::StatusOr<PolicyValues> Policies();
   absl::StatusOr<uint64_t> Policy(uint32_t number);
-  // By the PO. Several at once are checked together
-  // (CKR_CONFIG_FAILS_DEPENDENCIES). A destructive change without
-  // `allow_destructive`: LUNA_RET_RM_POLICY_ELEMENT_DESTRUCTIVE.
+  // What the model and firmware allow at most.
+  absl::StatusOr<PolicyValues> Capabilities();
+  // By the PO. Several at once are checked together: the errors of
+  // ApplyPolicies and CheckPartitionDependencies. A destructive change without
+  // `allow_destructive`: LUNA_RET_RM_POLICY_ELEMENT_DESTRUCTIVE; with it the
+  // objects and the roles CO, CU and LCO are destroyed, while the PO, its login
+  // `by`, label and domain stay.
   absl::Status SetPolicies(const Login& by, const PolicyValues& changes,
                            bool allow_destructive);
 
@@ -155,7 +170,8 @@ class Partition {
   // CKR_DEVICE_ERROR when its record was tampered with.
   absl::StatusOr<ObjectRef> Get(Login* login, uint64_t handle);
   // Handles in ascending order. Private objects only with a login that has
-  // K_private. A tampered record is left out and reported in the log.
+  // K_private. A tampered record is left out and reported in the log. A search
+  // by CKA_OUID is an index look-up.
   absl::StatusOr<std::vector<uint64_t>> Find(Login* login,
                                              const AttributeSet& pattern);
   // Replaces `object`'s attributes by a resolved set; the old snapshot is

@@ -1,0 +1,117 @@
+#include "hsm/hsm_core.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/crypto.h"
+
+namespace hsm {
+
+PolicyRecord PolicyRecord::Of(const PolicyValues& values) {
+  PolicyRecord record;
+  for (const auto& [number, value] : values) {
+    record.rows.push_back({number, value});
+  }
+  return record;
+}
+
+PolicyValues PolicyRecord::Values() const {
+  PolicyValues values;
+  for (const Row& row : rows) values[row.number] = row.value;
+  return values;
+}
+
+bool IsApproved(const HsmView& view) {
+  if (view.record.kind == Kind::kBackup) {
+    return PolicyOr0(view.policies, hsm_policy::kRestrictedRestore) == 1;
+  }
+  return PolicyOr0(view.policies, hsm_policy::kNonFipsAlgorithms) == 0;
+}
+
+KdfCost NewPinCost(const HsmView& view) {
+  if (view.record.kdf_cost == KdfCost::kTest) return KdfCost::kTest;
+  return IsApproved(view) ? KdfCost::kApproved : view.record.kdf_cost;
+}
+
+absl::StatusOr<std::unique_ptr<HsmCore>> HsmCore::New(
+    std::unique_ptr<Store> store, const SecretBytes& storage_key) {
+  if (storage_key.size() != kStorageKeySize) {
+    return base::Error(CKR_TOKEN_NOT_RECOGNIZED,
+                       "storage.key does not have 32 bytes");
+  }
+  const auto derive = [&](absl::string_view use) {
+    return base::HkdfSha256(storage_key.Expose(), store->store_id(),
+                            base::AsBytes(use), kStorageKeySize);
+  };
+  ASSIGN_OR_RETURN(SecretBytes mac_key, derive("perigee value mac v1"));
+  ASSIGN_OR_RETURN(SecretBytes wrap_key, derive("perigee key wrap v1"));
+  ASSIGN_OR_RETURN(SecretBytes value_key, derive("perigee value seal v1"));
+  return std::unique_ptr<HsmCore>(
+      new HsmCore(std::move(store), std::move(mac_key), std::move(wrap_key),
+                  std::move(value_key)));
+}
+
+HsmCore::HsmCore(std::unique_ptr<Store> store, SecretBytes mac_key,
+                 SecretBytes wrap_key, SecretBytes value_key)
+    : store_(std::move(store)),
+      values_(std::move(mac_key)),
+      wrap_key_(std::move(wrap_key)),
+      value_key_(std::move(value_key)) {}
+
+absl::StatusOr<HsmView> HsmCore::Load(Reader& reader) const {
+  ASSIGN_OR_RETURN(std::optional<HsmRecord> record,
+                   values_.LoadAs<HsmRecord>(reader, kAdminSpace, kHsmValue));
+  ASSIGN_OR_RETURN(
+      std::optional<PolicyRecord> policies,
+      values_.LoadAs<PolicyRecord>(reader, kAdminSpace, kPoliciesValue));
+  if (!record.has_value() || !policies.has_value()) {
+    return base::Error(CKR_TOKEN_NOT_RECOGNIZED, "the store holds no HSM");
+  }
+  HsmView view;
+  view.record = *std::move(record);
+  view.policies = policies->Values();
+  view.model = FindModel(view.record.model);
+  view.firmware = FindFirmware(view.record.kind, view.record.firmware);
+  if (view.record.format != kRecordFormat || view.model == nullptr ||
+      view.firmware == nullptr) {
+    return base::Error(
+        CKR_TOKEN_NOT_RECOGNIZED,
+        absl::StrCat("this release does not know HSM format ",
+                     view.record.format, ", model ", view.record.model,
+                     ", firmware ", view.record.firmware.ToString()));
+  }
+  return view;
+}
+
+absl::Status HsmCore::Save(Transaction& tx, const HsmRecord& record) const {
+  return values_.SaveAs(tx, kAdminSpace, kHsmValue, record);
+}
+
+absl::Status HsmCore::SavePolicies(Transaction& tx,
+                                   const PolicyValues& policies) const {
+  return values_.SaveAs(tx, kAdminSpace, kPoliciesValue,
+                        PolicyRecord::Of(policies));
+}
+
+absl::StatusOr<std::shared_ptr<const HsmView>> HsmCore::View() {
+  const uint64_t now = store_.Generation(kAdminSpace);
+  if (now != kBusyGeneration) {
+    absl::MutexLock lock(&mu_);
+    if (now == generation_) return view_;
+  }
+  auto fresh = std::make_shared<HsmView>();
+  uint64_t read_at = kBusyGeneration;
+  RETURN_IF_ERROR(store_.Read([&](Reader& reader) -> absl::Status {
+    read_at = reader.Generation(kAdminSpace);
+    ASSIGN_OR_RETURN(*fresh, Load(reader));
+    return absl::OkStatus();
+  }));
+  if (read_at != kBusyGeneration) {
+    absl::MutexLock lock(&mu_);
+    generation_ = read_at;
+    view_ = fresh;
+  }
+  return std::shared_ptr<const HsmView>(std::move(fresh));
+}
+
+}  // namespace hsm

@@ -1,0 +1,66 @@
+#include "hsm/joined_store.h"
+
+#include <utility>
+
+namespace hsm {
+
+// One for each Write that the thread is inside of, innermost first. Stores of
+// several HSMs nest: the embedded Backup HSM is reached from a call on the
+// application HSM.
+struct JoinedStore::Frame {
+  const JoinedStore* store;
+  Transaction* transaction;
+  absl::Status failure;  // of a nested write
+  Frame* outer;
+};
+
+namespace {
+thread_local void* innermost_frame = nullptr;
+}  // namespace
+
+JoinedStore::JoinedStore(std::unique_ptr<Store> inner)
+    : inner_(std::move(inner)) {}
+
+JoinedStore::Frame* JoinedStore::frame() const {
+  auto* frame = static_cast<Frame*>(innermost_frame);
+  while (frame != nullptr && frame->store != this) frame = frame->outer;
+  return frame;
+}
+
+const std::array<uint8_t, 16>& JoinedStore::store_id() const {
+  return inner_->store_id();
+}
+
+bool JoinedStore::writable() const { return inner_->writable(); }
+
+uint64_t JoinedStore::Generation(SpaceId space) {
+  return frame() != nullptr ? kBusy : inner_->Generation(space);
+}
+
+absl::Status JoinedStore::Read(absl::FunctionRef<absl::Status(Reader&)> read) {
+  if (Frame* outer = frame()) return read(*outer->transaction);
+  return inner_->Read(read);
+}
+
+absl::Status JoinedStore::Write(
+    SpaceId touches, absl::FunctionRef<absl::Status(Transaction&)> write) {
+  if (Frame* outer = frame()) {
+    // The counters of all spaces that it changes move in the end.
+    absl::Status status = write(*outer->transaction);
+    if (!status.ok() && outer->failure.ok()) outer->failure = status;
+    return status;
+  }
+  return inner_->Write(touches, [&](Transaction& tx) -> absl::Status {
+    Frame frame{this, &tx, absl::OkStatus(),
+                static_cast<Frame*>(innermost_frame)};
+    struct Restore {
+      Frame* outer;
+      ~Restore() { innermost_frame = outer; }
+    } restore{frame.outer};
+    innermost_frame = &frame;
+    RETURN_IF_ERROR(write(tx));
+    return frame.failure;
+  });
+}
+
+}  // namespace hsm

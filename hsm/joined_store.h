@@ -1,0 +1,41 @@
+// A store whose transactions can be joined: what a thread writes inside
+// Atomically becomes one commit. The device needs it to commit the answer to a
+// request together with its effect.
+#ifndef PERIGEE_HSM_JOINED_STORE_H_
+#define PERIGEE_HSM_JOINED_STORE_H_
+
+#include <memory>
+
+#include "hsm/store.h"
+
+namespace hsm {
+
+// Forwards to the store it owns. On a thread that is inside a Write of this
+// store, a nested Write or Read runs in that transaction, and Generation is
+// kBusy, because nothing that was read there may be remembered as committed. A
+// nested Write that fails makes the outer one fail with its status, for what
+// it did before is not undone alone.
+class JoinedStore : public Store {
+ public:
+  explicit JoinedStore(std::unique_ptr<Store> inner);
+
+  const std::array<uint8_t, 16>& store_id() const override;
+  bool writable() const override;
+  absl::Status Read(absl::FunctionRef<absl::Status(Reader&)> read) override;
+  absl::Status Write(
+      SpaceId touches,
+      absl::FunctionRef<absl::Status(Transaction&)> write) override;
+  uint64_t Generation(SpaceId space) override;
+  // Whether the calling thread is inside a Write of this store.
+  bool InWrite() const { return frame() != nullptr; }
+
+ private:
+  struct Frame;  // of the thread that writes
+  Frame* frame() const;
+
+  std::unique_ptr<Store> inner_;
+};
+
+}  // namespace hsm
+
+#endif  // PERIGEE_HSM_JOINED_STORE_H_

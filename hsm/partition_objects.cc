@@ -1,0 +1,213 @@
+// Making, changing and destroying the objects of a partition.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/crypto.h"
+#include "hsm/object_record.h"
+#include "hsm/partition_state.h"
+
+namespace hsm {
+namespace {
+
+// UUID-like (RFC 4122, version 4).
+absl::StatusOr<std::string> NewUniqueId() {
+  ASSIGN_OR_RETURN(Bytes b, base::RandomBytes(16));
+  b[6] = static_cast<uint8_t>((b[6] & 0x0f) | 0x40);
+  b[8] = static_cast<uint8_t>((b[8] & 0x3f) | 0x80);
+  std::string text;
+  for (size_t i = 0; i < b.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    absl::StrAppendFormat(&text, "%02x", b[i]);
+  }
+  return text;
+}
+
+absl::Status Identify(NewObject& object) {
+  ASSIGN_OR_RETURN(const std::string unique_id, NewUniqueId());
+  object.attributes.SetText(CKA_UNIQUE_ID, unique_id);
+  const bool brings_one =
+      object.origin.has_value() &&
+      object.attributes.Value(CKA_OUID).size() == sizeof(Ouid);
+  if (brings_one) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const Bytes ouid, base::RandomBytes(sizeof(Ouid)));
+  object.attributes.Set(CKA_OUID, ouid);
+  return absl::OkStatus();
+}
+
+absl::Status NotVisible(uint64_t handle) {
+  return base::Error(CKR_OBJECT_HANDLE_INVALID,
+                     absl::StrCat("no object ", handle));
+}
+
+// `keys` null: the partition was never initialised.
+absl::Status CheckUsable(const Access& access) {
+  if (access.keys != nullptr) return absl::OkStatus();
+  return base::Error(CKR_TOKEN_NOT_RECOGNIZED,
+                     "the partition is not initialised");
+}
+
+absl::Status CheckMayChange(const Access& access, bool is_private) {
+  if (!is_private || access.may_change_private) return absl::OkStatus();
+  if (access.has_private) {
+    return base::Error(CKR_USER_NOT_AUTHORIZED,
+                       "a Crypto User does not change private objects");
+  }
+  return base::Error(CKR_USER_NOT_LOGGED_IN,
+                     "private objects need the login of a Crypto Officer");
+}
+
+// Erases an object that the caller sees and may change.
+absl::Status EraseVisible(Transaction& tx, const Access& access,
+                          uint64_t handle) {
+  ASSIGN_OR_RETURN(const RecordStamp stamp,
+                   access.view->vault->Stamp(tx, access.keys->ring, handle));
+  RETURN_IF_ERROR(CheckMayChange(access, stamp.key == Vault::kPrivateKey));
+  return access.view->vault->Erase(tx, access.keys->ring, handle);
+}
+
+}  // namespace
+
+uint64_t Partition::CostOf(const AttributeSet& attributes) const {
+  // The overhead is a constant of the HSM, so its last view does as well.
+  auto hsm = state_->core->View();
+  const uint64_t overhead = hsm.ok() ? (*hsm)->firmware->object_overhead : 0;
+  return attributes.Encode().size() + overhead;
+}
+
+absl::Status Partition::State_::CheckRoom(Reader& reader,
+                                          const PartitionRecord& record,
+                                          uint64_t more) const {
+  ASSIGN_OR_RETURN(const HsmView hsm_view, core->Load(reader));
+  const bool backup = hsm_view.record.kind == Kind::kBackup;
+  if (record.capacity != 0) {
+    ASSIGN_OR_RETURN(const SpaceUsage usage, reader.Usage(space));
+    if (usage.bytes + more <= record.capacity) return absl::OkStatus();
+    if (backup) {
+      return base::Error(CKR_CONTAINER_OBJECT_STORAGE_FULL,
+                         "the backup partition is full: resize it, then "
+                         "append the objects that were left out");
+    }
+    return base::Error(CKR_DEVICE_MEMORY, "the partition is full");
+  }
+  if (hsm_view.record.storage_bytes == 0) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const uint64_t reserved,
+                   ReservedBytes(*core, reader, hsm_view.record));
+  if (reserved + more <= hsm_view.record.storage_bytes) {
+    return absl::OkStatus();
+  }
+  return base::Error(CKR_HSM_STORAGE_FULL, "the HSM is full");
+}
+
+absl::StatusOr<std::vector<uint64_t>> Partition::Create(
+    Login* login, std::vector<NewObject> objects) {
+  ASSIGN_OR_RETURN(const Access access, state_->AccessOf(login));
+  RETURN_IF_ERROR(CheckUsable(access));
+  uint64_t more = 0;
+  std::vector<uint64_t> costs;
+  for (NewObject& object : objects) {
+    RETURN_IF_ERROR(
+        CheckMayChange(access, object.attributes.IsTrue(CKA_PRIVATE)));
+    RETURN_IF_ERROR(Identify(object));
+    RETURN_IF_ERROR(CheckObjectSize(object.attributes));
+    costs.push_back(CostOf(object.attributes));
+    more += costs.back();
+  }
+  std::vector<uint64_t> handles;
+  RETURN_IF_ERROR(state_->core->store().Write(
+      state_->space, [&](Transaction& tx) -> absl::Status {
+        handles.clear();
+        ASSIGN_OR_RETURN(const PartitionRecord record,
+                         state_->Recheck(tx, access.view->record.incarnation));
+        for (const NewObject& object : objects) {
+          if (object.replaces == 0) continue;
+          RETURN_IF_ERROR(EraseVisible(tx, access, object.replaces));
+        }
+        RETURN_IF_ERROR(state_->CheckRoom(tx, record, more));
+        for (size_t i = 0; i < objects.size(); ++i) {
+          ASSIGN_OR_RETURN(const uint64_t id, tx.NextId());
+          const SealedForm form(state_->space, id, objects[i].attributes,
+                                objects[i].origin, access.keys->ring);
+          RETURN_IF_ERROR(
+              access.view->vault
+                  ->Insert(tx, access.keys->ring, form.Draft(costs[i]), id)
+                  .status());
+          handles.push_back(id);
+        }
+        return absl::OkStatus();
+      }));
+  for (const NewObject& object : objects) {
+    if (object.replaces != 0) state_->RetireEverywhere(object.replaces);
+  }
+  return handles;
+}
+
+absl::StatusOr<ObjectRef> Partition::Replace(Login* login, const Object& object,
+                                             AttributeSet attributes) {
+  ASSIGN_OR_RETURN(const Access access, state_->AccessOf(login));
+  RETURN_IF_ERROR(CheckUsable(access));
+  RETURN_IF_ERROR(CheckMayChange(
+      access, object.is_private() || attributes.IsTrue(CKA_PRIVATE)));
+  for (CK_ATTRIBUTE_TYPE type : {CKA_UNIQUE_ID, CKA_OUID}) {
+    attributes.Set(type, object.attributes().Value(type));
+  }
+  RETURN_IF_ERROR(CheckObjectSize(attributes));
+  const uint64_t cost = CostOf(attributes);
+  const uint64_t former_cost = CostOf(object.attributes());
+  const SealedForm form(state_->space, object.handle(), attributes,
+                        object.origin(), access.keys->ring);
+  uint64_t version = 0;
+  RETURN_IF_ERROR(state_->core->store().Write(
+      state_->space, [&](Transaction& tx) -> absl::Status {
+        ASSIGN_OR_RETURN(const PartitionRecord record,
+                         state_->Recheck(tx, access.view->record.incarnation));
+        if (cost > former_cost) {
+          RETURN_IF_ERROR(state_->CheckRoom(tx, record, cost - former_cost));
+        }
+        ASSIGN_OR_RETURN(version, access.view->vault->Replace(
+                                      tx, access.keys->ring, object.handle(),
+                                      object.version(), form.Draft(cost)));
+        return absl::OkStatus();
+      }));
+  object.Retire();
+  state_->RetireEverywhere(object.handle());
+  // What it reads like, which for CKA_TRUSTED depends on who reads.
+  return Get(login, object.handle());
+}
+
+absl::Status Partition::Destroy(Login* login, uint64_t handle) {
+  ASSIGN_OR_RETURN(const Access access, state_->AccessOf(login));
+  if (access.keys == nullptr) return NotVisible(handle);
+  RETURN_IF_ERROR(state_->core->store().Write(
+      state_->space, [&](Transaction& tx) -> absl::Status {
+        RETURN_IF_ERROR(
+            state_->Recheck(tx, access.view->record.incarnation).status());
+        return EraseVisible(tx, access, handle);
+      }));
+  state_->RetireEverywhere(handle);
+  return absl::OkStatus();
+}
+
+absl::Status Partition::Clear(Login* login) {
+  if (login == nullptr) {
+    return base::Error(CKR_USER_NOT_LOGGED_IN,
+                       "clearing needs the Crypto Officer");
+  }
+  ASSIGN_OR_RETURN(const auto keys, state_->Require(*login, {Role::kCo}));
+  RETURN_IF_ERROR(state_->core->store().Write(
+      state_->space, [&](Transaction& tx) -> absl::Status {
+        RETURN_IF_ERROR(
+            state_->Recheck(tx, login->state_->incarnation).status());
+        RETURN_IF_ERROR(EmptySpace(tx, state_->space, Keep::kEverything));
+        Vault vault(&state_->core->store(), state_->space);
+        RETURN_IF_ERROR(
+            vault.Begin(tx, Vault::kPublicKey, keys->ring.public_key.Expose()));
+        return vault.Begin(tx, Vault::kPrivateKey,
+                           keys->ring.private_key.Expose());
+      }));
+  state_->RetireAllEverywhere();
+  return absl::OkStatus();
+}
+
+}  // namespace hsm

@@ -1,0 +1,114 @@
+// Finding and opening the objects of a partition.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "hsm/object_record.h"
+#include "hsm/partition_state.h"
+
+namespace hsm {
+namespace {
+
+absl::Status NotVisible(uint64_t handle) {
+  return base::Error(CKR_OBJECT_HANDLE_INVALID,
+                     absl::StrCat("no object ", handle));
+}
+
+// Opens the record of `handle` and keeps the object.
+absl::StatusOr<ObjectRef> OpenObject(Reader& reader, SpaceId space,
+                                     const Access& access, uint64_t handle,
+                                     uint64_t generation) {
+  const KeyRing& ring = access.keys->ring;
+  ASSIGN_OR_RETURN(const Vault::Opened opened,
+                   access.view->vault->Open(reader, ring, handle));
+  ASSIGN_OR_RETURN(OpenedObject decoded, DecodeObject(space, opened, ring));
+  return access.cache->Put(std::move(decoded.object), decoded.bytes,
+                           generation);
+}
+
+// The object of `handle`, from the cache when its record's freshness allows.
+absl::StatusOr<ObjectRef> LoadObject(Reader& reader, SpaceId space,
+                                     const Access& access, uint64_t handle,
+                                     uint64_t generation) {
+  if (ObjectRef object = access.cache->Valid(handle, generation)) {
+    return object;
+  }
+  ASSIGN_OR_RETURN(
+      const RecordStamp stamp,
+      access.view->vault->Stamp(reader, access.keys->ring, handle));
+  if (ObjectRef object =
+          access.cache->AtVersion(handle, stamp.version, generation)) {
+    return object;
+  }
+  return OpenObject(reader, space, access, handle, generation);
+}
+
+}  // namespace
+
+absl::StatusOr<ObjectRef> Partition::Get(Login* login, uint64_t handle) {
+  ASSIGN_OR_RETURN(const Access access, state_->AccessOf(login));
+  if (access.keys == nullptr) return NotVisible(handle);
+  if (ObjectRef object = access.cache->Valid(handle, state_->Generation())) {
+    return object;
+  }
+  ObjectRef object;
+  const absl::Status status =
+      state_->core->store().Read([&](Reader& reader) -> absl::Status {
+        ASSIGN_OR_RETURN(object,
+                         LoadObject(reader, state_->space, access, handle,
+                                    reader.Generation(state_->space)));
+        return absl::OkStatus();
+      });
+  if (base::CkRv(status) == CKR_OBJECT_HANDLE_INVALID) {
+    access.cache->Retire(handle);
+  }
+  RETURN_IF_ERROR(status);
+  return object;
+}
+
+absl::StatusOr<std::vector<uint64_t>> Partition::Find(
+    Login* login, const AttributeSet& pattern) {
+  ASSIGN_OR_RETURN(const Access access, state_->AccessOf(login));
+  std::vector<uint64_t> handles;
+  if (access.keys == nullptr) return handles;
+  std::optional<uint32_t> object_class;
+  if (const auto wanted = pattern.Ulong(CKA_CLASS)) {
+    object_class = static_cast<uint32_t>(*wanted);
+  }
+  Bytes joined;
+  const Tagged tagged = TaggedOf(pattern, joined);
+  RETURN_IF_ERROR(
+      state_->core->store().Read([&](Reader& reader) -> absl::Status {
+        const uint64_t generation = reader.Generation(state_->space);
+        ASSIGN_OR_RETURN(const std::vector<RecordStamp> candidates,
+                         access.view->vault->Find(reader, access.keys->ring,
+                                                  object_class, tagged));
+        handles.reserve(candidates.size());
+        for (const RecordStamp& candidate : candidates) {
+          absl::StatusOr<ObjectRef> object = LoadObject(
+              reader, state_->space, access, candidate.id, generation);
+          if (!object.ok()) {
+            // One bad record does not hide the others.
+            base::LogIntegrity(absl::StrCat("partition ", state_->space,
+                                            ", object ", candidate.id, ": ",
+                                            object.status().message()));
+            continue;
+          }
+          if (IsFoundBy(pattern, **object)) handles.push_back(candidate.id);
+        }
+        return absl::OkStatus();
+      }));
+  return handles;
+}
+
+bool Partition::IsCurrent(Login* login, const Object& object) {
+  if (object.retired()) return false;
+  if (login != nullptr && login->ended()) return false;
+  ObjectCache& cache =
+      login == nullptr ? *state_->public_cache : *login->state_->cache;
+  if (cache.IsValid(object, state_->Generation())) return true;
+  absl::StatusOr<ObjectRef> now = Get(login, object.handle());
+  return now.ok() && (*now)->version() == object.version() && !object.retired();
+}
+
+}  // namespace hsm
