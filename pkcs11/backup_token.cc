@@ -258,7 +258,11 @@ absl::Status BackupToken::ChangePin(SpaceId space, hsm::Role role,
   request.role = static_cast<uint8_t>(role);
   request.old_pin = old_pin.Clone();
   request.new_pin = new_pin.Clone();
-  return Call(request, std::nullopt, DeviceLink::kPinBudget).status();
+  RETURN_IF_ERROR(
+      Call(request, std::nullopt, DeviceLink::kPinBudget).status());
+  const std::shared_ptr<Application> here = application(space);
+  if (here->role() == role) here->PinChanged();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<hsm::RoleState> BackupToken::RoleState(SpaceId space,
