@@ -1,0 +1,498 @@
+// partition archive backup, restore, list, contents, delete: the active
+// slot's partition and a partition of a Backup HSM.
+#include <algorithm>
+#include <cstdio>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "tools/shell/objects.h"
+#include "tools/shell/shell.h"
+#include "tools/shell/text.h"
+#include "tools/shell/transfer.h"
+
+namespace shell {
+namespace {
+
+// The HSM at -slot, when it is a Backup HSM.
+absl::StatusOr<PERIGEE_HSM_INFO> BackupHsm(const Shell& shell,
+                                           const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
+  ASSIGN_OR_RETURN(PERIGEE_HSM_INFO hsm, shell.HsmAt(slot));
+  if (hsm.ulKind == PERIGEE_KIND_BACKUP) return hsm;
+  return Failure(CKR_SLOT_ID_INVALID,
+                 absl::StrCat("slot ", slot, " is not a Backup HSM's"),
+                 "slot list shows which one is.");
+}
+
+absl::StatusOr<PERIGEE_PARTITION_INFO> Existing(const Shell& shell,
+                                                const PERIGEE_HSM_INFO& hsm,
+                                                const std::string& name) {
+  ASSIGN_OR_RETURN(const std::optional<PERIGEE_PARTITION_INFO> found,
+                   shell.FindContainer(hsm.adminSlot, name));
+  if (found.has_value()) return *found;
+  return Failure(CKR_CONTAINER_HANDLE_INVALID,
+                 absl::StrCat("the Backup HSM has no partition of the name ",
+                              CleanText(name)),
+                 absl::StrCat("partition archive list -slot ", hsm.adminSlot,
+                              " shows what it has."));
+}
+
+// The active slot's session, its Crypto Officer logged in.
+absl::StatusOr<CK_SESSION_HANDLE> OfficerSession(Shell& shell) {
+  RETURN_IF_ERROR(shell.NeedPartitionSlot());
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
+                   shell.Session(shell.slot()));
+  if (IsUser(shell.StateOf(session))) return session;
+  return Failure(CKR_USER_NOT_LOGGED_IN,
+                 absl::StrCat("the Crypto Officer is not logged in on slot ",
+                              shell.slot()),
+                 "role login -name co.");
+}
+
+// One backup partition with its Crypto Officer logged in; logged out and
+// closed at the end.
+class OpenArchive {
+ public:
+  static absl::StatusOr<std::unique_ptr<OpenArchive>> Open(
+      Shell& shell, CK_SLOT_ID slot, CK_ULONG container,
+      const SecretText& password) {
+    std::unique_ptr<OpenArchive> open(new OpenArchive(shell, slot, container));
+    const absl::Status status =
+        shell.Login(slot, container, CKU_USER, password);
+    if (!status.ok() && RvOf(status) != CKR_USER_ALREADY_LOGGED_IN) {
+      return status;
+    }
+    ASSIGN_OR_RETURN(open->session_, shell.Session(slot, container));
+    return open;
+  }
+  ~OpenArchive() {
+    if (session_ != CK_INVALID_HANDLE) {
+      shell_.module().c().C_Logout(session_);
+    }
+    shell_.CloseSession(slot_, container_);
+  }
+
+  CK_SESSION_HANDLE session() const { return session_; }
+
+ private:
+  OpenArchive(Shell& shell, CK_SLOT_ID slot, CK_ULONG container)
+      : shell_(shell), slot_(slot), container_(container) {}
+
+  Shell& shell_;
+  const CK_SLOT_ID slot_;
+  const CK_ULONG container_;
+  CK_SESSION_HANDLE session_ = CK_INVALID_HANDLE;
+};
+
+// ---- backup
+// -----------------------------------------------------------------------
+
+constexpr Option kBackupOptions[] = {
+    {"slot", "s", Kind::kNumber, true, "slot of the Backup HSM", Names::kSlot},
+    {"partition", "par", Kind::kText, true,
+     "the backup partition, made if there is none", Names::kPartition},
+    {"password", "p", Kind::kSecret, false,
+     "of the backup partition's Crypto Officer (a new one: also of its SO)"},
+    {"sopassword", "sop", Kind::kSecret, false,
+     "of the Backup HSM's SO, to make a partition, unless logged in there"},
+    {"domain", "d", Kind::kSecret, false,
+     "for a new one: the domain of the source"},
+    {"defaultdomain", "def", Kind::kFlag, false,
+     "for a new one: the domain that everybody knows"},
+    {"size", "si", Kind::kNumber, false,
+     "for a new one: bytes (as large as the source)"},
+    {"append", "a", Kind::kFlag, false, "add what is not there yet"},
+    {"replace", "r", Kind::kFlag, false, "add, and overwrite what differs"},
+    {"objects", "o", Kind::kText, false, "handles, or all"},
+    {"dryrun", "dry", Kind::kFlag, false, "only say what would be copied"},
+    {"force", "f", Kind::kFlag, false, "no question"},
+};
+
+// The HSM SO on the Backup HSM for as long as a partition is made; logged out
+// again unless he was there before.
+class BackupOfficer {
+ public:
+  static absl::StatusOr<std::unique_ptr<BackupOfficer>> Login(
+      Shell& shell, CK_SLOT_ID slot, const Arguments& arguments) {
+    std::unique_ptr<BackupOfficer> officer(new BackupOfficer(shell));
+    ASSIGN_OR_RETURN(officer->session_, shell.Session(slot));
+    if (IsSo(shell.StateOf(officer->session_))) return officer;
+    ASSIGN_OR_RETURN(const SecretText password,
+                     shell.Secret(arguments, "sopassword",
+                                  "password for HSM SO of the Backup HSM",
+                                  Shell::Entry::kOnce));
+    RETURN_IF_ERROR(shell.Login(slot, PERIGEE_OWN_CONTAINER, CKU_SO, password));
+    officer->logged_in_ = true;
+    return officer;
+  }
+  ~BackupOfficer() {
+    if (logged_in_) shell_.module().c().C_Logout(session_);
+  }
+  CK_SESSION_HANDLE session() const { return session_; }
+
+ private:
+  explicit BackupOfficer(Shell& shell) : shell_(shell) {}
+  Shell& shell_;
+  CK_SESSION_HANDLE session_ = CK_INVALID_HANDLE;
+  bool logged_in_ = false;
+};
+
+// Gives a new backup partition its Crypto Officer and its domain.
+absl::Status PrepareContainer(Shell& shell, CK_SLOT_ID slot, CK_ULONG container,
+                              const SecretText& password,
+                              const SecretText& domain) {
+  const Module& module = shell.module();
+  RETURN_IF_ERROR(shell.Login(slot, container, CKU_SO, password));
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
+                   shell.Session(slot, container));
+  const absl::Cleanup logout = [&] { module.c().C_Logout(session); };
+  RETURN_IF_ERROR(module.Check(module.ca().CA_InitRolePIN(
+      session, CKU_USER, password.RevealBytes(), password.size())));
+  return module.Check(
+      module.ca().CA_SetKCV(session, domain.RevealBytes(), domain.size()));
+}
+
+// Where HSM policy 21 makes a role's first password temporary, the officer
+// changes it, here to the same: it was chosen by himself.
+absl::Status SettlePassword(Shell& shell, CK_SLOT_ID slot, CK_ULONG container,
+                            const SecretText& password) {
+  const auto role = shell.RoleAt(slot, container, CKU_USER);
+  if (!role.ok() || (role->flags & PERIGEE_ROLE_MUST_CHANGE_PIN) == 0) {
+    return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(shell.Login(slot, container, CKU_USER, password));
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
+                   shell.Session(slot, container));
+  const absl::Status status = shell.module().Check(shell.module().c().C_SetPIN(
+      session, password.RevealBytes(), password.size(), password.RevealBytes(),
+      password.size()));
+  shell.module().c().C_Logout(session);
+  return status;
+}
+
+// Makes the backup partition as large as the source's, or as asked; takes it
+// away again when it cannot be finished.
+absl::StatusOr<CK_ULONG> MakeContainer(Shell& shell, CK_SLOT_ID slot,
+                                       const Arguments& arguments,
+                                       const SecretText& password,
+                                       const SecretText& domain) {
+  const Module& module = shell.module();
+  ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO source,
+                   shell.PartitionAt(shell.slot()));
+  const CK_ULONG size = arguments.Number("size").value_or(
+      source.ulCapacity == PERIGEE_NONE ? 0 : source.ulCapacity);
+  ASSIGN_OR_RETURN(const std::unique_ptr<BackupOfficer> officer,
+                   BackupOfficer::Login(shell, slot, arguments));
+  std::string name = *arguments.Text("partition");
+  CK_ULONG container = 0;
+  constexpr CK_ULONG kAllOnes = ~0UL;
+  RETURN_IF_ERROR(module.Check(module.ca().CA_CreateContainer(
+      officer->session(), 0, reinterpret_cast<CK_CHAR*>(name.data()),
+      name.size(), password.RevealBytes(), password.size(), kAllOnes, kAllOnes,
+      0, 0, size, &container)));
+  absl::Status status =
+      PrepareContainer(shell, slot, container, password, domain);
+  if (status.ok()) status = SettlePassword(shell, slot, container, password);
+  if (status.ok()) return container;
+  shell.CloseSession(slot, container);
+  module.ca().CA_DeleteContainerWithHandle(officer->session(), container);
+  return status;
+}
+
+// An empty partition that a failed run of ours left is in the way of the next.
+void DeleteIfEmpty(Shell& shell, CK_SLOT_ID slot, CK_ULONG container,
+                   const Arguments& arguments) {
+  const auto left = shell.PartitionAt(slot, container);
+  if (!left.ok() || left->ulObjects > 0) return;
+  const auto officer = BackupOfficer::Login(shell, slot, arguments);
+  if (officer.ok() && shell.module().ca().CA_DeleteContainerWithHandle(
+                          (*officer)->session(), container) == CKR_OK) {
+    absl::PrintF(
+        "        The new backup partition was empty and is gone "
+        "again.\n");
+  }
+}
+
+void PrintSum(const TransferPlan& plan, const TransferSum& sum,
+              CK_SLOT_ID slot) {
+  absl::PrintF("        %s %s %s\n        on slot %d.\n",
+               Count(sum.copied, "object"),
+               sum.copied == 1 ? absl::StrCat("has been ", plan.verb)
+                               : absl::StrCat("have been ", plan.verb),
+               plan.direction, slot);
+  if (sum.present > 0) {
+    absl::PrintF("        %s there already, equal.\n",
+                 sum.present == 1 ? "1 object was"
+                                  : absl::StrCat(sum.present, " objects were"));
+  }
+  if (sum.failed + sum.not_tried > 0) {
+    absl::PrintF("        NOT complete: %s could not go, %d not tried.\n",
+                 Count(sum.failed, "object"), sum.not_tried);
+  }
+}
+
+// Behaviour by the firmware of the partition's HSM: before 7.7.0 a run goes on
+// after an object that fails, V0 and V1 stop at the first.
+CK_FLAGS ErrorRule(const PERIGEE_HSM_INFO& hsm) {
+  const CK_ULONG(&v)[3] = hsm.ulFirmware;
+  const bool before_770 = v[0] < 7 || (v[0] == 7 && v[1] < 7);
+  return before_770 ? PERIGEE_TRANSFER_CONTINUE_ON_ERROR : 0;
+}
+
+absl::Status PrintPlan(const Module& module, const TransferPlan& plan,
+                       CK_ULONG* count) {
+  ASSIGN_OR_RETURN(const std::vector<PERIGEE_TRANSFER_ITEM> items,
+                   ListTransfer(module, plan));
+  CK_ULONG cost = 0;
+  for (const PERIGEE_TRANSFER_ITEM& item : items) cost += item.ulCost;
+  absl::PrintF("        %s (%d bytes) will be %s.\n",
+               Count(items.size(), "object"), cost, plan.verb);
+  *count = items.size();
+  return absl::OkStatus();
+}
+
+absl::Status Backup(Shell& shell, const Arguments& arguments) {
+  if (arguments.Has("append") && arguments.Has("replace")) {
+    return Failure(CKR_ARGUMENTS_BAD, "-append or -replace, not both");
+  }
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE source, OfficerSession(shell));
+  ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO own, shell.HsmAt(shell.slot()));
+  ASSIGN_OR_RETURN(PERIGEE_HSM_INFO backup, BackupHsm(shell, arguments));
+  const CK_SLOT_ID slot = backup.adminSlot;
+  RETURN_IF_ERROR(shell.Session(slot).status());
+  const std::string name = *arguments.Text("partition");
+  TransferPlan plan{
+      source,      CK_INVALID_HANDLE,
+      {},          ErrorRule(own),
+      "backed up", absl::StrCat("to partition ", CleanText(name))};
+  ASSIGN_OR_RETURN(plan.objects, ObjectsFrom(arguments));
+  if (arguments.Has("replace")) plan.flags |= PERIGEE_TRANSFER_REPLACE;
+
+  ASSIGN_OR_RETURN(const std::optional<PERIGEE_PARTITION_INFO> existing,
+                   shell.FindContainer(slot, name));
+  if (existing.has_value() && !arguments.Has("append") &&
+      !arguments.Has("replace")) {
+    return Failure(
+        CKR_OBJECT_ALREADY_EXISTS,
+        absl::StrCat("the backup partition ", CleanText(name), " exists, with ",
+                     Count(existing->ulObjects, "object")),
+        "-append adds what is not there yet, -replace also "
+        "overwrites what differs.");
+  }
+  absl::PrintF("\n        Verifying that all objects can be backed up...\n");
+  CK_ULONG count = 0;
+  RETURN_IF_ERROR(PrintPlan(shell.module(), plan, &count));
+  if (arguments.Has("dryrun") || count == 0) return absl::OkStatus();
+
+  // Everything is asked before anything is done.
+  ASSIGN_OR_RETURN(
+      const SecretText password,
+      shell.Secret(
+          arguments, "password",
+          "password for Crypto Officer of the backup partition",
+          existing.has_value() ? Shell::Entry::kOnce : Shell::Entry::kTwice));
+  CK_ULONG container = existing.has_value() ? existing->ulContainer : 0;
+  if (!existing.has_value()) {
+    ASSIGN_OR_RETURN(std::optional<SecretText> domain,
+                     shell.DomainIfGiven(arguments));
+    if (!domain.has_value()) {
+      ASSIGN_OR_RETURN(domain, shell.Secret(arguments, "domain",
+                                            "cloning domain of the source",
+                                            Shell::Entry::kTwice));
+    }
+    ASSIGN_OR_RETURN(container,
+                     MakeContainer(shell, slot, arguments, password, *domain));
+  }
+  absl::PrintF("        Backing up objects...\n");
+  TransferSum sum;
+  absl::Status status;
+  {
+    ASSIGN_OR_RETURN(const std::unique_ptr<OpenArchive> archive,
+                     OpenArchive::Open(shell, slot, container, password));
+    plan.target = archive->session();
+    status = RunTransfer(shell.module(), plan, sum);
+  }
+  absl::PrintF("\n        %s\n", status.ok() ? "Backup Complete."
+                                             : "The backup is NOT complete.");
+  PrintSum(plan, sum, slot);
+  if (!status.ok() && !existing.has_value() && sum.copied == 0) {
+    DeleteIfEmpty(shell, slot, container, arguments);
+  }
+  if (backup.flags & PERIGEE_HSM_EMBEDDED) {
+    absl::PrintF(
+        "\n        This Backup HSM keeps its state on this computer: "
+        "a rehearsal, not a\n        backup. Run perigee-backup-hsm "
+        "elsewhere for a real one.\n");
+  }
+  return status;
+}
+
+// ---- restore
+// ----------------------------------------------------------------------
+
+constexpr Option kRestoreOptions[] = {
+    {"slot", "s", Kind::kNumber, true, "slot of the Backup HSM", Names::kSlot},
+    {"partition", "par", Kind::kText, true, "the backup partition",
+     Names::kPartition},
+    {"password", "p", Kind::kSecret, false,
+     "of the backup partition's Crypto Officer"},
+    {"replace", "r", Kind::kFlag, false, "overwrite what differs"},
+    {"objects", "o", Kind::kText, false, "handles in the backup, or all"},
+    {"dryrun", "dry", Kind::kFlag, false, "only say what would be copied"},
+    {"force", "f", Kind::kFlag, false, "no question"},
+};
+
+absl::Status Restore(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE target, OfficerSession(shell));
+  ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO own, shell.HsmAt(shell.slot()));
+  ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO backup, BackupHsm(shell, arguments));
+  const CK_SLOT_ID slot = backup.adminSlot;
+  RETURN_IF_ERROR(shell.Session(slot).status());
+  const std::string name = *arguments.Text("partition");
+  ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO existing,
+                   Existing(shell, backup, name));
+  ASSIGN_OR_RETURN(
+      const SecretText password,
+      shell.Secret(arguments, "password",
+                   "password for Crypto Officer of the backup partition",
+                   Shell::Entry::kOnce));
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<OpenArchive> archive,
+      OpenArchive::Open(shell, slot, existing.ulContainer, password));
+  TransferPlan plan{archive->session(),
+                    target,
+                    {},
+                    ErrorRule(own),
+                    "restored",
+                    absl::StrCat("from partition ", CleanText(name))};
+  ASSIGN_OR_RETURN(plan.objects, ObjectsFrom(arguments));
+  if (arguments.Has("replace")) plan.flags |= PERIGEE_TRANSFER_REPLACE;
+  absl::PrintF("\n        Verifying that all objects can be restored...\n");
+  CK_ULONG count = 0;
+  RETURN_IF_ERROR(PrintPlan(shell.module(), plan, &count));
+  if (arguments.Has("dryrun") || count == 0) return absl::OkStatus();
+  absl::PrintF("        Restoring objects...\n");
+  TransferSum sum;
+  const absl::Status status = RunTransfer(shell.module(), plan, sum);
+  absl::PrintF("\n        %s\n", status.ok() ? "Restore Complete."
+                                             : "The restore is NOT complete.");
+  PrintSum(plan, sum, slot);
+  return status;
+}
+
+// ---- list, contents, delete
+// -------------------------------------------------------
+
+constexpr Option kListOptions[] = {
+    {"slot", "s", Kind::kNumber, true, "slot of the Backup HSM", Names::kSlot},
+};
+
+absl::Status List(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(PERIGEE_HSM_INFO hsm, BackupHsm(shell, arguments));
+  const CK_SLOT_ID slot = hsm.adminSlot;
+  RETURN_IF_ERROR(shell.Session(slot).status());
+  ASSIGN_OR_RETURN(hsm, shell.HsmAt(slot));
+  CK_ULONG overhead = 0, total = 0, used = 0, free = 0;
+  RETURN_IF_ERROR(
+      shell.module().Check(shell.module().ca().CA_GetHSMStorageInformation(
+          slot, &overhead, &total, &used, &free)));
+  absl::PrintF("\n        HSM Storage Information for slot %d:\n\n", slot);
+  absl::PrintF("            Total HSM Storage Space:     %s\n",
+               SizeText(total));
+  absl::PrintF("            Used HSM Storage Space:      %s\n", SizeText(used));
+  absl::PrintF("            Free HSM Storage Space:      %s\n", SizeText(free));
+  absl::PrintF("            Allowed Partitions:          %s\n",
+               SizeText(hsm.ulAllowedPartitions));
+  absl::PrintF("            Number Of Partitions:        %d\n",
+               hsm.ulPartitions);
+  ASSIGN_OR_RETURN(const std::vector<PERIGEE_PARTITION_INFO> containers,
+                   shell.Containers(slot));
+  if (containers.empty()) return absl::OkStatus();
+  absl::PrintF("\n        Partition list for slot %d\n", slot);
+  for (const PERIGEE_PARTITION_INFO& one : containers) {
+    absl::PrintF("\n            Name:                        %s\n",
+                 CleanText(one.label));
+    absl::PrintF("            Total Storage Size:          %s\n",
+                 SizeText(one.ulTotal));
+    absl::PrintF("            Used Storage Size:           %s\n",
+                 SizeText(one.ulUsed));
+    absl::PrintF("            Free Storage Size:           %s\n",
+                 SizeText(one.ulFree));
+    absl::PrintF("            Number Of Objects:           %d\n",
+                 one.ulObjects);
+  }
+  absl::PrintF("\n        %s found.\n", Count(containers.size(), "partition"));
+  return absl::OkStatus();
+}
+
+constexpr Option kContentsOptions[] = {
+    {"slot", "s", Kind::kNumber, true, "slot of the Backup HSM", Names::kSlot},
+    {"partition", "par", Kind::kText, true, "the backup partition",
+     Names::kPartition},
+    {"password", "p", Kind::kSecret, false, "of its Crypto Officer"},
+};
+
+absl::Status Contents(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO hsm, BackupHsm(shell, arguments));
+  const CK_SLOT_ID slot = hsm.adminSlot;
+  RETURN_IF_ERROR(shell.Session(slot).status());
+  ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO existing,
+                   Existing(shell, hsm, *arguments.Text("partition")));
+  ASSIGN_OR_RETURN(
+      const SecretText password,
+      shell.Secret(arguments, "password",
+                   "password for Crypto Officer of the backup partition",
+                   Shell::Entry::kOnce));
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<OpenArchive> archive,
+      OpenArchive::Open(shell, slot, existing.ulContainer, password));
+  absl::PrintF("\n        Contents of partition %s on slot %d:\n",
+               CleanText(existing.label), slot);
+  return PrintObjects(shell.module(), archive->session());
+}
+
+constexpr Option kDeleteOptions[] = {
+    {"slot", "s", Kind::kNumber, true, "slot of the Backup HSM", Names::kSlot},
+    {"partition", "par", Kind::kText, true, "the backup partition",
+     Names::kPartition},
+    {"sopassword", "sop", Kind::kSecret, false,
+     "of the Backup HSM's SO, unless logged in there"},
+    {"force", "f", Kind::kFlag, false, "no question before destroying"},
+};
+
+absl::Status Delete(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO hsm, BackupHsm(shell, arguments));
+  const CK_SLOT_ID slot = hsm.adminSlot;
+  RETURN_IF_ERROR(shell.Session(slot).status());
+  ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO existing,
+                   Existing(shell, hsm, *arguments.Text("partition")));
+  RETURN_IF_ERROR(shell.Confirm(
+      arguments, absl::StrCat("The backup ", CleanText(existing.label),
+                              " with ", Count(existing.ulObjects, "object"),
+                              " will be destroyed.")));
+  ASSIGN_OR_RETURN(const std::unique_ptr<BackupOfficer> officer,
+                   BackupOfficer::Login(shell, slot, arguments));
+  shell.CloseSession(slot, existing.ulContainer);
+  return shell.module().Check(shell.module().ca().CA_DeleteContainerWithHandle(
+      officer->session(), existing.ulContainer));
+}
+
+}  // namespace
+
+std::vector<Command> ArchiveCommands() {
+  return {
+      {"partition archive backup", "par ar b", kBackupOptions, Backup,
+       "copies objects to a Backup HSM"},
+      {"partition archive restore", "par ar r", kRestoreOptions, Restore,
+       "copies objects back"},
+      {"partition archive list", "par ar l", kListOptions, List,
+       "lists the backups of a Backup HSM"},
+      {"partition archive contents", "par ar c", kContentsOptions, Contents,
+       "lists the objects of a backup"},
+      {"partition archive delete", "par ar d", kDeleteOptions, Delete,
+       "destroys a backup"},
+  };
+}
+
+}  // namespace shell

@@ -1,0 +1,83 @@
+#include "tools/shell/objects.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_format.h"
+#include "tools/shell/text.h"
+
+namespace shell {
+namespace {
+
+// An attribute's bytes; empty when it is not there.
+std::vector<unsigned char> Attribute(const Module& module,
+                                     CK_SESSION_HANDLE session,
+                                     CK_OBJECT_HANDLE object,
+                                     CK_ATTRIBUTE_TYPE type) {
+  CK_ATTRIBUTE attribute = {type, nullptr, 0};
+  const auto get = module.c().C_GetAttributeValue;
+  if (get(session, object, &attribute, 1) != CKR_OK ||
+      attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION) {
+    return {};
+  }
+  std::vector<unsigned char> value(attribute.ulValueLen);
+  attribute.pValue = value.data();
+  if (get(session, object, &attribute, 1) != CKR_OK) return {};
+  value.resize(attribute.ulValueLen);
+  return value;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> TokenObjects(
+    const Module& module, CK_SESSION_HANDLE session) {
+  const CK_FUNCTION_LIST& c = module.c();
+  CK_BBOOL yes = CK_TRUE;
+  CK_ATTRIBUTE token = {CKA_TOKEN, &yes, sizeof yes};
+  RETURN_IF_ERROR(module.Check(c.C_FindObjectsInit(session, &token, 1)));
+  std::vector<CK_OBJECT_HANDLE> objects;
+  CK_OBJECT_HANDLE some[256];
+  CK_ULONG n = 0;
+  CK_RV rv = CKR_OK;
+  do {
+    rv = c.C_FindObjects(session, some, 256, &n);
+    if (rv == CKR_OK) objects.insert(objects.end(), some, some + n);
+  } while (rv == CKR_OK && n > 0);
+  const absl::Status status = module.Check(rv);
+  c.C_FindObjectsFinal(session);
+  RETURN_IF_ERROR(status);
+  std::sort(objects.begin(), objects.end());
+  return objects;
+}
+
+std::string LabelOf(const Module& module, CK_SESSION_HANDLE session,
+                    CK_OBJECT_HANDLE object) {
+  const std::vector<unsigned char> label =
+      Attribute(module, session, object, CKA_LABEL);
+  return CleanText(absl::string_view(
+      reinterpret_cast<const char*>(label.data()), label.size()));
+}
+
+absl::Status PrintObjects(const Module& module, CK_SESSION_HANDLE session) {
+  ASSIGN_OR_RETURN(const std::vector<CK_OBJECT_HANDLE> objects,
+                   TokenObjects(module, session));
+  if (!objects.empty()) absl::PrintF("\n        Object list:\n");
+  for (const CK_OBJECT_HANDLE object : objects) {
+    const std::vector<unsigned char> kind =
+        Attribute(module, session, object, CKA_CLASS);
+    CK_OBJECT_CLASS object_class = CK_UNAVAILABLE_INFORMATION;
+    if (kind.size() == sizeof object_class) {
+      std::copy(kind.begin(), kind.end(),
+                reinterpret_cast<unsigned char*>(&object_class));
+    }
+    absl::PrintF("\n        Label:         %s\n",
+                 LabelOf(module, session, object));
+    absl::PrintF("        Handle:        %d\n", object);
+    absl::PrintF("        Object Type:   %s\n", ObjectTypeText(object_class));
+    absl::PrintF("        Object UID:    %s\n",
+                 HexText(Attribute(module, session, object, CKA_OUID)));
+  }
+  absl::PrintF("\n        Number of objects:  %d\n", objects.size());
+  return absl::OkStatus();
+}
+
+}  // namespace shell

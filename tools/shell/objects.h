@@ -1,0 +1,26 @@
+// The objects that a session sees, for `partition contents` and `partition
+// archive contents`.
+#ifndef PERIGEE_TOOLS_SHELL_OBJECTS_H_
+#define PERIGEE_TOOLS_SHELL_OBJECTS_H_
+
+#include <string>
+#include <vector>
+
+#include "tools/shell/shell.h"
+
+namespace shell {
+
+// The token objects, in the order of their handles.
+absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> TokenObjects(
+    const Module& module, CK_SESSION_HANDLE session);
+
+// The clean label; empty when it has none or is gone.
+std::string LabelOf(const Module& module, CK_SESSION_HANDLE session,
+                    CK_OBJECT_HANDLE object);
+
+// "Object list:" and each object's label, handle, type and unique id.
+absl::Status PrintObjects(const Module& module, CK_SESSION_HANDLE session);
+
+}  // namespace shell
+
+#endif  // PERIGEE_TOOLS_SHELL_OBJECTS_H_

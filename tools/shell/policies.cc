@@ -1,0 +1,89 @@
+#include "tools/shell/policies.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "tools/shell/text.h"
+
+namespace shell {
+namespace {
+
+struct Description {
+  std::string name;
+  bool destructive = false;
+};
+
+Description Describe(const Module& module, const PolicyScope& scope,
+                     CK_ULONG number) {
+  CK_ULONG bits = 0, destructive = 0, restricted = 0;
+  CK_CHAR text[128] = {};
+  CK_ULONG length = sizeof text;
+  const CK_RV rv = module.ca().CA_GetConfigurationElementDescription(
+      scope.slot, scope.partition ? 1 : 0, scope.capability ? 1 : 0, number,
+      &bits, &destructive, &restricted, text, &length);
+  if (rv != CKR_OK) return {"?"};
+  absl::string_view name(reinterpret_cast<const char*>(text),
+                         std::min<size_t>(length, sizeof text));
+  return {CleanText(name.substr(0, name.find('\0'))), destructive != 0};
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<PolicyValue>> ReadPolicies(
+    const Module& module, const PolicyScope& scope) {
+  const CaFunctions& ca = module.ca();
+  const auto read = [&](CK_ULONG* ids, CK_ULONG* id_count, CK_ULONG* values,
+                        CK_ULONG* value_count) {
+    if (!scope.partition) {
+      return (scope.capability ? ca.CA_GetHSMCapabilitySet
+                               : ca.CA_GetHSMPolicySet)(
+          scope.slot, ids, id_count, values, value_count);
+    }
+    return (scope.capability ? ca.CA_GetContainerCapabilitySet
+                             : ca.CA_GetContainerPolicySet)(
+        scope.slot, scope.container, ids, id_count, values, value_count);
+  };
+  CK_ULONG id_count = 0, value_count = 0;
+  RETURN_IF_ERROR(
+      module.Check(read(nullptr, &id_count, nullptr, &value_count)));
+  std::vector<CK_ULONG> ids(id_count), values(value_count);
+  RETURN_IF_ERROR(
+      module.Check(read(ids.data(), &id_count, values.data(), &value_count)));
+  std::vector<PolicyValue> found;
+  for (CK_ULONG i = 0; i < std::min(id_count, value_count); ++i) {
+    found.push_back({ids[i], values[i]});
+  }
+  return found;
+}
+
+absl::Status PrintPolicies(const Module& module, const PolicyScope& scope,
+                           absl::string_view heading, bool verbose) {
+  ASSIGN_OR_RETURN(const std::vector<PolicyValue> values,
+                   ReadPolicies(module, scope));
+  absl::PrintF("\n        %s\n", heading);
+  for (const PolicyValue& one : values) {
+    const Description about = Describe(module, scope, one.number);
+    absl::PrintF("                %d: %s : %d%s\n", one.number, about.name,
+                 one.value,
+                 verbose && !scope.capability
+                     ? (about.destructive ? "   (destructive)" : "")
+                     : "");
+  }
+  return absl::OkStatus();
+}
+
+bool MayDestroy(const Module& module, const PolicyScope& scope,
+                CK_ULONG number) {
+  return Describe(module, scope, number).destructive;
+}
+
+absl::StatusOr<PolicyChanges> ChangesFrom(const Arguments& arguments) {
+  PolicyChanges changes{arguments.Numbers("policy"),
+                        arguments.Numbers("value")};
+  if (changes.numbers.size() != changes.values.size()) {
+    return Failure(CKR_ARGUMENTS_BAD,
+                   "-policy and -value need as many numbers as each other");
+  }
+  return changes;
+}
+
+}  // namespace shell

@@ -1,0 +1,44 @@
+// Capabilities and policies, of an HSM and of a partition alike: reading,
+// showing, and the pair of lists that a change is given as.
+#ifndef PERIGEE_TOOLS_SHELL_POLICIES_H_
+#define PERIGEE_TOOLS_SHELL_POLICIES_H_
+
+#include <string>
+#include <vector>
+
+#include "tools/shell/shell.h"
+
+namespace shell {
+
+struct PolicyValue {
+  CK_ULONG number;
+  CK_ULONG value;
+};
+
+// Whose, and which of the two.
+struct PolicyScope {
+  CK_SLOT_ID slot;
+  bool partition;      // else the HSM's
+  CK_ULONG container;  // of a partition
+  bool capability;
+};
+
+absl::StatusOr<std::vector<PolicyValue>> ReadPolicies(const Module& module,
+                                                      const PolicyScope& scope);
+// A heading and one line each: "12: Allow non-FIPS algorithms : 1".
+absl::Status PrintPolicies(const Module& module, const PolicyScope& scope,
+                           absl::string_view heading, bool verbose);
+// Whether the library marks this policy as destructive in some direction.
+bool MayDestroy(const Module& module, const PolicyScope& scope,
+                CK_ULONG number);
+
+// -policy and -value, as many of each.
+struct PolicyChanges {
+  std::vector<CK_ULONG> numbers;
+  std::vector<CK_ULONG> values;
+};
+absl::StatusOr<PolicyChanges> ChangesFrom(const Arguments& arguments);
+
+}  // namespace shell
+
+#endif  // PERIGEE_TOOLS_SHELL_POLICIES_H_

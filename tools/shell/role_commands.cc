@@ -1,0 +1,192 @@
+// role list, show, login, logout, init, changepw: on the active slot.
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "tools/shell/shell.h"
+#include "tools/shell/text.h"
+
+namespace shell {
+namespace {
+
+absl::StatusOr<bool> IsAdminSlot(const Shell& shell) {
+  ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO hsm, shell.HsmAt(shell.slot()));
+  return hsm.adminSlot == shell.slot();
+}
+
+absl::StatusOr<RoleName> RoleFrom(const Shell& shell,
+                                  const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const bool admin, IsAdminSlot(shell));
+  return FindRole(*arguments.Text("name"), admin);
+}
+
+std::string PasswordOf(const RoleName& role, absl::string_view which = "") {
+  return absl::StrCat(which, "password for ", role.title);
+}
+
+std::string StateText(const PERIGEE_ROLE_INFO& info) {
+  if ((info.flags & PERIGEE_ROLE_INITIALIZED) == 0) return "not initialized";
+  std::string text = info.flags & PERIGEE_ROLE_LOCKED
+                         ? "locked out"
+                         : absl::StrCat(Count(info.ulAttemptsLeft,
+                                              "login "
+                                              "attempt"),
+                                        " left");
+  if (info.flags & PERIGEE_ROLE_MUST_CHANGE_PIN) {
+    absl::StrAppend(&text, ", password to be changed");
+  }
+  return text;
+}
+
+absl::Status PrintRole(const Shell& shell, const RoleName& role) {
+  ASSIGN_OR_RETURN(
+      const PERIGEE_ROLE_INFO info,
+      shell.RoleAt(shell.slot(), PERIGEE_OWN_CONTAINER, role.user));
+  absl::PrintF("        %-24s (%s)%*s %s\n", role.title, role.name,
+               4 - static_cast<int>(absl::string_view(role.name).size()), "",
+               StateText(info));
+  return absl::OkStatus();
+}
+
+absl::Status List(Shell& shell, const Arguments&) {
+  ASSIGN_OR_RETURN(const bool admin, IsAdminSlot(shell));
+  absl::PrintF("\n");
+  for (const RoleName& role : RoleNames()) {
+    if (role.on_admin != admin) continue;
+    const absl::Status status = PrintRole(shell, role);
+    // Not every slot has every role.
+    if (!status.ok() && RvOf(status) != CKR_USER_TYPE_INVALID) return status;
+  }
+  return absl::OkStatus();
+}
+
+constexpr Option kNameOptions[] = {
+    {"name", "n", Kind::kText, true, "so, au; po, co, lco, cu", Names::kRole},
+};
+
+absl::Status Show(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const RoleName role, RoleFrom(shell, arguments));
+  absl::PrintF("\n");
+  return PrintRole(shell, role);
+}
+
+constexpr Option kLoginOptions[] = {
+    {"name", "n", Kind::kText, true, "so, au; po, co, lco, cu", Names::kRole},
+    {"password", "p", Kind::kSecret, false, "of the role"},
+};
+
+absl::Status Login(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const RoleName role, RoleFrom(shell, arguments));
+  const auto before =
+      shell.RoleAt(shell.slot(), PERIGEE_OWN_CONTAINER, role.user);
+  if (before.ok() && before->ulAttemptsLeft == 1 &&
+      (before->flags & PERIGEE_ROLE_INITIALIZED) != 0 &&
+      (before->flags & PERIGEE_ROLE_LOCKED) == 0) {
+    absl::PrintF(
+        "\n    *** WARNING *** This is the last attempt before the "
+        "role is locked or its\n    contents are destroyed.\n\n");
+  }
+  ASSIGN_OR_RETURN(const SecretText password,
+                   shell.Secret(arguments, "password", PasswordOf(role),
+                                Shell::Entry::kOnce));
+  RETURN_IF_ERROR(
+      shell.Login(shell.slot(), PERIGEE_OWN_CONTAINER, role.user, password));
+  const auto after =
+      shell.RoleAt(shell.slot(), PERIGEE_OWN_CONTAINER, role.user);
+  if (after.ok() && (after->flags & PERIGEE_ROLE_MUST_CHANGE_PIN) != 0) {
+    absl::PrintF(
+        "\n    This password is temporary. Before anything else:\n"
+        "        role changepw -name %s\n",
+        role.name);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Logout(Shell& shell, const Arguments&) {
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
+                   shell.Session(shell.slot()));
+  return shell.module().Check(shell.module().c().C_Logout(session));
+}
+
+constexpr Option kInitOptions[] = {
+    {"name", "n", Kind::kText, true, "co (by po); lco, cu (by co); au",
+     Names::kRole},
+    {"password", "p", Kind::kSecret, false, "its first password"},
+};
+
+absl::Status Init(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const RoleName role, RoleFrom(shell, arguments));
+  if (role.user == CKU_SO) {
+    return Failure(
+        CKR_USER_TYPE_INVALID,
+        absl::StrCat("the ", role.title, " is made by initialising its ",
+                     role.on_admin ? "HSM" : "partition"),
+        role.on_admin ? "hsm init." : "partition init.");
+  }
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
+                   shell.Session(shell.slot()));
+  ASSIGN_OR_RETURN(const SecretText password,
+                   shell.Secret(arguments, "password", PasswordOf(role),
+                                Shell::Entry::kTwice));
+  return shell.module().Check(shell.module().ca().CA_InitRolePIN(
+      session, role.user, password.RevealBytes(), password.size()));
+}
+
+constexpr Option kChangeOptions[] = {
+    {"name", "n", Kind::kText, true, "so, au; po, co, lco, cu", Names::kRole},
+    {"oldpw", "o", Kind::kSecret, false, "the present password"},
+    {"newpw", "new", Kind::kSecret, false, "the new password"},
+};
+
+// C_SetPIN changes the password of the role that is logged in; when nobody
+// is, the role logs in for the change and out again.
+absl::Status ChangePassword(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const RoleName role, RoleFrom(shell, arguments));
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
+                   shell.Session(shell.slot()));
+  ASSIGN_OR_RETURN(
+      const SecretText old_password,
+      shell.Secret(arguments, "oldpw", PasswordOf(role, "present "),
+                   Shell::Entry::kOnce));
+  ASSIGN_OR_RETURN(const SecretText new_password,
+                   shell.Secret(arguments, "newpw", PasswordOf(role, "new "),
+                                Shell::Entry::kTwice));
+  const CK_FUNCTION_LIST& c = shell.module().c();
+  const CK_STATE state = shell.StateOf(session);
+  const bool nobody =
+      state == CKS_RW_PUBLIC_SESSION || state == CKS_RO_PUBLIC_SESSION;
+  if (nobody) {
+    RETURN_IF_ERROR(shell.Login(shell.slot(), PERIGEE_OWN_CONTAINER, role.user,
+                                old_password));
+  } else {
+    const std::string logged_in = StateRole(state, role.on_admin);
+    if (logged_in != absl::StrCat(role.title, " logged in") &&
+        (role.user == CKU_SO || role.user == CKU_USER)) {
+      return Failure(CKR_USER_ANOTHER_ALREADY_LOGGED_IN,
+                     absl::StrCat(logged_in, "; role logout first"));
+    }
+  }
+  const absl::Status status = shell.module().Check(
+      c.C_SetPIN(session, old_password.RevealBytes(), old_password.size(),
+                 new_password.RevealBytes(), new_password.size()));
+  if (nobody) c.C_Logout(session);
+  return status;
+}
+
+}  // namespace
+
+std::vector<Command> RoleCommands() {
+  return {
+      {"role list", "ro l", {}, List, "shows the roles of the active slot"},
+      {"role show", "ro s", kNameOptions, Show, "shows the state of a role"},
+      {"role login", "ro logi", kLoginOptions, Login,
+       "logs a role in on the active slot"},
+      {"role logout", "ro logo", {}, Logout, "logs out on the active slot"},
+      {"role init", "ro i", kInitOptions, Init,
+       "makes a role, or gives it a new password"},
+      {"role changepw", "ro c", kChangeOptions, ChangePassword,
+       "changes the password of a role"},
+  };
+}
+
+}  // namespace shell

@@ -1,0 +1,126 @@
+#include "tools/shell/secret_entry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "tools/shell/result.h"
+#include "tools/shell/text.h"
+
+namespace shell {
+namespace {
+
+volatile sig_atomic_t interrupted = 0;
+
+void OnInterrupt(int) { interrupted = 1; }
+
+void Say(absl::string_view text) {
+  fflush(stdout);
+  FILE* screen = isatty(STDOUT_FILENO) ? stdout : stderr;
+  fwrite(text.data(), 1, text.size(), screen);
+  fflush(screen);
+}
+
+absl::Status Canceled() {
+  return Failure(CKR_FUNCTION_CANCELED, "stopped at the question");
+}
+
+absl::StatusOr<SecretText> Ask(absl::string_view prompt) {
+  if (!HasTerminal()) {
+    return Failure(CKR_FUNCTION_CANCELED, "there is no terminal to ask at");
+  }
+  TakeInterrupt();
+  Say(prompt);
+  SecretText line;
+  const bool more = ReadLineFrom(STDIN_FILENO, line);
+  if (Interrupted() || (!more && line.empty())) return Canceled();
+  return line;
+}
+
+}  // namespace
+
+bool HasTerminal() {
+  return isatty(STDIN_FILENO) &&
+         (isatty(STDOUT_FILENO) || isatty(STDERR_FILENO));
+}
+
+absl::StatusOr<SecretText> AskLine(absl::string_view prompt) {
+  return Ask(prompt);
+}
+
+absl::StatusOr<SecretText> AskSecret(absl::string_view prompt) {
+  termios before;
+  const bool have = tcgetattr(STDIN_FILENO, &before) == 0;
+  if (have) {
+    termios hidden = before;
+    hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    hidden.c_lflag |= ICANON | ISIG;
+    // Suspended here, the terminal would stay without an echo.
+    hidden.c_cc[VSUSP] = _POSIX_VDISABLE;
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+  }
+  const absl::Cleanup restore = [&] {
+    if (have) tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+  };
+  absl::StatusOr<SecretText> secret = Ask(prompt);
+  if (HasTerminal()) Say("\n");
+  return secret;
+}
+
+absl::StatusOr<SecretText> ReadSecretFile(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    return Failure(CKR_ARGUMENTS_BAD,
+                   absl::StrCat(CleanText(path), ": ", strerror(errno)));
+  }
+  const absl::Cleanup close_it = [fd] { close(fd); };
+  struct stat facts;
+  if (fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode) &&
+      (facts.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    fprintf(stderr, "Warning: others may read %s: chmod 600.\n",
+            CleanText(path).c_str());
+  }
+  SecretText line;
+  ReadLineFrom(fd, line);
+  if (line.empty()) {
+    return Failure(CKR_ARGUMENTS_BAD,
+                   absl::StrCat(CleanText(path), ": its first line is empty"));
+  }
+  return line;
+}
+
+bool ReadLineFrom(int fd, SecretText& line) {
+  for (;;) {
+    char c = 0;
+    const ssize_t n = read(fd, &c, 1);
+    if (n < 0 && errno == EINTR && !Interrupted()) continue;
+    if (n <= 0) return false;
+    if (c == '\n') return true;
+    if (c != '\r') line.Append(c);
+  }
+}
+
+void CatchInterrupts() {
+  struct sigaction action = {};
+  action.sa_handler = OnInterrupt;  // without SA_RESTART: reads must end
+  sigaction(SIGINT, &action, nullptr);
+}
+
+bool Interrupted() { return interrupted != 0; }
+
+bool TakeInterrupt() {
+  const bool was = interrupted != 0;
+  interrupted = 0;
+  return was;
+}
+
+}  // namespace shell

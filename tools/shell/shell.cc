@@ -1,0 +1,416 @@
+#include "tools/shell/shell.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "tools/shell/secret_entry.h"
+#include "tools/shell/text.h"
+
+namespace shell {
+namespace {
+
+constexpr int kMaxScriptDepth = 8;
+// What -defaultdomain stands for: known to everybody, so it keeps nobody out.
+constexpr char kDefaultDomain[] = "defaultdomain";
+
+bool IsHelp(const Word& word) {
+  const absl::string_view text = word.text.RevealText();
+  return !word.quoted &&
+         (text == "?" || absl::EqualsIgnoreCase(text, "-help") ||
+          text == "--help" || text == "-?");
+}
+
+bool HasOptionLikeWord(absl::Span<const Word> words) {
+  return std::any_of(words.begin(), words.end(), [](const Word& word) {
+    return absl::StartsWith(word.text.RevealText(), "-");
+  });
+}
+
+}  // namespace
+
+Shell::Shell(std::unique_ptr<Module> module, std::vector<Command> commands)
+    : module_(std::move(module)), grammar_(std::move(commands)) {
+  const absl::StatusOr<std::vector<CK_SLOT_ID>> slots = Slots();
+  if (slots.ok() && !slots->empty()) slot_ = slots->front();
+}
+
+Shell::~Shell() {
+  for (const auto& [place, session] : sessions_) {
+    module_->c().C_CloseSession(session);
+  }
+}
+
+Shell::Outcome Shell::Run(absl::string_view line) {
+  Outcome outcome;
+  absl::StatusOr<std::vector<Word>> words = SplitLine(line);
+  if (words.ok() && words->empty()) {
+    outcome.was_command = false;
+    return outcome;
+  }
+  TakeInterrupt();
+  absl::Status status = words.status();
+  if (words.ok()) {
+    status = RunWords(*words, outcome);
+  } else {
+    outcome.has_secret = true;
+  }
+  outcome.ok = status.ok();
+  if (!status.ok()) {
+    PrintFailure(status);
+  } else if (!exiting_) {
+    absl::PrintF("\nCommand Result : No Error\n\n");
+  }
+  fflush(stdout);
+  return outcome;
+}
+
+absl::Status Shell::RunWords(absl::Span<const Word> words, Outcome& outcome) {
+  const bool asks_help =
+      absl::EqualsIgnoreCase(words.front().text.RevealText(), "help");
+  if (asks_help || IsHelp(words.front()) || IsHelp(words.back())) {
+    if (asks_help || IsHelp(words.front())) words.remove_prefix(1);
+    if (!words.empty() && IsHelp(words.back())) words.remove_suffix(1);
+    outcome.has_secret = HasOptionLikeWord(words);
+    ASSIGN_OR_RETURN(const std::string help, grammar_.Help(words));
+    absl::PrintF("\n%s", help);
+    return absl::OkStatus();
+  }
+  absl::StatusOr<Invocation> call = grammar_.Parse(words);
+  if (!call.ok()) {
+    // Not understood: it may hold a secret wherever an option stands.
+    outcome.has_secret = HasOptionLikeWord(words);
+    return call.status();
+  }
+  outcome.has_secret = call->has_secret;
+  return call->command->run(*this, call->arguments);
+}
+
+void Shell::PrintFailure(const absl::Status& status) const {
+  const CK_RV rv = RvOf(status);
+  const std::string name = module_->NameOf(rv);
+  absl::PrintF("\nError in execution: %s.\n", name);
+  const std::string cause(status.message());
+  if (!cause.empty()) absl::PrintF("    %s\n", cause);
+  const std::string reason = ReasonOf(status);
+  if (!reason.empty()) absl::PrintF("    reason: %s\n", reason);
+  const std::string remedy = RemedyOf(status);
+  if (!remedy.empty()) absl::PrintF("    -> %s\n", remedy);
+  absl::PrintF("\nCommand Result : 0x%x (%s)\n\n", rv, name);
+}
+
+bool Shell::RunLines(int fd, bool keep_going) {
+  bool ok = true;
+  for (bool more = true; more && !exiting_;) {
+    SecretText line;
+    more = ReadLineFrom(fd, line);
+    if (Run(line.RevealText()).ok) continue;
+    ok = false;
+    if (!keep_going) {
+      absl::FPrintF(stderr,
+                    "A command failed; what comes after it was not run.\n");
+      break;
+    }
+  }
+  return ok;
+}
+
+absl::Status Shell::RunFile(const std::string& path, bool keep_going) {
+  if (script_depth_ == kMaxScriptDepth) {
+    return Failure(CKR_ARGUMENTS_BAD, "scripts call each other too deeply");
+  }
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    return Failure(CKR_ARGUMENTS_BAD,
+                   absl::StrCat(CleanText(path), ": ", strerror(errno)));
+  }
+  ++script_depth_;
+  const bool ok = RunLines(fd, keep_going);
+  --script_depth_;
+  close(fd);
+  if (ok) return absl::OkStatus();
+  return Failure(CKR_FUNCTION_FAILED,
+                 absl::StrCat("a command of ", CleanText(path), " failed"));
+}
+
+std::vector<std::string> Shell::NamesFor(Names names, const Arguments& given) {
+  std::vector<std::string> found;
+  switch (names) {
+    case Names::kNone:
+      break;
+    case Names::kSlot: {
+      const auto slots = Slots();
+      if (!slots.ok()) break;
+      for (const CK_SLOT_ID slot : *slots) found.push_back(absl::StrCat(slot));
+      break;
+    }
+    case Names::kRole:
+      for (const RoleName& role : RoleNames()) found.push_back(role.name);
+      break;
+    case Names::kPartition: {
+      const auto containers = Containers(given.Number("slot").value_or(slot_));
+      if (!containers.ok()) break;
+      for (const PERIGEE_PARTITION_INFO& one : *containers) {
+        found.push_back(CleanText(one.label));
+      }
+      break;
+    }
+  }
+  return found;
+}
+
+// ---- Slots
+// --------------------------------------------------------------------
+
+absl::StatusOr<std::vector<CK_SLOT_ID>> Shell::Slots() const {
+  CK_ULONG count = 0;
+  RETURN_IF_ERROR(module_->Check(module_->perigee().Slots(nullptr, &count)));
+  std::vector<CK_SLOT_ID> slots(count);
+  RETURN_IF_ERROR(
+      module_->Check(module_->perigee().Slots(slots.data(), &count)));
+  slots.resize(count);
+  return slots;
+}
+
+absl::StatusOr<CK_SLOT_ID> Shell::SlotFrom(const Arguments& arguments) const {
+  const std::optional<CK_ULONG> given = arguments.Number("slot");
+  if (!given.has_value()) return slot_;
+  ASSIGN_OR_RETURN(const std::vector<CK_SLOT_ID> slots, Slots());
+  if (std::find(slots.begin(), slots.end(), *given) == slots.end()) {
+    return Failure(CKR_SLOT_ID_INVALID,
+                   absl::StrCat("there is no slot ", *given));
+  }
+  return *given;
+}
+
+absl::StatusOr<PERIGEE_HSM_INFO> Shell::HsmAt(CK_SLOT_ID slot) const {
+  PERIGEE_HSM_INFO info = {};
+  info.ulSize = sizeof info;
+  RETURN_IF_ERROR(module_->Check(module_->perigee().HsmInfo(slot, &info)));
+  return info;
+}
+
+absl::StatusOr<PERIGEE_PARTITION_INFO> Shell::PartitionAt(
+    CK_SLOT_ID slot, CK_ULONG container) const {
+  PERIGEE_PARTITION_INFO info = {};
+  info.ulSize = sizeof info;
+  RETURN_IF_ERROR(
+      module_->Check(module_->perigee().PartitionInfo(slot, container, &info)));
+  return info;
+}
+
+absl::StatusOr<PERIGEE_ROLE_INFO> Shell::RoleAt(CK_SLOT_ID slot,
+                                                CK_ULONG container,
+                                                CK_USER_TYPE user) const {
+  PERIGEE_ROLE_INFO info = {};
+  info.ulSize = sizeof info;
+  RETURN_IF_ERROR(module_->Check(
+      module_->perigee().RoleInfo(slot, container, user, &info)));
+  return info;
+}
+
+absl::StatusOr<std::vector<PERIGEE_PARTITION_INFO>> Shell::Containers(
+    CK_SLOT_ID admin_slot) const {
+  CK_ULONG count = 0;
+  const auto list = module_->ca().CA_GetContainerList;
+  RETURN_IF_ERROR(module_->Check(
+      list(admin_slot, 0, LUNA_PARTITION_TYPE_STANDALONE, nullptr, &count)));
+  std::vector<CK_ULONG> handles(count);
+  if (count > 0) {
+    RETURN_IF_ERROR(
+        module_->Check(list(admin_slot, 0, LUNA_PARTITION_TYPE_STANDALONE,
+                            handles.data(), &count)));
+    handles.resize(count);
+  }
+  std::vector<PERIGEE_PARTITION_INFO> containers;
+  for (const CK_ULONG handle : handles) {
+    ASSIGN_OR_RETURN(containers.emplace_back(),
+                     PartitionAt(admin_slot, handle));
+  }
+  return containers;
+}
+
+absl::StatusOr<std::optional<PERIGEE_PARTITION_INFO>> Shell::FindContainer(
+    CK_SLOT_ID admin_slot, absl::string_view label) const {
+  ASSIGN_OR_RETURN(const std::vector<PERIGEE_PARTITION_INFO> containers,
+                   Containers(admin_slot));
+  for (const PERIGEE_PARTITION_INFO& one : containers) {
+    if (label == one.label) return std::optional(one);
+  }
+  return std::optional<PERIGEE_PARTITION_INFO>();
+}
+
+absl::StatusOr<PERIGEE_HSM_INFO> Shell::ActiveHsm() const {
+  ASSIGN_OR_RETURN(PERIGEE_HSM_INFO info, HsmAt(slot_));
+  if (info.adminSlot == slot_) return info;
+  return Failure(CKR_SLOT_ID_INVALID,
+                 absl::StrCat("slot ", slot_, " is a partition"),
+                 absl::StrCat("Its HSM's own slot is ", info.adminSlot,
+                              ": slot set -slot ", info.adminSlot, "."));
+}
+
+absl::Status Shell::NeedPartitionSlot() const {
+  ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO info, HsmAt(slot_));
+  if (info.adminSlot != slot_) return absl::OkStatus();
+  return Failure(
+      CKR_SLOT_ID_INVALID,
+      absl::StrCat("slot ", slot_, " is an HSM's own slot, not a partition"),
+      info.ulKind == PERIGEE_KIND_BACKUP
+          ? "Backup partitions have no slot: see partition archive."
+          : "slot list shows the partitions' slots.");
+}
+
+// ---- Sessions
+// -----------------------------------------------------------------
+
+absl::StatusOr<CK_SESSION_HANDLE> Shell::Session(CK_SLOT_ID slot,
+                                                 CK_ULONG container) {
+  const std::pair<CK_SLOT_ID, CK_ULONG> place(slot, container);
+  const auto known = sessions_.find(place);
+  if (known != sessions_.end()) {
+    CK_SESSION_INFO info;
+    if (module_->c().C_GetSessionInfo(known->second, &info) == CKR_OK) {
+      return known->second;
+    }
+    CloseSession(slot, container);
+  }
+  const auto open = [&](CK_FLAGS flags, CK_SESSION_HANDLE* session) {
+    return container == PERIGEE_OWN_CONTAINER
+               ? module_->c().C_OpenSession(slot, flags, nullptr, nullptr,
+                                            session)
+               : module_->ca().CA_OpenSession(slot, container, flags, nullptr,
+                                              nullptr, session);
+  };
+  CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
+  CK_RV rv = open(CKF_SERIAL_SESSION | CKF_RW_SESSION, &session);
+  if (rv == CKR_TOKEN_WRITE_PROTECTED) rv = open(CKF_SERIAL_SESSION, &session);
+  RETURN_IF_ERROR(module_->Check(rv));
+  sessions_[place] = session;
+  return session;
+}
+
+void Shell::CloseSession(CK_SLOT_ID slot, CK_ULONG container) {
+  const auto known = sessions_.find({slot, container});
+  if (known == sessions_.end()) return;
+  module_->c().C_CloseSession(known->second);
+  sessions_.erase(known);
+}
+
+void Shell::CloseSessions(CK_SLOT_ID slot) {
+  for (auto at = sessions_.begin(); at != sessions_.end();) {
+    if (at->first.first != slot) {
+      ++at;
+      continue;
+    }
+    module_->c().C_CloseSession(at->second);
+    at = sessions_.erase(at);
+  }
+}
+
+CK_STATE Shell::StateOf(CK_SESSION_HANDLE session) const {
+  CK_SESSION_INFO info = {};
+  if (module_->c().C_GetSessionInfo(session, &info) != CKR_OK) {
+    return CKS_RO_PUBLIC_SESSION;
+  }
+  return info.state;
+}
+
+absl::Status Shell::Login(CK_SLOT_ID slot, CK_ULONG container,
+                          CK_USER_TYPE user, const SecretText& password) {
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session, Session(slot, container));
+  const absl::Status status = module_->Check(module_->c().C_Login(
+      session, user, password.RevealBytes(), password.size()));
+  if (RvOf(status) != CKR_PIN_INCORRECT) return status;
+  const absl::StatusOr<PERIGEE_ROLE_INFO> role = RoleAt(slot, container, user);
+  if (!role.ok()) return status;
+  return Failure(CKR_PIN_INCORRECT, "the password is wrong",
+                 absl::StrCat(Count(role->ulAttemptsLeft, "attempt"),
+                              " left before the role is locked or its "
+                              "contents are destroyed."));
+}
+
+// ---- Questions
+// ----------------------------------------------------------------
+
+absl::Status Shell::Confirm(const Arguments& arguments,
+                            absl::string_view warning) {
+  if (arguments.Has("force")) return absl::OkStatus();
+  if (!HasTerminal()) {
+    return Failure(CKR_FUNCTION_CANCELED,
+                   absl::StrCat(warning, " Nothing was done."),
+                   "There is no terminal to confirm at: add -force.");
+  }
+  absl::PrintF("\n    %s\n    Are you sure you wish to continue?\n\n", warning);
+  for (;;) {
+    ASSIGN_OR_RETURN(
+        const SecretText answer,
+        AskLine("    Type 'proceed' to continue, or 'quit' to quit now -> "));
+    if (answer.RevealText() == "proceed") return absl::OkStatus();
+    if (answer.RevealText() == "quit") {
+      return Failure(CKR_FUNCTION_CANCELED, "Nothing was done.");
+    }
+  }
+}
+
+absl::StatusOr<std::optional<SecretText>> Shell::SecretIfGiven(
+    const Arguments& arguments, absl::string_view option) {
+  if (const SecretText* given = arguments.Secret(option)) {
+    return std::optional(SecretText(given->RevealText()));
+  }
+  const std::optional<std::string> file =
+      arguments.Text(absl::StrCat(option, "file"));
+  if (!file.has_value()) return std::optional<SecretText>();
+  ASSIGN_OR_RETURN(SecretText read, ReadSecretFile(*file));
+  return std::optional(std::move(read));
+}
+
+absl::StatusOr<SecretText> Shell::Secret(const Arguments& arguments,
+                                         absl::string_view option,
+                                         absl::string_view what, Entry entry) {
+  ASSIGN_OR_RETURN(std::optional<SecretText> given,
+                   SecretIfGiven(arguments, option));
+  if (given.has_value()) return *std::move(given);
+  if (!HasTerminal()) {
+    return Failure(CKR_ARGUMENTS_BAD, absl::StrCat("the ", what, " is needed"),
+                   absl::StrCat("There is no terminal to ask at: -", option,
+                                "file <path> (or -", option, ")."));
+  }
+  for (;;) {
+    ASSIGN_OR_RETURN(SecretText first,
+                     AskSecret(absl::StrCat("    Enter ", what, ": ")));
+    if (entry == Entry::kOnce) return first;
+    ASSIGN_OR_RETURN(const SecretText second,
+                     AskSecret(absl::StrCat("    Re-enter ", what, ": ")));
+    if (first.RevealText() == second.RevealText()) return first;
+    absl::PrintF("    They are not equal; once more.\n");
+  }
+}
+
+absl::StatusOr<std::optional<SecretText>> Shell::DomainIfGiven(
+    const Arguments& arguments) {
+  ASSIGN_OR_RETURN(std::optional<SecretText> domain,
+                   SecretIfGiven(arguments, "domain"));
+  if (domain.has_value() && arguments.Has("defaultdomain")) {
+    return Failure(CKR_ARGUMENTS_BAD,
+                   "-domain and -defaultdomain exclude "
+                   "each other");
+  }
+  if (!domain.has_value() && arguments.Has("defaultdomain")) {
+    absl::PrintF(
+        "    Warning: everybody knows the default domain; it "
+        "protects nothing.\n");
+    domain = SecretText(kDefaultDomain);
+  }
+  return domain;
+}
+
+}  // namespace shell

@@ -1,0 +1,159 @@
+#include "tools/shell/transfer.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "tools/shell/objects.h"
+#include "tools/shell/secret_entry.h"
+#include "tools/shell/text.h"
+
+namespace shell {
+namespace {
+
+struct OutcomeRow {
+  CK_ULONG outcome;
+  const char* text;  // after "Object 14 "
+  CK_ULONG TransferSum::*counter;
+};
+constexpr OutcomeRow kOutcomes[] = {
+    {PERIGEE_OUTCOME_STORED, "Cloned", &TransferSum::copied},
+    {PERIGEE_OUTCOME_REPLACED, "Replaced", &TransferSum::copied},
+    {PERIGEE_OUTCOME_PRESENT, "is there already", &TransferSum::present},
+    {PERIGEE_OUTCOME_LEFT_OUT, "was left out", &TransferSum::failed},
+    {PERIGEE_OUTCOME_REFUSED, "was refused", &TransferSum::failed},
+    {PERIGEE_OUTCOME_NOT_TRIED, "was not tried", &TransferSum::not_tried},
+};
+
+// A bar on a terminal; nothing elsewhere, because the report follows.
+int ShowProgress(void*, CK_ULONG done, CK_ULONG total) {
+  if (isatty(STDOUT_FILENO) && total > 0) {
+    constexpr CK_ULONG kWidth = 40;
+    const CK_ULONG filled = std::min(kWidth, done * kWidth / total);
+    absl::PrintF("\r        [%s%s] %d/%d", std::string(filled, '#'),
+                 std::string(kWidth - filled, '.'), done, total);
+    fflush(stdout);
+  }
+  return 0;
+}
+
+CK_RV OnProgress(void* context, CK_ULONG done, CK_ULONG total) {
+  ShowProgress(context, done, total);
+  return Interrupted() ? CKR_CANCEL : CKR_OK;
+}
+
+void ClearProgress() {
+  if (!isatty(STDOUT_FILENO)) return;
+  absl::PrintF("\r%60s\r", "");
+}
+
+void PrintItem(const Module& module, const PERIGEE_TRANSFER_ITEM& item,
+               const TransferPlan& plan, const std::string& label) {
+  const std::string object = label.empty()
+                                 ? absl::StrCat(item.hSource)
+                                 : absl::StrCat(item.hSource, " (", label, ")");
+  for (const OutcomeRow& row : kOutcomes) {
+    if (row.outcome != item.ulOutcome) continue;
+    if (row.counter == &TransferSum::copied) {
+      absl::PrintF("        %s object %s %s (new handle %d).\n", row.text,
+                   object, plan.direction, item.hTarget);
+      return;
+    }
+    if (row.counter == &TransferSum::present) {
+      absl::PrintF("        Object %s %s.\n", object, row.text);
+      return;
+    }
+    const std::string text = CleanText(item.text);
+    absl::PrintF("        Object %s %s: <%s>%s%s\n", object, row.text,
+                 module.NameOf(item.rv), text.empty() ? "" : " ", text);
+    return;
+  }
+}
+
+PERIGEE_TRANSFER Request(const TransferPlan& plan,
+                         std::vector<PERIGEE_TRANSFER_ITEM>& items) {
+  PERIGEE_TRANSFER transfer = {};
+  transfer.ulSize = sizeof transfer;
+  transfer.flags = plan.flags;
+  transfer.phObjects = plan.objects.data();
+  transfer.ulObjectCount = plan.objects.size();
+  transfer.pItems = items.data();
+  transfer.ulItemSize = sizeof(PERIGEE_TRANSFER_ITEM);
+  transfer.ulItemRoom = items.size();
+  return transfer;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> ObjectsFrom(
+    const Arguments& arguments) {
+  const std::optional<std::string> text = arguments.Text("objects");
+  std::vector<CK_OBJECT_HANDLE> objects;
+  if (!text.has_value() || absl::EqualsIgnoreCase(*text, "all") ||
+      *text == "0") {
+    return objects;
+  }
+  for (absl::string_view part : absl::StrSplit(*text, ',')) {
+    const std::optional<CK_ULONG> handle = ParseNumber(part);
+    if (!handle.has_value()) {
+      return Failure(CKR_ARGUMENTS_BAD,
+                     "-objects takes handles (14,15) or all");
+    }
+    objects.push_back(*handle);
+  }
+  return objects;
+}
+
+absl::StatusOr<std::vector<PERIGEE_TRANSFER_ITEM>> ListTransfer(
+    const Module& module, const TransferPlan& plan) {
+  // Another process may add objects between the question and the answer.
+  for (size_t room = std::max<size_t>(plan.objects.size(), 64);;) {
+    std::vector<PERIGEE_TRANSFER_ITEM> items(room);
+    PERIGEE_TRANSFER transfer = Request(plan, items);
+    transfer.flags |= PERIGEE_TRANSFER_LIST_ONLY;
+    const CK_RV rv =
+        module.perigee().Transfer(plan.source, CK_INVALID_HANDLE, &transfer);
+    if (rv == CKR_BUFFER_TOO_SMALL && transfer.ulItemCount > room) {
+      room = transfer.ulItemCount;
+      continue;
+    }
+    RETURN_IF_ERROR(module.Check(rv));
+    items.resize(std::min<size_t>(transfer.ulItemCount, room));
+    return items;
+  }
+}
+
+absl::Status RunTransfer(const Module& module, const TransferPlan& plan,
+                         TransferSum& sum) {
+  absl::Status status;
+  std::vector<PERIGEE_TRANSFER_ITEM> items;
+  for (size_t room = std::max<size_t>(plan.objects.size(), 64);;) {
+    items.assign(room, PERIGEE_TRANSFER_ITEM{});
+    PERIGEE_TRANSFER transfer = Request(plan, items);
+    transfer.pProgress = OnProgress;
+    const CK_RV rv =
+        module.perigee().Transfer(plan.source, plan.target, &transfer);
+    if (rv == CKR_BUFFER_TOO_SMALL && transfer.ulItemCount > room) {
+      room = transfer.ulItemCount;
+      continue;
+    }
+    status = module.Check(rv);
+    items.resize(std::min<size_t>(transfer.ulItemCount, room));
+    break;
+  }
+  ClearProgress();
+  for (const PERIGEE_TRANSFER_ITEM& item : items) {
+    PrintItem(module, item, plan, LabelOf(module, plan.source, item.hSource));
+    for (const OutcomeRow& row : kOutcomes) {
+      if (row.outcome == item.ulOutcome) ++(sum.*row.counter);
+    }
+  }
+  return status;
+}
+
+}  // namespace shell

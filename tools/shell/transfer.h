@@ -1,0 +1,45 @@
+// A backup or restore run as the operator sees it: the plan, progress on a
+// terminal, a line for each object, Ctrl-C, and the sum.
+#ifndef PERIGEE_TOOLS_SHELL_TRANSFER_H_
+#define PERIGEE_TOOLS_SHELL_TRANSFER_H_
+
+#include <string>
+#include <vector>
+
+#include "tools/shell/shell.h"
+
+namespace shell {
+
+struct TransferPlan {
+  CK_SESSION_HANDLE source;
+  CK_SESSION_HANDLE target;
+  std::vector<CK_OBJECT_HANDLE> objects;  // none: all
+  CK_FLAGS flags = 0;
+  // Words of the report.
+  std::string verb;       // "backed up"
+  std::string direction;  // "to partition weekly"
+};
+
+struct TransferSum {
+  CK_ULONG copied = 0;   // stored or replaced
+  CK_ULONG present = 0;  // were there already
+  CK_ULONG failed = 0;   // left out or refused
+  CK_ULONG not_tried = 0;
+};
+
+// -objects: handles, or `all` or 0 for every object.
+absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> ObjectsFrom(
+    const Arguments& arguments);
+
+// What would be carried, with the source's cost of each.
+absl::StatusOr<std::vector<PERIGEE_TRANSFER_ITEM>> ListTransfer(
+    const Module& module, const TransferPlan& plan);
+
+// Carries and reports; the first failure is the result, `sum` is filled in
+// any case.
+absl::Status RunTransfer(const Module& module, const TransferPlan& plan,
+                         TransferSum& sum);
+
+}  // namespace shell
+
+#endif  // PERIGEE_TOOLS_SHELL_TRANSFER_H_
