@@ -28,12 +28,17 @@ namespace cloning {
 using base::Bytes;
 using base::ByteSpan;
 
+// No hello and no reply, and no sealed message with one object in it, is
+// larger.
+inline constexpr size_t kMaxOpening = 4096;
+inline constexpr size_t kMaxSingleMessage = 64 * 1024;
+
 // What became of one object at the source.
 struct SourceItem {
-  uint64_t handle = 0;     // at the source
+  uint64_t handle = 0;  // at the source
   hsm::Ouid ouid{};
-  CK_RV rv = CKR_OK;       // not OK: left out, and why
-  std::string reason;      // machine-readable, may be empty
+  CK_RV rv = CKR_OK;   // not OK: left out, and why
+  std::string reason;  // machine-readable, may be empty
   std::string text;
   template <typename V>
   void Fields(V& v) {
@@ -57,7 +62,7 @@ struct Batch {
 struct TargetResult {
   enum class Outcome : uint8_t {
     kStored = 0,
-    kPresent = 1,   // same OUID and fingerprint were there
+    kPresent = 1,  // same OUID and fingerprint were there
     kReplaced = 2,
     kRefused = 3,
   };
@@ -78,9 +83,12 @@ enum class OnConflict : uint8_t { kRefuse = 0, kReplace = 1 };
 
 struct AcceptOptions {
   OnConflict on_conflict = OnConflict::kRefuse;
+  // Nothing is stored behind the first refused object of a message; the rest
+  // is refused with CKR_CLONE_NOT_ATTEMPTED.
+  bool stop_at_refusal = false;
   template <typename V>
   void Fields(V& v) {
-    v(on_conflict);
+    v(on_conflict, stop_at_refusal);
   }
 };
 
@@ -91,10 +99,17 @@ class Endpoint {
   // --- as source -------------------------------------------------------------
   virtual absl::StatusOr<Bytes> Start() = 0;
   virtual absl::Status Bind(ByteSpan reply) = 0;
-  // Seals the objects with these handles (token objects of the source), at
-  // most 256 or 1 MiB; what it took is told by `items`. CKR_OPERATION_NOT_INITIALIZED
-  // before Bind.
+  // Seals the objects with these handles (token objects of the source), in
+  // order, at most 256 or 1 MiB; what it took is told by `items`. Behind an
+  // object that was left out nothing is sealed, so that a courier can stop
+  // there: it calls again for the rest. Nothing at all sealed: `sealed` is
+  // empty. CKR_OPERATION_NOT_INITIALIZED before Bind.
   virtual absl::StatusOr<Batch> Next(absl::Span<const uint64_t> handles) = 0;
+  // A buffer of this size holds what Next gives for this object alone. Seals
+  // nothing.
+  virtual absl::StatusOr<size_t> SizeOfNext(uint64_t /*handle*/) {
+    return kMaxSingleMessage;
+  }
   // Seals the end record with the count of all sent.
   virtual absl::StatusOr<Batch> End() = 0;
 

@@ -1,0 +1,171 @@
+// The target's rules and its one group a message.
+#include "cloning/intake.h"
+
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "cloning/rules.h"
+#include "hsm/attribute_rules.h"
+#include "hsm/compatibility.h"
+
+namespace cloning {
+namespace {
+
+using Outcome = TargetResult::Outcome;
+
+absl::Status Full() {
+  return base::Error(CKR_CONTAINER_OBJECT_STORAGE_FULL,
+                     "the target partition is full");
+}
+
+// What Partition::Create says when there is no room.
+bool IsFull(const absl::Status& status) {
+  const CK_RV rv = base::CkRv(status);
+  return rv == CKR_CONTAINER_OBJECT_STORAGE_FULL ||
+         rv == CKR_HSM_STORAGE_FULL || rv == CKR_DEVICE_MEMORY;
+}
+
+// The fingerprint of the format page: everything but CKA_UNIQUE_ID.
+bool IsEqual(hsm::AttributeSet a, hsm::AttributeSet b) {
+  a.Erase(CKA_UNIQUE_ID);
+  b.Erase(CKA_UNIQUE_ID);
+  return a == b;
+}
+
+absl::Status Conflict() {
+  return base::ErrorWithReason(
+      CKR_OBJECT_ALREADY_EXISTS, "conflict",
+      "the target holds another object of this identity (OUID)");
+}
+
+}  // namespace
+
+absl::Status Intake::Add(ObjectRecord record) {
+  TargetResult result;
+  result.ouid = record.ouid;
+  const absl::Status status =
+      stopped_ ? base::Error(CKR_CLONE_NOT_ATTEMPTED,
+                             "an object before this one was refused")
+               : Decide(std::move(record), result);
+  if (!status.ok()) {
+    if (EndsRun(status)) return status;
+    Refuse(status, result);
+  }
+  results_.push_back(std::move(result));
+  return absl::OkStatus();
+}
+
+void Intake::Refuse(const absl::Status& status, TargetResult& result) {
+  result.outcome = Outcome::kRefused;
+  result.handle = 0;
+  result.rv = base::CkRv(status);
+  result.reason = base::Reason(status);
+  result.text = std::string(status.message());
+  if (options_.stop_at_refusal) stopped_ = true;
+}
+
+absl::Status Intake::Decide(ObjectRecord record, TargetResult& result) {
+  RETURN_IF_ERROR(CheckRules(record));
+  ASSIGN_OR_RETURN(
+      hsm::AttributeSet attributes,
+      hsm::Resolve(hsm::How::kClone, record.attributes, {.logged_in = true}));
+  if (!attributes.IsTrue(CKA_TOKEN)) {
+    return base::Error(CKR_ATTRIBUTE_VALUE_INVALID, "not a token object");
+  }
+
+  if (const auto twin = taken_.find(record.ouid); twin != taken_.end()) {
+    const Draft& other = group_[twin->second];
+    if (!IsEqual(attributes, other.object.attributes)) return Conflict();
+    result.outcome = Outcome::kPresent;
+    same_as_[results_.size()] = other.result;
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const hsm::ObjectRef there, FindOuid(record.ouid));
+  hsm::NewObject object;
+  uint64_t given_back = 0;
+  if (there != nullptr) {
+    result.handle = there->handle();
+    if (IsEqual(attributes, there->attributes())) {
+      result.outcome = Outcome::kPresent;
+      return absl::OkStatus();
+    }
+    if (options_.on_conflict != OnConflict::kReplace) return Conflict();
+    RETURN_IF_ERROR(CheckObject(partition_, *login_, there->attributes()));
+    result.outcome = Outcome::kReplaced;
+    object.replaces = there->handle();
+    given_back = partition_.CostOf(there->attributes());
+  }
+  RETURN_IF_ERROR(TakeRoom(partition_.CostOf(attributes), given_back));
+  object.attributes = std::move(attributes);
+  object.origin = std::move(record.origin);
+  taken_[record.ouid] = group_.size();
+  group_.push_back({std::move(object), results_.size()});
+  return absl::OkStatus();
+}
+
+absl::Status Intake::CheckRules(const ObjectRecord& record) {
+  RETURN_IF_ERROR(CheckLogin(login_));
+  ASSIGN_OR_RETURN(const hsm::Statement own, partition_.MakeStatement());
+  if (!IsSameHolder(own, own_)) {
+    return base::Error(CKR_GENERAL_ERROR,
+                       "this HSM or partition changed during the run");
+  }
+  RETURN_IF_ERROR(hsm::CheckTransfer(source_, own, record.origin));
+  return CheckObject(partition_, *login_, record.attributes);
+}
+
+absl::StatusOr<hsm::ObjectRef> Intake::FindOuid(const hsm::Ouid& ouid) {
+  hsm::AttributeSet pattern;
+  pattern.Set(CKA_OUID, ouid);
+  ASSIGN_OR_RETURN(const std::vector<uint64_t> handles,
+                   partition_.Find(login_.get(), pattern));
+  if (handles.empty()) return hsm::ObjectRef();
+  return partition_.Get(login_.get(), handles.front());
+}
+
+absl::Status Intake::TakeRoom(uint64_t cost, uint64_t given_back) {
+  if (full_) return Full();
+  if (!room_.has_value()) {
+    ASSIGN_OR_RETURN(const hsm::StorageInfo storage, partition_.Storage());
+    room_ = storage.total == CK_UNAVAILABLE_INFORMATION
+                ? std::numeric_limits<uint64_t>::max() / 2
+                : storage.free;
+  }
+  if (cost > *room_ + given_back) {
+    full_ = true;
+    return Full();
+  }
+  *room_ = *room_ + given_back - cost;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<TargetResult>> Intake::Commit() && {
+  // Room may be less than it was: then the last ones give way.
+  while (!group_.empty()) {
+    std::vector<hsm::NewObject> objects;
+    for (const Draft& draft : group_) objects.push_back(draft.object);
+    absl::StatusOr<std::vector<uint64_t>> handles =
+        partition_.Create(login_.get(), std::move(objects));
+    if (handles.ok()) {
+      for (size_t i = 0; i < group_.size(); ++i) {
+        results_[group_[i].result].handle = handles->at(i);
+      }
+      break;
+    }
+    if (!IsFull(handles.status())) return handles.status();
+    Refuse(Full(), results_[group_.back().result]);
+    group_.pop_back();
+  }
+  for (const auto& [result, twin] : same_as_) {
+    const TargetResult& other = results_[twin];
+    if (other.outcome == Outcome::kRefused) {
+      Refuse(Full(), results_[result]);
+    } else {
+      results_[result].handle = other.handle;
+    }
+  }
+  return std::move(results_);
+}
+
+}  // namespace cloning

@@ -1,0 +1,68 @@
+// What a target does with the objects of one message: decides on each by its
+// own rules and stores the accepted ones as one group.
+#ifndef PERIGEE_CLONING_INTAKE_H_
+#define PERIGEE_CLONING_INTAKE_H_
+
+#include <map>
+#include <vector>
+
+#include "cloning/endpoint.h"
+#include "cloning/protocol.h"
+#include "hsm/partition.h"
+
+namespace cloning {
+
+// One message; made, filled and committed by one thread.
+class Intake {
+ public:
+  // All outlive it. `source` is the peer's statement, `own` what this HSM
+  // signed in the opening.
+  Intake(hsm::Partition& partition, const hsm::LoginRef& login,
+         const hsm::Statement& own, const hsm::Statement& source,
+         const AcceptOptions& options)
+      : partition_(partition),
+        login_(login),
+        own_(own),
+        source_(source),
+        options_(options) {}
+
+  // Decides on the next record. An error means that the run is over; that the
+  // record is refused is noted in its result.
+  absl::Status Add(ObjectRecord record);
+
+  // Stores what was accepted: all of it durable when OK, nothing otherwise;
+  // but when it turns out that the space does not suffice, as much of it, in
+  // order, as does. The results of all records.
+  absl::StatusOr<std::vector<TargetResult>> Commit() &&;
+
+ private:
+  struct Draft {
+    hsm::NewObject object;
+    size_t result;  // index
+  };
+  // What stands in the way of storing the record, or OK (then it is in
+  // group_) or OK with an outcome in `result` (it is present).
+  absl::Status Decide(ObjectRecord record, TargetResult& result);
+  absl::Status CheckRules(const ObjectRecord& record);
+  absl::StatusOr<hsm::ObjectRef> FindOuid(const hsm::Ouid& ouid);
+  absl::Status TakeRoom(uint64_t cost, uint64_t given_back);
+  void Refuse(const absl::Status& status, TargetResult& result);
+
+  hsm::Partition& partition_;
+  const hsm::LoginRef& login_;
+  const hsm::Statement& own_;
+  const hsm::Statement& source_;
+  const AcceptOptions& options_;
+
+  std::vector<TargetResult> results_;
+  std::vector<Draft> group_;
+  std::map<hsm::Ouid, size_t> taken_;  // OUID -> index in group_
+  std::map<size_t, size_t> same_as_;   // result -> an equal one's result
+  std::optional<uint64_t> room_;       // bytes; read at the first need
+  bool full_ = false;
+  bool stopped_ = false;
+};
+
+}  // namespace cloning
+
+#endif  // PERIGEE_CLONING_INTAKE_H_

@@ -1,0 +1,220 @@
+// A local partition as source and as target: what may leave, what may enter.
+#include "cloning/local_endpoint.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "cloning/intake.h"
+#include "cloning/rules.h"
+#include "hsm/compatibility.h"
+#include "hsm/hsm.h"
+
+namespace cloning {
+namespace {
+
+absl::Status NotOpen() {
+  return base::Error(CKR_OPERATION_NOT_INITIALIZED, "no cloning run is open");
+}
+
+// The object's identity; zeros when it has none of the right size.
+hsm::Ouid OuidOf(const hsm::AttributeSet& attributes) {
+  hsm::Ouid ouid{};
+  const ByteSpan value = attributes.Value(CKA_OUID);
+  if (value.size() == ouid.size()) {
+    std::copy(value.begin(), value.end(), ouid.begin());
+  }
+  return ouid;
+}
+
+void NoteRefusal(const absl::Status& status, SourceItem& item) {
+  item.rv = base::CkRv(status);
+  item.reason = base::Reason(status);
+  item.text = std::string(status.message());
+}
+
+}  // namespace
+
+void LocalEndpoint::Reset() {
+  offer_.reset();
+  source_.reset();
+  target_.reset();
+}
+
+absl::StatusOr<RunOptions> LocalEndpoint::NewRunOptions() {
+  Reset();
+  peer_.reset();
+  ended_ = false;
+  RETURN_IF_ERROR(CheckLogin(login_));
+  RunOptions options;
+  options.identity = partition_->hsm().identity();
+  ASSIGN_OR_RETURN(own_, partition_->MakeStatement());
+  options.statement = own_;
+  ASSIGN_OR_RETURN(options.domain_secret, partition_->DomainSecret(*login_));
+  return options;
+}
+
+// --- source ---
+
+absl::StatusOr<Bytes> LocalEndpoint::Start() {
+  ASSIGN_OR_RETURN(RunOptions options, NewRunOptions());
+  ASSIGN_OR_RETURN(SourceOffer offer, SourceOffer::Start(std::move(options)));
+  offer_ = std::move(offer);
+  return offer_->hello();
+}
+
+absl::Status LocalEndpoint::Bind(ByteSpan reply) {
+  if (!offer_.has_value()) return NotOpen();
+  SourceOffer offer = *std::move(offer_);
+  Reset();
+  RETURN_IF_ERROR(CheckLogin(login_));
+  ASSIGN_OR_RETURN(SourceRun run, std::move(offer).Bind(reply));
+  peer_ = run.target();
+  source_ = std::move(run);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RecordDraft> LocalEndpoint::Prepare(uint64_t handle,
+                                                   SourceItem& item) {
+  item.handle = handle;
+  RETURN_IF_ERROR(CheckLogin(login_));
+  ASSIGN_OR_RETURN(const hsm::ObjectRef object,
+                   partition_->Get(login_.get(), handle));
+  const hsm::AttributeSet& attributes = object->attributes();
+  item.ouid = OuidOf(attributes);
+  ASSIGN_OR_RETURN(const hsm::Statement own, partition_->MakeStatement());
+  if (!IsSameHolder(own, own_)) {
+    return base::Error(CKR_GENERAL_ERROR,
+                       "this HSM or partition changed during the run");
+  }
+
+  ObjectRecord record;
+  record.ouid = item.ouid;
+  record.carried_on =
+      own.kind == hsm::Kind::kBackup && object->origin().has_value();
+  record.origin = record.carried_on ? *object->origin() : own;
+  RETURN_IF_ERROR(CheckObject(*partition_, *login_, attributes));
+  RETURN_IF_ERROR(hsm::CheckTransfer(own, source_->target(), record.origin));
+  record.attributes = attributes;
+  record.attributes.Erase(CKA_UNIQUE_ID);
+  if (attributes.Value(CKA_OUID).size() != item.ouid.size()) {
+    return base::Error(CKR_ATTRIBUTE_VALUE_INVALID, "object without an OUID");
+  }
+  RecordDraft draft = RecordDraft::Of(record);
+  if (source_->Overhead() + draft.size() > kMaxSingleMessage) {
+    return base::Error(CKR_DEVICE_MEMORY, "object is too large to be cloned");
+  }
+  return draft;
+}
+
+absl::StatusOr<Batch> LocalEndpoint::Next(absl::Span<const uint64_t> handles) {
+  if (!source_.has_value()) return NotOpen();
+  Batch batch;
+  std::vector<RecordDraft> drafts;
+  size_t size = source_->Overhead();
+  bool left_out = false;
+  for (uint64_t handle : handles) {
+    if (batch.items.size() == kMaxRecords) break;
+    SourceItem item;
+    absl::StatusOr<RecordDraft> draft = Prepare(handle, item);
+    if (draft.ok()) {
+      if (left_out) break;
+      if (size + draft->size() > kMaxMessage) break;
+      size += draft->size();
+      drafts.push_back(*std::move(draft));
+    } else if (EndsRun(draft.status())) {
+      Reset();
+      return draft.status();
+    } else {
+      NoteRefusal(draft.status(), item);
+      left_out = true;
+    }
+    batch.items.push_back(std::move(item));
+  }
+  if (drafts.empty()) return batch;
+  absl::StatusOr<Bytes> sealed = source_->Seal(drafts);
+  if (!sealed.ok()) {
+    Reset();
+    return sealed.status();
+  }
+  batch.sealed = *std::move(sealed);
+  return batch;
+}
+
+absl::StatusOr<size_t> LocalEndpoint::SizeOfNext(uint64_t handle) {
+  if (!source_.has_value()) return NotOpen();
+  SourceItem item;
+  ASSIGN_OR_RETURN(const RecordDraft draft, Prepare(handle, item));
+  return source_->Overhead() + draft.size();
+}
+
+absl::StatusOr<Batch> LocalEndpoint::End() {
+  if (!source_.has_value()) return NotOpen();
+  SourceRun run = *std::move(source_);
+  Reset();
+  RETURN_IF_ERROR(CheckLogin(login_));
+  Batch batch;
+  ASSIGN_OR_RETURN(batch.sealed, run.SealEnd());
+  batch.end = true;
+  ended_ = true;
+  return batch;
+}
+
+// --- target ---
+
+absl::StatusOr<Bytes> LocalEndpoint::Join(ByteSpan hello) {
+  ASSIGN_OR_RETURN(RunOptions options, NewRunOptions());
+  ASSIGN_OR_RETURN(TargetRun run, TargetRun::Join(std::move(options), hello));
+  target_ = std::move(run);
+  return target_->reply();
+}
+
+absl::StatusOr<std::vector<TargetResult>> LocalEndpoint::Accept(
+    ByteSpan sealed, const AcceptOptions& options) {
+  if (!target_.has_value()) return NotOpen();
+  TargetRun run = *std::move(target_);  // back on success
+  Reset();
+  RETURN_IF_ERROR(CheckLogin(login_));
+  if (options.on_conflict > OnConflict::kReplace) {
+    return base::Error(CKR_ARGUMENTS_BAD, "unknown treatment of conflicts");
+  }
+  ASSIGN_OR_RETURN(TargetRun::Opened opened, run.Open(sealed));
+  peer_ = run.source();
+  ended_ = opened.end;
+  Intake intake(*partition_, login_, own_, *peer_, options);
+  for (ObjectRecord& record : opened.objects) {
+    RETURN_IF_ERROR(intake.Add(std::move(record)));
+  }
+  ASSIGN_OR_RETURN(std::vector<TargetResult> results,
+                   std::move(intake).Commit());
+  if (!ended_) target_ = std::move(run);
+  return results;
+}
+
+// --- both ---
+
+absl::StatusOr<std::vector<Endpoint::Item>> LocalEndpoint::List() {
+  RETURN_IF_ERROR(CheckLogin(login_));
+  ASSIGN_OR_RETURN(const std::vector<uint64_t> handles,
+                   partition_->Find(login_.get(), hsm::AttributeSet()));
+  std::vector<Item> items;
+  for (uint64_t handle : handles) {
+    absl::StatusOr<hsm::ObjectRef> object =
+        partition_->Get(login_.get(), handle);
+    if (!object.ok()) {
+      if (EndsRun(object.status())) return object.status();
+      continue;  // Destroyed since, or damaged: not there to be cloned.
+    }
+    const hsm::AttributeSet& attributes = (*object)->attributes();
+    Item item;
+    item.handle = handle;
+    item.ouid = OuidOf(attributes);
+    item.object_class = attributes.object_class();
+    item.key_type = attributes.key_type();
+    item.label = std::string(base::AsText(attributes.Value(CKA_LABEL)));
+    item.size = partition_->CostOf(attributes);
+    items.push_back(std::move(item));
+  }
+  return items;
+}
+
+}  // namespace cloning

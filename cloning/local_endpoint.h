@@ -1,0 +1,64 @@
+// A partition in this process as one end of a cloning run: the rules that the
+// source and the target apply to each object. The bytes are made and read by
+// cloning/protocol.h.
+#ifndef PERIGEE_CLONING_LOCAL_ENDPOINT_H_
+#define PERIGEE_CLONING_LOCAL_ENDPOINT_H_
+
+#include <optional>
+#include <vector>
+
+#include "cloning/endpoint.h"
+#include "cloning/protocol.h"
+#include "hsm/partition.h"
+
+namespace cloning {
+
+// One run, as source (Start) or as target (Join); a second Start or Join begins
+// anew. Used by one thread at a time. The partition outlives it. The end of the
+// login ends the run at its next use (CKR_USER_NOT_LOGGED_IN).
+class LocalEndpoint : public Endpoint {
+ public:
+  // `login` is of `partition`: the CO's, or a CU's or LCO's for public objects.
+  LocalEndpoint(hsm::Partition* partition, hsm::LoginRef login)
+      : partition_(partition), login_(std::move(login)) {}
+
+  absl::StatusOr<Bytes> Start() override;
+  absl::Status Bind(ByteSpan reply) override;
+  absl::StatusOr<Batch> Next(absl::Span<const uint64_t> handles) override;
+  absl::StatusOr<size_t> SizeOfNext(uint64_t handle) override;
+  absl::StatusOr<Batch> End() override;
+
+  absl::StatusOr<Bytes> Join(ByteSpan hello) override;
+  absl::StatusOr<std::vector<TargetResult>> Accept(
+      ByteSpan sealed, const AcceptOptions& options) override;
+
+  absl::StatusOr<std::vector<Item>> List() override;
+
+  // The other end as its signed statement says; null before Bind or before the
+  // first Accept that succeeded.
+  const hsm::Statement* peer() const {
+    return peer_.has_value() ? &*peer_ : nullptr;
+  }
+  // The end record was sealed, or accepted.
+  bool ended() const { return ended_; }
+
+ private:
+  void Reset();
+  absl::StatusOr<RunOptions> NewRunOptions();
+  // What leaves for one handle; the error is the object's own unless the run
+  // cannot go on (EndsRun).
+  absl::StatusOr<RecordDraft> Prepare(uint64_t handle, SourceItem& item);
+
+  hsm::Partition* partition_;
+  hsm::LoginRef login_;
+  hsm::Statement own_;  // as signed in the opening
+  std::optional<SourceOffer> offer_;
+  std::optional<SourceRun> source_;
+  std::optional<TargetRun> target_;
+  std::optional<hsm::Statement> peer_;
+  bool ended_ = false;
+};
+
+}  // namespace cloning
+
+#endif  // PERIGEE_CLONING_LOCAL_ENDPOINT_H_

@@ -1,0 +1,175 @@
+// The cloning protocol CPv3 as states and values: who makes and who takes
+// which bytes (docs/formats/cloning.md). No rules about objects here; those
+// are in cloning/local_endpoint.h.
+//
+//   SourceOffer::Start -> hello      TargetRun::Join(hello) -> reply
+//   SourceOffer::Bind(reply) -> SourceRun
+//   SourceRun::Seal(records) -> message     TargetRun::Open(message) -> records
+//   SourceRun::SealEnd()     -> message
+//
+// A state that failed holds no keys any more and answers
+// CKR_OPERATION_NOT_INITIALIZED. One thread at a time.
+#ifndef PERIGEE_CLONING_PROTOCOL_H_
+#define PERIGEE_CLONING_PROTOCOL_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <variant>
+#include <vector>
+
+#include "base/certificate.h"
+#include "base/handshake.h"
+#include "base/secret_bytes.h"
+#include "cloning/endpoint.h"
+#include "cloning/protocol_version.h"
+#include "hsm/object.h"
+#include "hsm/statement.h"
+
+namespace cloning {
+
+using base::SecretBytes;
+
+inline constexpr size_t kMaxMessage = 1024 * 1024;  // a sealed message
+inline constexpr size_t kMaxRecords = 256;          // in one message
+
+// Names a hello or a run; says nothing about what is in it.
+using RunId = std::array<uint8_t, 16>;
+RunId IdOfHello(ByteSpan hello);
+// Of the hello that a reply answers, of the run that a sealed message belongs
+// to: read without any check. CKR_DEVICE_ERROR when it is too short for one.
+absl::StatusOr<RunId> HelloIdInReply(ByteSpan reply);
+absl::StatusOr<RunId> RunIdInMessage(ByteSpan sealed);
+RunId IdOfRun(ByteSpan hello, ByteSpan reply);
+
+// What an end brings to a run.
+struct RunOptions {
+  std::shared_ptr<const base::Identity> identity;
+  hsm::Statement statement;   // own
+  SecretBytes domain_secret;  // 16 to 128 bytes
+};
+
+// One object on its way.
+struct ObjectRecord {
+  hsm::Ouid ouid{};
+  hsm::AttributeSet attributes;  // with CKA_OUID, without CKA_UNIQUE_ID
+  hsm::Statement origin;
+  bool carried_on = false;  // the origin comes from an earlier backup
+};
+
+// An object in the form in which it is sealed.
+struct RecordDraft {
+  hsm::Ouid ouid{};
+  SecretBytes plaintext;
+
+  static RecordDraft Of(const ObjectRecord& record);
+  // What it takes of a message.
+  size_t size() const;
+};
+
+enum class RecordKind : uint8_t { kObject = 1, kEnd = 2 };
+
+// What records of a run are sealed with.
+struct RecordKeys {
+  SecretBytes key;  // empty: the run is over
+  Bytes transcript;
+};
+
+// Whether two statements are of one partition in one state of firmware,
+// version and FM; policies and label may differ.
+bool IsSameHolder(const hsm::Statement& a, const hsm::Statement& b);
+
+class SourceRun;
+
+// A source that waits for the reply.
+class SourceOffer {
+ public:
+  // CKR_CLONING_PARAMETER_MISSING without a domain secret.
+  static absl::StatusOr<SourceOffer> Start(RunOptions options);
+
+  const Bytes& hello() const { return hello_; }
+
+  // Consumes the reply. handshake::DomainMismatch() (CKR_CERTIFICATE_INVALID)
+  // for another domain; the error of CheckProtocol; CKR_ARGUMENTS_BAD when
+  // the target is the source itself; CKR_DEVICE_ERROR for anything malformed.
+  absl::StatusOr<SourceRun> Bind(ByteSpan reply) &&;
+
+ private:
+  SourceOffer(handshake::Initiator initiator,
+              std::shared_ptr<const base::Identity> identity, Bytes hello)
+      : identity_(std::move(identity)),
+        initiator_(std::move(initiator)),
+        hello_(std::move(hello)) {}
+  std::shared_ptr<const base::Identity> identity_;  // `initiator_` points to it
+  handshake::Initiator initiator_;
+  Bytes hello_;
+};
+
+// A source that knows its target.
+class SourceRun {
+ public:
+  const hsm::Statement& target() const { return target_; }
+
+  // Bytes of a message around its records, as the next one would be.
+  size_t Overhead() const;
+  // Seals 1 to kMaxRecords records that fit kMaxMessage.
+  absl::StatusOr<Bytes> Seal(absl::Span<const RecordDraft> records);
+  // Seals the end record; the run is over.
+  absl::StatusOr<Bytes> SealEnd();
+
+ private:
+  friend class SourceOffer;
+  SourceRun() = default;
+  absl::StatusOr<Bytes> SealAs(RecordKind kind,
+                               absl::Span<const RecordDraft> records);
+
+  RunId id_{};
+  hsm::Statement target_;
+  RecordKeys keys_;
+  Bytes finish_;  // until it was sent
+  uint64_t next_ = 0;
+};
+
+// A target, before and after it has seen the source's finish.
+class TargetRun {
+ public:
+  // Over; before the finish; after it.
+  using State = std::variant<std::monostate, handshake::Responder, RecordKeys>;
+
+  // The errors of SourceOffer::Start and Bind, but for the domain's: the
+  // target does not learn here whether the source has the same one.
+  static absl::StatusOr<TargetRun> Join(RunOptions options, ByteSpan hello);
+
+  const Bytes& reply() const { return reply_; }
+  const RunId& id() const { return id_; }
+  // Authentic, but from a hello that may be old until Open succeeded once:
+  // change nothing on its account before.
+  const hsm::Statement& source() const { return source_; }
+
+  struct Opened {
+    std::vector<ObjectRecord> objects;  // in order
+    bool end = false;                   // no objects, and the run is over
+  };
+  // CKR_DEVICE_ERROR for everything but the next message of this run.
+  absl::StatusOr<Opened> Open(ByteSpan sealed);
+
+ private:
+  friend class TargetRunTestPeer;
+  TargetRun(const RunId& id, hsm::Statement source, Bytes reply, State state,
+            uint64_t next)
+      : id_(id),
+        source_(std::move(source)),
+        reply_(std::move(reply)),
+        state_(std::move(state)),
+        next_(next) {}
+
+  RunId id_{};
+  hsm::Statement source_;
+  Bytes reply_;
+  State state_;
+  uint64_t next_ = 0;
+};
+
+}  // namespace cloning
+
+#endif  // PERIGEE_CLONING_PROTOCOL_H_

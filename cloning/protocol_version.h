@@ -1,0 +1,61 @@
+// The cloning protocols as rows of one table, and the decision which one two
+// HSMs use. The bytes of CPv3 are in cloning/protocol.h; what an HSM says of
+// itself when it meets another is the Introduction here.
+#ifndef PERIGEE_CLONING_PROTOCOL_VERSION_H_
+#define PERIGEE_CLONING_PROTOCOL_VERSION_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "base/certificate.h"
+#include "hsm/firmware.h"
+#include "hsm/statement.h"
+
+namespace cloning {
+
+using base::Bytes;
+using base::ByteSpan;
+
+struct ProtocolVersion {
+  uint8_t number;
+  const char* name;
+  const char* purpose;  // of its handshake; null where there is none
+  bool available;
+  bool hsm::FirmwareProfile::*spoken;  // column of the firmware table
+};
+
+inline constexpr uint8_t kCpv1 = 1, kCpv3 = 3, kCpv4 = 4;
+
+absl::Span<const ProtocolVersion> ProtocolVersions();
+// Null for a number that no row has.
+const ProtocolVersion* FindProtocolVersion(uint8_t number);
+
+// What an HSM signs about itself in the handshake.
+struct Introduction {
+  uint8_t format = 1;
+  std::vector<uint8_t> protocols;  // offered, ascending
+  hsm::Statement statement;
+  template <typename V>
+  void Fields(V& v) {
+    v(format, protocols, statement);
+  }
+};
+
+// What `own` offers: spoken by its firmware, not switched off by partition
+// policy 42, and available.
+Introduction Introduce(hsm::Statement own);
+
+// The peer's introduction out of its signed statement. CKR_DEVICE_ERROR when
+// it is malformed or speaks of another HSM than its certificate.
+absl::StatusOr<Introduction> ParseIntroduction(
+    const base::Certificate& certificate, ByteSpan statement);
+
+// OK when `number` is the protocol that these two use; both ends come to the
+// same answer. LUNA_RET_OPERATION_RESTRICTED with a reason, or
+// CKR_FUNCTION_NOT_SUPPORTED (docs/formats/cloning.md, "Protocol versions").
+absl::Status CheckProtocol(uint8_t number, const Introduction& source,
+                           const Introduction& target);
+
+}  // namespace cloning
+
+#endif  // PERIGEE_CLONING_PROTOCOL_VERSION_H_

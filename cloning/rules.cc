@@ -1,0 +1,65 @@
+// Roles and policies of cloning; compatibility is hsm/compatibility.h.
+#include "cloning/rules.h"
+
+#include <algorithm>
+
+namespace cloning {
+namespace {
+
+struct RoleRule {
+  hsm::Role role;
+  bool private_objects;
+};
+// Who clones at all.
+constexpr RoleRule kRoles[] = {
+    {hsm::Role::kCo, true}, {hsm::Role::kCu, false}, {hsm::Role::kLco, false}};
+
+const RoleRule* FindRole(hsm::Role role) {
+  const auto* end = std::end(kRoles);
+  const auto* it =
+      std::find_if(std::begin(kRoles), end,
+                   [&](const RoleRule& r) { return r.role == role; });
+  return it == end ? nullptr : it;
+}
+
+}  // namespace
+
+absl::Status CheckLogin(const hsm::LoginRef& login) {
+  if (login == nullptr || login->ended()) {
+    return base::Error(CKR_USER_NOT_LOGGED_IN, "cloning needs a login");
+  }
+  if (FindRole(login->role()) == nullptr) {
+    return base::ErrorWithReason(CKR_USER_NOT_AUTHORIZED, "role",
+                                 "cloning needs the Crypto Officer");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckObject(hsm::Partition& partition, const hsm::Login& login,
+                         const hsm::AttributeSet& attributes) {
+  const RoleRule* role = FindRole(login.role());
+  // Absent counts as private: nothing is given away by leaving it out.
+  const bool is_private = attributes.Bool(CKA_PRIVATE).value_or(true);
+  if (role == nullptr || (is_private && !role->private_objects)) {
+    return base::ErrorWithReason(
+        CKR_USER_NOT_AUTHORIZED, "role",
+        "only the Crypto Officer clones private objects");
+  }
+  return partition.CheckExport(attributes);
+}
+
+bool EndsRun(const absl::Status& status) {
+  switch (base::CkRv(status)) {
+    case CKR_USER_NOT_LOGGED_IN:
+    case CKR_DEVICE_REMOVED:
+    case CKR_PIN_EXPIRED:
+    case CKR_GENERAL_ERROR:
+    case CKR_HOST_MEMORY:
+    case CKR_CRYPTOKI_NOT_INITIALIZED:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace cloning
