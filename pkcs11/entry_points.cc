@@ -2,9 +2,9 @@
 // from functions.def; no function has logic of its own here.
 #include <cstring>
 #include <iterator>
-#include <tuple>
 
 #include "pkcs11/api/api.h"
+#include "pkcs11/argument_lists.h"
 #include "pkcs11/call.h"
 #include "pkcs11/output.h"
 
@@ -13,47 +13,11 @@ namespace pkcs11 {
 // The vendor interface "Perigee" (pkcs11/ca); null in programs without it.
 [[gnu::weak, gnu::visibility("hidden")]] const void* PerigeeInterface();
 
-namespace {
-
-template <typename Pointer>
-struct ArgumentsOf;
-template <typename... A>
-struct ArgumentsOf<CK_RV (*)(A...)> {
-  using Types = std::tuple<A...>;
-};
-template <typename Pointer, size_t kIndex>
-using Argument =
-    std::tuple_element_t<kIndex, typename ArgumentsOf<Pointer>::Types>;
-
-}  // namespace
 }  // namespace pkcs11
-
-#define PERIGEE_ARGUMENT(name, i) pkcs11::Argument<CK_##name, i> a##i
-#define PERIGEE_ARGUMENTS_1(f) PERIGEE_ARGUMENT(f, 0)
-#define PERIGEE_ARGUMENTS_2(f) PERIGEE_ARGUMENTS_1(f), PERIGEE_ARGUMENT(f, 1)
-#define PERIGEE_ARGUMENTS_3(f) PERIGEE_ARGUMENTS_2(f), PERIGEE_ARGUMENT(f, 2)
-#define PERIGEE_ARGUMENTS_4(f) PERIGEE_ARGUMENTS_3(f), PERIGEE_ARGUMENT(f, 3)
-#define PERIGEE_ARGUMENTS_5(f) PERIGEE_ARGUMENTS_4(f), PERIGEE_ARGUMENT(f, 4)
-#define PERIGEE_ARGUMENTS_6(f) PERIGEE_ARGUMENTS_5(f), PERIGEE_ARGUMENT(f, 5)
-#define PERIGEE_ARGUMENTS_7(f) PERIGEE_ARGUMENTS_6(f), PERIGEE_ARGUMENT(f, 6)
-#define PERIGEE_ARGUMENTS_8(f) PERIGEE_ARGUMENTS_7(f), PERIGEE_ARGUMENT(f, 7)
-#define PERIGEE_ARGUMENTS_9(f) PERIGEE_ARGUMENTS_8(f), PERIGEE_ARGUMENT(f, 8)
-#define PERIGEE_ARGUMENTS_10(f) PERIGEE_ARGUMENTS_9(f), PERIGEE_ARGUMENT(f, 9)
-
-#define PERIGEE_VALUES_1 a0
-#define PERIGEE_VALUES_2 PERIGEE_VALUES_1, a1
-#define PERIGEE_VALUES_3 PERIGEE_VALUES_2, a2
-#define PERIGEE_VALUES_4 PERIGEE_VALUES_3, a3
-#define PERIGEE_VALUES_5 PERIGEE_VALUES_4, a4
-#define PERIGEE_VALUES_6 PERIGEE_VALUES_5, a5
-#define PERIGEE_VALUES_7 PERIGEE_VALUES_6, a6
-#define PERIGEE_VALUES_8 PERIGEE_VALUES_7, a7
-#define PERIGEE_VALUES_9 PERIGEE_VALUES_8, a8
-#define PERIGEE_VALUES_10 PERIGEE_VALUES_9, a9
 
 #define PERIGEE_FUNCTION(version, name, arguments)                         \
   extern "C" [[gnu::visibility("default")]] CK_RV name(                    \
-      PERIGEE_ARGUMENTS_##arguments(name)) {                               \
+      PERIGEE_ARGUMENTS_##arguments(CK_##name)) {                               \
     return pkcs11::Call(#name, &pkcs11::api::name,                         \
                         PERIGEE_VALUES_##arguments);                       \
   }

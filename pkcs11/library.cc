@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "pkcs11/config.h"
 #include "pkcs11/mechanism.h"
+#include "pkcs11/next_domain.h"
 #include "pkcs11/slots.h"
 
 namespace pkcs11 {
@@ -185,6 +186,7 @@ void Library::Stop() {
     config_.swap(no_config);
     slots_.swap(no_slots);
   }
+  ClearNextDomain();
   base::SetLog(base::LogSettings());
 }
 

@@ -80,6 +80,12 @@ class Session {
   // CKR_OBJECT_HANDLE_INVALID. No lock of the session is taken.
   absl::StatusOr<hsm::ObjectRef> FindObject(CK_OBJECT_HANDLE handle) const;
 
+  // CKR_SESSION_HANDLE_INVALID once it was closed.
+  absl::Status CheckUsable() {
+    absl::MutexLock lock(&mu_);
+    return CheckOpen();
+  }
+
   // --- operations ------------------------------------------------------------
 
   // C_*Init. Everything that can be checked is checked here. A null

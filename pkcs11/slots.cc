@@ -304,7 +304,7 @@ void Slots::Refresh() {
   refreshed_.store(true, std::memory_order_release);
 }
 
-std::vector<CK_SLOT_ID> Slots::List(bool token_present) const {
+std::map<CK_SLOT_ID, bool> Slots::Present() const {
   std::vector<std::pair<CK_SLOT_ID, TokenRef>> listed;
   {
     absl::ReaderMutexLock lock(&mu_);
@@ -312,11 +312,47 @@ std::vector<CK_SLOT_ID> Slots::List(bool token_present) const {
       if (entry.listed) listed.emplace_back(slot, entry.token);
     }
   }
-  std::vector<CK_SLOT_ID> slots;
+  // Without the lock: a device may have to be asked.
+  std::map<CK_SLOT_ID, bool> present;
   for (const auto& [slot, token] : listed) {
-    if (!token_present || token->Slot().token_present) slots.push_back(slot);
+    present[slot] = token->Slot().token_present;
+  }
+  return present;
+}
+
+std::vector<CK_SLOT_ID> Slots::List(bool token_present) const {
+  std::vector<CK_SLOT_ID> slots;
+  if (!token_present) {
+    absl::ReaderMutexLock lock(&mu_);
+    for (const auto& [slot, entry] : entries_) {
+      if (entry.listed) slots.push_back(slot);
+    }
+    return slots;
+  }
+  for (const auto& [slot, present] : Present()) {
+    if (present) slots.push_back(slot);
   }
   return slots;
+}
+
+std::optional<CK_SLOT_ID> Slots::TakeEvent() {
+  Refresh();
+  const std::map<CK_SLOT_ID, bool> now = Present();
+  absl::MutexLock lock(&mu_);
+  if (!watched_.has_value()) watched_ = now;
+  for (const auto& [slot, present] : now) {
+    const auto it = watched_->find(slot);
+    if (it != watched_->end() && it->second == present) continue;
+    (*watched_)[slot] = present;
+    return slot;
+  }
+  for (const auto& [slot, present] : *watched_) {
+    if (now.count(slot) != 0) continue;
+    const CK_SLOT_ID gone = slot;
+    watched_->erase(gone);
+    return gone;
+  }
+  return std::nullopt;
 }
 
 absl::StatusOr<TokenRef> Slots::Find(CK_SLOT_ID slot) {

@@ -62,6 +62,9 @@ class Slots : public std::enable_shared_from_this<Slots> {
   // refreshes.
   absl::StatusOr<TokenRef> Find(CK_SLOT_ID slot);
   std::vector<TokenRef> all() const;
+  // For C_WaitForSlotEvent: a listed slot that came, went, or whose token did,
+  // since this was asked last (the first time: none).
+  std::optional<CK_SLOT_ID> TakeEvent();
   // The admin slot (of a Backup HSM: its only slot) of the HSM that `slot`
   // belongs to.
   absl::StatusOr<CK_SLOT_ID> AdminSlotOf(CK_SLOT_ID slot);
@@ -90,6 +93,7 @@ class Slots : public std::enable_shared_from_this<Slots> {
                      SlotNumbers& numbers) const;
   void StoreNumbers(const std::map<std::string, Seen>& seen,
                     const SlotNumbers& numbers) const;
+  std::map<CK_SLOT_ID, bool> Present() const;
   void PutEntries(const std::map<std::string, Seen>& seen)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_);
 
@@ -103,6 +107,8 @@ class Slots : public std::enable_shared_from_this<Slots> {
   std::atomic<bool> refreshed_{false};
   mutable absl::Mutex mu_;
   std::map<CK_SLOT_ID, Entry> entries_ ABSL_GUARDED_BY(mu_);
+  // Which listed slots had a token when an event was looked for.
+  std::optional<std::map<CK_SLOT_ID, bool>> watched_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace pkcs11

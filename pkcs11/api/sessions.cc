@@ -1,0 +1,61 @@
+// Sessions: open, close, look at, cancel.
+#include "pkcs11/api/api.h"
+#include "pkcs11/api/arguments.h"
+
+namespace pkcs11::api {
+
+absl::Status C_OpenSession(Library& library, CK_SLOT_ID slotID, CK_FLAGS flags,
+                           CK_VOID_PTR /*pApplication*/, CK_NOTIFY /*Notify*/,
+                           CK_SESSION_HANDLE_PTR phSession) {
+  RETURN_IF_ERROR(Need(phSession, "no place for the handle"));
+  if ((flags & CKF_SERIAL_SESSION) == 0) {
+    return base::Error(CKR_SESSION_PARALLEL_NOT_SUPPORTED,
+                       "CKF_SERIAL_SESSION must be set");
+  }
+  ASSIGN_OR_RETURN(TokenRef token, library.token(slotID));
+  if (flags & CKF_ASYNC_SESSION) {
+    return base::Error(CKR_SESSION_ASYNC_NOT_SUPPORTED, "");
+  }
+  const bool read_write = (flags & CKF_RW_SESSION) != 0;
+  if (read_write && !token->writable()) {
+    return base::Error(CKR_TOKEN_WRITE_PROTECTED, "");
+  }
+  const SpaceId space = token->own_space();
+  ASSIGN_OR_RETURN(
+      const SessionRef session,
+      library.OpenSession(std::move(token), space, read_write, flags));
+  *phSession = session->handle();
+  return absl::OkStatus();
+}
+
+absl::Status C_CloseSession(Library& library, CK_SESSION_HANDLE hSession) {
+  return library.CloseSession(hSession);
+}
+
+absl::Status C_CloseAllSessions(Library& library, CK_SLOT_ID slotID) {
+  ASSIGN_OR_RETURN(const TokenRef token, library.token(slotID));
+  library.CloseAllSessions(*token);
+  return absl::OkStatus();
+}
+
+absl::Status C_GetSessionInfo(Library& library, CK_SESSION_HANDLE hSession,
+                              CK_SESSION_INFO_PTR pInfo) {
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  RETURN_IF_ERROR(Need(pInfo, "no place for the information"));
+  CK_SESSION_INFO info = {};
+  info.slotID = session->token().slot();
+  info.state = session->state();
+  info.flags = CKF_SERIAL_SESSION;
+  if (session->read_write()) info.flags |= CKF_RW_SESSION;
+  *pInfo = info;
+  return absl::OkStatus();
+}
+
+absl::Status C_SessionCancel(Library& library, CK_SESSION_HANDLE hSession,
+                             CK_FLAGS flags) {
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  session->Cancel(flags);
+  return absl::OkStatus();
+}
+
+}  // namespace pkcs11::api
