@@ -33,9 +33,9 @@ class Link {
 
   // False: the link is over.
   bool Proceed(short events) {
-    if ((events & POLLOUT) != 0 && !Flush()) return false;
-    if ((events & (POLLIN | POLLHUP | POLLERR)) != 0 && !has_output()) {
-      return Receive();
+    if ((events & POLLOUT) != 0) return Flush() && Serve();
+    if ((events & (POLLIN | POLLHUP | POLLERR)) != 0) {
+      return Receive() && Serve();
     }
     return true;
   }
@@ -47,6 +47,11 @@ class Link {
     if (n < 0) return errno == EAGAIN || errno == EINTR;
     if (n == 0) return false;
     input_.insert(input_.end(), buffer, buffer + n);
+    return true;
+  }
+
+  // Answers what has arrived whole, until an answer has to wait.
+  bool Serve() {
     while (!has_output()) {
       absl::StatusOr<std::optional<Frame>> frame = TakeFrame(input_);
       if (!frame.ok()) return false;
