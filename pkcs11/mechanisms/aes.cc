@@ -38,7 +38,13 @@ absl::StatusOr<CipherLease> LendAes(const hsm::Object& key, AesMode mode,
           [&]() -> absl::StatusOr<std::shared_ptr<ContextPool<CipherTraits>>> {
             ASSIGN_OR_RETURN(UniqueCipherCtx context,
                              NewAes(key, mode, direction));
-            EVP_CIPHER_CTX_set_padding(context.get(), padded);
+            // Encryption without padding never calls OpenSSL's final step, so
+            // it need not pay for the switch at every IV.
+            const bool is_block_mode =
+                mode == AesMode::kEcb || mode == AesMode::kCbc;
+            if (is_block_mode && !padded && direction == Direction::kDecrypt) {
+              EVP_CIPHER_CTX_set_padding(context.get(), 0);
+            }
             return std::make_shared<ContextPool<CipherTraits>>(
                 std::move(context));
           }));
@@ -159,7 +165,7 @@ absl::StatusOr<std::unique_ptr<Cipher>> NewBlockCipher(const Use& use) {
   static constexpr uint8_t kNoIv[kAesBlockSize] = {};
   const ByteSpan iv = use.parameters == nullptr
                           ? ByteSpan(kNoIv)
-                          : ParametersOf<BytesParameters>(use).bytes;
+                          : GivenParameters<BytesParameters>(use).bytes;
   RETURN_IF_ERROR(SetIv(context.get(), iv));
   return std::make_unique<BlockCipher>(std::move(context), kDirection, kPadded);
 }
@@ -233,7 +239,7 @@ class CtrCipher final : public Cipher {
 
 template <Direction kDirection>
 absl::StatusOr<std::unique_ptr<Cipher>> NewCtr(const Use& use) {
-  const auto& ctr = ParametersOf<CtrParameters>(use);
+  const auto& ctr = GivenParameters<CtrParameters>(use);
   ASSIGN_OR_RETURN(CipherLease context,
                    LendAes(*use.key, AesMode::kCtr, kDirection));
   RETURN_IF_ERROR(SetIv(context.get(), ctr.counter));

@@ -4,6 +4,7 @@
 
 #include <climits>
 
+#include "absl/container/inlined_vector.h"
 #include "pkcs11/mechanisms/aes.h"
 #include "pkcs11/mechanisms/families.h"
 #include "pkcs11/mechanisms/parameters.h"
@@ -29,7 +30,7 @@ struct ShortGcmParams {
 static_assert(sizeof(ShortGcmParams) < sizeof(CK_GCM_PARAMS));
 
 struct GcmParameters : Parameters {
-  Bytes iv;
+  absl::InlinedVector<uint8_t, kUsualIv> iv;
   Bytes aad;
   size_t tag_size;
 };
@@ -59,7 +60,8 @@ absl::StatusOr<ParametersRef> Parse(const CK_MECHANISM& mechanism) {
     return InvalidParameter("length of the GCM tag");
   }
   auto parsed = std::make_shared<GcmParameters>();
-  ASSIGN_OR_RETURN(parsed->iv, CopyBuffer(given.pIv, given.ulIvLen, kMaxIv));
+  if (given.pIv == nullptr) return InvalidParameter("no GCM IV");
+  parsed->iv.assign(given.pIv, given.pIv + given.ulIvLen);
   ASSIGN_OR_RETURN(parsed->aad,
                    CopyBuffer(given.pAAD, given.ulAADLen, INT_MAX));
   parsed->tag_size = given.ulTagBits / 8;
@@ -68,7 +70,7 @@ absl::StatusOr<ParametersRef> Parse(const CK_MECHANISM& mechanism) {
 
 // A context that has the IV and the additional data.
 absl::StatusOr<CipherLease> Start(const Use& use, Direction direction) {
-  const auto& gcm = ParametersOf<GcmParameters>(use);
+  const auto& gcm = GivenParameters<GcmParameters>(use);
   ASSIGN_OR_RETURN(CipherLease context,
                    LendAes(*use.key, AesMode::kGcm, direction));
   if (gcm.iv.size() != kUsualIv) {
@@ -177,14 +179,14 @@ class Decrypter final : public Cipher {
 
 absl::StatusOr<std::unique_ptr<Cipher>> NewEncrypter(const Use& use) {
   ASSIGN_OR_RETURN(CipherLease context, Start(use, Direction::kEncrypt));
-  return std::make_unique<Encrypter>(std::move(context),
-                                     ParametersOf<GcmParameters>(use).tag_size);
+  return std::make_unique<Encrypter>(
+      std::move(context), GivenParameters<GcmParameters>(use).tag_size);
 }
 
 absl::StatusOr<std::unique_ptr<Cipher>> NewDecrypter(const Use& use) {
   ASSIGN_OR_RETURN(CipherLease context, Start(use, Direction::kDecrypt));
-  return std::make_unique<Decrypter>(std::move(context),
-                                     ParametersOf<GcmParameters>(use).tag_size);
+  return std::make_unique<Decrypter>(
+      std::move(context), GivenParameters<GcmParameters>(use).tag_size);
 }
 
 absl::StatusOr<Bytes> Wrap(const Use& use, ByteSpan plain) {

@@ -120,7 +120,7 @@ absl::StatusOr<std::unique_ptr<Cipher>> New(const Use& use,
   ASSIGN_OR_RETURN(UniqueCipherCtx context,
                    NewAes(*use.key, form.mode, direction));
   RETURN_IF_ERROR(
-      SetIv(context.get(), ParametersOf<BytesParameters>(use).bytes));
+      SetIv(context.get(), GivenParameters<BytesParameters>(use).bytes));
   return std::make_unique<T>(std::move(context), form);
 }
 

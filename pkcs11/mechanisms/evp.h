@@ -136,26 +136,32 @@ class ContextPool {
   ContextPool(const ContextPool&) = delete;
   ContextPool& operator=(const ContextPool&) = delete;
   ~ContextPool() {
-    for (auto& slot : slots_) Unique(slot.load());
+    for (Slot& slot : slots_) Unique(slot.spare.load());
   }
 
   // Null when OpenSSL has no memory.
   Unique Take() {
-    Context* spare = Slot().exchange(nullptr, std::memory_order_acq_rel);
+    Context* spare = Mine().exchange(nullptr, std::memory_order_acq_rel);
     if (spare != nullptr) return Unique(spare);
     return Traits::Copy(prototype_.get());
   }
   void Give(Unique context) {
     if (!Traits::Reset(context.get())) return;
-    Unique(Slot().exchange(context.release(), std::memory_order_acq_rel));
+    Unique(Mine().exchange(context.release(), std::memory_order_acq_rel));
   }
 
  private:
-  std::atomic<Context*>& Slot() { return slots_[ThreadNumber() % kSlots]; }
+  // A cache line of its own, so that threads do not wait for each other.
+  struct alignas(64) Slot {
+    std::atomic<Context*> spare{nullptr};
+  };
+  std::atomic<Context*>& Mine() {
+    return slots_[ThreadNumber() % kSlots].spare;
+  }
 
   static constexpr size_t kSlots = 8;
   const Unique prototype_;
-  std::array<std::atomic<Context*>, kSlots> slots_{};
+  std::array<Slot, kSlots> slots_;
 };
 
 // One context out of a pool, given back at the end of the operation. Keeps

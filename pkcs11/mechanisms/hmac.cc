@@ -34,8 +34,9 @@ absl::StatusOr<ParametersRef> ParseGeneral(const CK_MECHANISM& mechanism) {
 }
 
 size_t TagSize(const Use& use) {
-  return use.parameters != nullptr ? ParametersOf<GeneralParameters>(use).size
-                                   : HashOf(use.mechanism.type).size;
+  return use.parameters != nullptr
+             ? GivenParameters<GeneralParameters>(use).size
+             : HashOf(use.mechanism.type).size;
 }
 
 // A context of HMAC with `hash`, keyed.

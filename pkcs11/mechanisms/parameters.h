@@ -47,7 +47,7 @@ struct BytesParameters : Parameters {
 // `use.parameters` as what the family's `parse` made; it is there whenever
 // the row's parse does not return null.
 template <typename T>
-const T& ParametersOf(const Use& use) {
+const T& GivenParameters(const Use& use) {
   return static_cast<const T&>(*use.parameters);
 }
 

@@ -58,7 +58,7 @@ bool SetOaep(EVP_PKEY_CTX* context, const OaepParameters& oaep) {
 // Labels are not cached.
 absl::StatusOr<PkeyLease> LendOaep(const Use& use, int (*start)(EVP_PKEY_CTX*),
                                    bool is_encryption) {
-  const auto& oaep = ParametersOf<OaepParameters>(use);
+  const auto& oaep = GivenParameters<OaepParameters>(use);
   const auto prepare = [&](EVP_PKEY_CTX* context) {
     return start(context) == 1 && SetOaep(context, oaep);
   };
@@ -77,7 +77,7 @@ size_t Overhead(const OaepParameters& oaep) { return 2 * oaep.hash->size + 2; }
 absl::Status CheckKey(const Use& use) {
   const hsm::AttributeSet& key = use.key->attributes();
   RETURN_IF_ERROR(CheckRsaStrength(key));
-  if (RsaSize(key) < Overhead(ParametersOf<OaepParameters>(use))) {
+  if (RsaSize(key) < Overhead(GivenParameters<OaepParameters>(use))) {
     return base::Error(CKR_KEY_SIZE_RANGE, "the key is too short for OAEP");
   }
   return absl::OkStatus();
@@ -148,7 +148,7 @@ absl::StatusOr<std::unique_ptr<Cipher>> NewEncrypter(const Use& use) {
   ASSIGN_OR_RETURN(PkeyLease key, LendOaep(use, EVP_PKEY_encrypt_init, true));
   return std::make_unique<Encrypter>(
       std::move(key), RsaSize(use.key->attributes()),
-      Overhead(ParametersOf<OaepParameters>(use)));
+      Overhead(GivenParameters<OaepParameters>(use)));
 }
 
 absl::StatusOr<std::unique_ptr<Cipher>> NewDecrypter(const Use& use) {
@@ -156,7 +156,7 @@ absl::StatusOr<std::unique_ptr<Cipher>> NewDecrypter(const Use& use) {
   ASSIGN_OR_RETURN(PkeyLease key, LendOaep(use, EVP_PKEY_decrypt_init, false));
   return std::make_unique<Decrypter>(
       std::move(key), RsaSize(use.key->attributes()),
-      Overhead(ParametersOf<OaepParameters>(use)));
+      Overhead(GivenParameters<OaepParameters>(use)));
 }
 
 absl::StatusOr<Bytes> Wrap(const Use& use, ByteSpan plain) {

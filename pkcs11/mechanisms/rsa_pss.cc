@@ -38,7 +38,7 @@ absl::StatusOr<ParametersRef> Parse(const CK_MECHANISM& mechanism) {
 }
 
 absl::StatusOr<SignatureForm> FormOf(const Use& use) {
-  const auto& pss = ParametersOf<PssParameters>(use);
+  const auto& pss = GivenParameters<PssParameters>(use);
   const hsm::AttributeSet& key = use.key->attributes();
   // RFC 8017, 9.1.1: the encoded message has one bit less than the modulus.
   const size_t encoded_size = (KeySizeOf(key) - 1 + 7) / 8;
@@ -64,7 +64,7 @@ bool SetPss(EVP_PKEY_CTX* context, const PssParameters& pss) {
 // cannot fill the cache with salt lengths.
 absl::StatusOr<PkeyLease> LendPss(const Use& use, int (*start)(EVP_PKEY_CTX*),
                                   bool is_signature) {
-  const auto& pss = ParametersOf<PssParameters>(use);
+  const auto& pss = GivenParameters<PssParameters>(use);
   const auto prepare = [&](EVP_PKEY_CTX* context) {
     return start(context) == 1 && SetPss(context, pss);
   };
