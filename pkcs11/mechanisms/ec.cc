@@ -36,9 +36,10 @@ absl::StatusOr<SignatureForm> FormOf(const Use& use) {
   ASSIGN_OR_RETURN(const Curve* curve, CurveOfKey(use));
   SignatureForm form;
   form.hash = FindHash(&Hash::ecdsa, use.mechanism.type);
-  // Any digest; it is truncated to the order's bits. None is not a digest.
+  // Any digest; it is truncated to the order's bits. What is longer than all
+  // digests is a message by mistake, of which only the beginning would count.
   form.min_data = 1;
-  form.max_data = SIZE_MAX;
+  form.max_data = kMaxHashSize;
   form.size = 2 * curve->size;
   form.is_ecdsa = true;
   return form;
@@ -149,7 +150,7 @@ absl::StatusOr<SecretBytes> X963(const Hash& hash, ByteSpan secret,
 absl::StatusOr<SecretBytes> Derive(const Use& use, size_t size) {
   // Counter of 32 bits, and far more than any key.
   constexpr size_t kMaxDerived = 1 << 20;
-  const auto& ecdh = ParametersOf<EcdhParameters>(use);
+  const auto& ecdh = GivenParameters<EcdhParameters>(use);
   ASSIGN_OR_RETURN(const Curve* curve, CurveOfKey(use));
   if (ecdh.kdf_hash != nullptr && size == 0) {
     return base::Error(CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE_LEN");
