@@ -544,6 +544,7 @@ constexpr Family kFamilies[] = {
     {"hmac.txt", RunHmac},
     {"rsa_oaep.txt", RunRsaOaep},
     {"rsa_pkcs1_decrypt.txt", RunRsaDecrypt},
+    {"rsa_pkcs1_implicit.txt", RunRsaDecrypt},
     {"rsa_pkcs1_raw.txt", RunRsaSignature},
     {"rsa_pkcs1_signature.txt", RunRsaSignature},
     {"rsa_pss.txt", RunRsaPss},
