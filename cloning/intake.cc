@@ -108,7 +108,7 @@ absl::Status Intake::CheckRules(const ObjectRecord& record) {
   RETURN_IF_ERROR(CheckLogin(login_));
   ASSIGN_OR_RETURN(const hsm::Statement own, partition_.MakeStatement());
   if (!IsSameHolder(own, own_)) {
-    return base::Error(CKR_GENERAL_ERROR,
+    return base::Error(CKR_FUNCTION_FAILED,
                        "this HSM or partition changed during the run");
   }
   RETURN_IF_ERROR(hsm::CheckTransfer(source_, own, record.origin));

@@ -83,7 +83,7 @@ absl::StatusOr<RecordDraft> LocalEndpoint::Prepare(uint64_t handle,
   item.ouid = OuidOf(attributes);
   ASSIGN_OR_RETURN(const hsm::Statement own, partition_->MakeStatement());
   if (!IsSameHolder(own, own_)) {
-    return base::Error(CKR_GENERAL_ERROR,
+    return base::Error(CKR_FUNCTION_FAILED,
                        "this HSM or partition changed during the run");
   }
 

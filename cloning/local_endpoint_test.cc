@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -292,6 +293,42 @@ TEST_F(LocalEndpointTest, PolicyTurnedOffAtTheTarget_RefusesTheNextKey) {
   EXPECT_EQ(results.at(1).outcome, Outcome::kStored);
 }
 
+// --- compatibility, asked for every record ---
+
+TEST_F(LocalEndpointTest, V1ObjectForAV0Partition_IsLeftOut) {
+  TestPartition v1 = app.Make({.version = 1});
+  TestRun run = TestRun::Between(v1, to);
+  const Batch batch = run.source.Next({v1.Add(AesKey("aes"))}).value();
+  EXPECT_TRUE(batch.sealed.empty());
+  EXPECT_EQ(batch.items.at(0).rv, LUNA_RET_OPERATION_RESTRICTED);
+  EXPECT_EQ(batch.items.at(0).reason, "partition-version");
+}
+
+TEST_F(LocalEndpointTest, OriginOfABackup_DecidesItsRestore) {
+  TestPartition v1 = app.Make({.version = 1});
+  TestRun from_v1 = TestRun::Between(v1, archive);
+  const auto one = from_v1.Carry({v1.Add(AesKey("v1"))}).value();
+  TestRun from_v0 = TestRun::Between(from, archive);
+  const auto zero = from_v0.Carry({from.Add(AesKey("v0"))}).value();
+  TestRun restore = TestRun::Between(archive, to);
+  const Batch batch =
+      restore.source.Next({zero.at(0).handle, one.at(0).handle}).value();
+  EXPECT_EQ(batch.items.at(0).rv, CKR_OK);
+  EXPECT_EQ(batch.items.at(1).reason, "partition-version");
+}
+
+TEST_F(LocalEndpointTest, OldBackupFirmware_IsRefusedAtJoin) {
+  hsm::HsmSpec spec = TestHsm::BackupSpec();
+  spec.firmware = {7, 3, 2};
+  TestHsm old(spec);
+  TestPartition there = old.Make();
+  LocalEndpoint source(from.partition, from.co);
+  LocalEndpoint target(there.partition, there.co);
+  const absl::Status joined = target.Join(source.Start().value()).status();
+  EXPECT_EQ(CkRv(joined), LUNA_RET_OPERATION_RESTRICTED);
+  EXPECT_EQ(base::Reason(joined), "backup-firmware");
+}
+
 // --- objects of the source ---
 
 TEST_F(LocalEndpointTest, DestroyedDuringTheRun_IsHandleInvalid) {
@@ -479,6 +516,48 @@ TEST_F(LocalEndpointTest, AfterAResize_AppendFinishesTheBackup) {
   EXPECT_EQ(results.at(0).outcome, Outcome::kPresent);
   EXPECT_EQ(results.at(3).outcome, Outcome::kStored);
   EXPECT_EQ(archive.Handles().size(), 4u);
+}
+
+// --- a store that fails ---
+
+// Accepts an object of a known OUID and a new one while the n-th operation of
+// the target's store fails: afterwards exactly what the target said is there.
+// (Partition::Find leaves out a record that it cannot read; then the first one
+// is stored beside it.)
+TEST_F(LocalEndpointTest, FailingStore_LeavesNothingHalfDone) {
+  auto owned = std::make_unique<hsm::FaultStore>(hsm::NewMemoryStore());
+  hsm::FaultStore& faults = *owned;
+  TestHsm frail(TestHsm::ApplicationSpec(), std::move(owned));
+  TestPartition there = frail.Make();
+  for (int n = 1;; ++n) {
+    SCOPED_TRACE(n);
+    ASSERT_TRUE(there.partition->Clear(there.co.get()).ok());
+    const Changed changed(from, there);
+    TestRun run = TestRun::Between(from, there);
+    const Batch batch =
+        run.source.Next({changed.handle, from.Add(AesKey("aes"))}).value();
+    faults.FailAt(n);
+    const auto results =
+        run.target.Accept(batch.sealed, {.on_conflict = OnConflict::kReplace});
+    const bool failed = faults.operations() >= n;
+    faults.FailAt(0);
+    size_t stored = 0;
+    bool replaced = false;
+    for (const TargetResult& result :
+         results.ok() ? *results : std::vector<TargetResult>()) {
+      stored += result.outcome == Outcome::kStored;
+      replaced |= result.outcome == Outcome::kReplaced;
+    }
+    const std::vector<uint64_t> handles = there.Handles();
+    EXPECT_EQ(handles.size(), 1 + stored);
+    const AttributeSet first = there.Get(handles.at(0))->attributes();
+    EXPECT_EQ(base::AsText(first.Value(CKA_LABEL)),
+              replaced ? "after" : "before");
+    if (!failed) {
+      EXPECT_TRUE(replaced && stored == 1) << results.status();
+      break;
+    }
+  }
 }
 
 }  // namespace

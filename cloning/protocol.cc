@@ -235,8 +235,11 @@ absl::StatusOr<ObjectRecord> ParseObject(ByteSpan bytes, const Record& record,
       object.attributes.Has(CKA_UNIQUE_ID)) {
     return Refused("wrong identifiers in an object record");
   }
-  if (object.carried_on ? source.kind != hsm::Kind::kBackup
-                        : !IsSameHolder(object.origin, source)) {
+  const bool origin_fits =
+      object.carried_on
+          ? source.kind == hsm::Kind::kBackup && IsWellFormed(object.origin)
+          : IsSameHolder(object.origin, source);
+  if (!origin_fits) {
     return Refused("an origin that the source cannot give");
   }
   return object;

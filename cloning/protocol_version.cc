@@ -2,6 +2,7 @@
 #include "cloning/protocol_version.h"
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <optional>
 #include <utility>
@@ -104,6 +105,11 @@ Introduction Introduce(hsm::Statement own) {
   return introduction;
 }
 
+bool IsWellFormed(const hsm::Statement& statement) {
+  return !KindName(statement.kind).empty() &&
+         statement.fm <= hsm::FmState::kEnabledOnce;
+}
+
 absl::StatusOr<Introduction> ParseIntroduction(
     const base::Certificate& certificate, ByteSpan statement) {
   ASSIGN_OR_RETURN(Introduction introduction,
@@ -111,8 +117,7 @@ absl::StatusOr<Introduction> ParseIntroduction(
   const hsm::Statement& peer = introduction.statement;
   if (introduction.format != 1 ||
       introduction.protocols.size() > kMaxProtocols ||
-      !IsStrictlyAscending(introduction.protocols) ||
-      peer.fm > hsm::FmState::kEnabledOnce) {
+      !IsStrictlyAscending(introduction.protocols) || !IsWellFormed(peer)) {
     return base::Error(CKR_DEVICE_ERROR, "malformed introduction");
   }
   const base::CertifiedName& name = certificate.name();

@@ -45,6 +45,9 @@ struct Introduction {
 // policy 42, and available.
 Introduction Introduce(hsm::Statement own);
 
+// Whether every enumeration in a statement from outside has a known value.
+bool IsWellFormed(const hsm::Statement& statement);
+
 // The peer's introduction out of its signed statement. CKR_DEVICE_ERROR when
 // it is malformed or speaks of another HSM than its certificate.
 absl::StatusOr<Introduction> ParseIntroduction(

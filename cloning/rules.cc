@@ -53,6 +53,7 @@ bool EndsRun(const absl::Status& status) {
     case CKR_USER_NOT_LOGGED_IN:
     case CKR_DEVICE_REMOVED:
     case CKR_PIN_EXPIRED:
+    case CKR_FUNCTION_FAILED:
     case CKR_GENERAL_ERROR:
     case CKR_HOST_MEMORY:
     case CKR_CRYPTOKI_NOT_INITIALIZED:

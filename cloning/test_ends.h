@@ -105,10 +105,10 @@ struct TestHsm {
     return spec;
   }
 
-  explicit TestHsm(hsm::HsmSpec spec = ApplicationSpec()) {
+  explicit TestHsm(hsm::HsmSpec spec = ApplicationSpec(),
+                   std::unique_ptr<hsm::Store> store = hsm::NewMemoryStore()) {
     spec.kdf_cost = hsm::KdfCost::kTest;
-    hsm = hsm::Hsm::CreateForTest(spec, hsm::NewMemoryStore(), TestFleet())
-              .value();
+    hsm = hsm::Hsm::CreateForTest(spec, std::move(store), TestFleet()).value();
     EXPECT_TRUE(hsm->Init("hsm", Pin("hsm-so-password"), {}).ok());
     so = LogIn(hsm->admin(), hsm::Role::kSo, "hsm-so-password");
   }
