@@ -125,30 +125,31 @@ uint64_t ChangeCounter::RefreshSize() const {
   return size_.load(std::memory_order_acquire);
 }
 
-uint64_t* ChangeCounter::Pair(SpaceId space) const {
-  if (space >= kMaxSpaces) return nullptr;
+std::optional<size_t> ChangeCounter::Pair(SpaceId space) const {
+  if (space >= kMaxSpaces) return std::nullopt;
   const uint64_t offset = kHeaderSize + kPairSize * space;
   if (offset + kPairSize > size_.load(std::memory_order_acquire) &&
       offset + kPairSize > RefreshSize()) {
-    return nullptr;
+    return std::nullopt;
   }
-  return map_ + offset / sizeof(uint64_t);
+  return offset / sizeof(uint64_t);
 }
 
 uint64_t ChangeCounter::Generation(SpaceId space) const {
   if (space >= kMaxSpaces) return kBusyGeneration;
-  const uint64_t* pair = Pair(space);
-  if (pair == nullptr) return 0;
+  const std::optional<size_t> pair = Pair(space);
+  if (!pair.has_value()) return 0;
   // In this order: a writer sets `begun` first, so equality says that nobody
   // had begun a further commit after `done`.
-  const uint64_t done = GetWord(pair[kDone]);
-  return GetWord(pair[kBegun]) == done ? done : kBusyGeneration;
+  const uint64_t done = GetWord(map_[*pair + kDone]);
+  return GetWord(map_[*pair + kBegun]) == done ? done : kBusyGeneration;
 }
 
 uint64_t ChangeCounter::Next(SpaceId space, uint64_t in_database) const {
-  const uint64_t* pair = Pair(space);
-  if (pair == nullptr) return in_database + 1;
-  return std::max({in_database, GetWord(pair[kBegun]), GetWord(pair[kDone])}) +
+  const std::optional<size_t> pair = Pair(space);
+  if (!pair.has_value()) return in_database + 1;
+  return std::max({in_database, GetWord(map_[*pair + kBegun]),
+                   GetWord(map_[*pair + kDone])}) +
          1;
 }
 
@@ -159,20 +160,21 @@ absl::Status ChangeCounter::Repair(const SpaceChanges& changes) {
   for (const auto& [space, in_database] : changes) {
     if (space >= kMaxSpaces) continue;
     RETURN_IF_ERROR(GrowFor(space));
-    uint64_t* pair = Pair(space);
-    const uint64_t begun = GetWord(pair[kBegun]);
-    const uint64_t done = GetWord(pair[kDone]);
+    const std::optional<size_t> pair = Pair(space);
+    if (!pair.has_value()) continue;
+    const uint64_t begun = GetWord(map_[*pair + kBegun]);
+    const uint64_t done = GetWord(map_[*pair + kDone]);
     if (begun == done && done == in_database) continue;
     const uint64_t value = Repaired(begun, done, in_database);
-    SetWord(pair[kBegun], value);
-    SetWord(pair[kDone], value);
+    SetWord(map_[*pair + kBegun], value);
+    SetWord(map_[*pair + kDone], value);
   }
   SetWord(map_[kMarkWord], 0);
   return absl::OkStatus();
 }
 
 absl::Status ChangeCounter::GrowFor(SpaceId space) {
-  if (space >= kMaxSpaces || Pair(space) != nullptr) return absl::OkStatus();
+  if (space >= kMaxSpaces || Pair(space).has_value()) return absl::OkStatus();
   // Doubles, so that making many partitions is not many allocations.
   const uint64_t size = std::max(SizeFor(space), 2 * RefreshSize());
   // Unlike ftruncate it cannot leave a hole, whose first use on a full disk
@@ -188,14 +190,14 @@ absl::Status ChangeCounter::Begin(
   for (const auto& [space, value] : next) RETURN_IF_ERROR(GrowFor(space));
   SetWord(map_[kMarkWord], 1);
   for (const auto& [space, value] : next) {
-    if (uint64_t* pair = Pair(space)) SetWord(pair[kBegun], value);
+    if (const auto pair = Pair(space)) SetWord(map_[*pair + kBegun], value);
   }
   return absl::OkStatus();
 }
 
 void ChangeCounter::End(absl::Span<const std::pair<SpaceId, uint64_t>> next) {
   for (const auto& [space, value] : next) {
-    if (uint64_t* pair = Pair(space)) SetWord(pair[kDone], value);
+    if (const auto pair = Pair(space)) SetWord(map_[*pair + kDone], value);
   }
   SetWord(map_[kMarkWord], 0);
 }
@@ -203,8 +205,8 @@ void ChangeCounter::End(absl::Span<const std::pair<SpaceId, uint64_t>> next) {
 void ChangeCounter::Cancel(
     absl::Span<const std::pair<SpaceId, uint64_t>> next) {
   for (const auto& [space, value] : next) {
-    if (uint64_t* pair = Pair(space))
-      SetWord(pair[kBegun], GetWord(pair[kDone]));
+    if (const auto pair = Pair(space))
+      SetWord(map_[*pair + kBegun], GetWord(map_[*pair + kDone]));
   }
   SetWord(map_[kMarkWord], 0);
 }

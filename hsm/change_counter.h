@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -60,8 +61,9 @@ class ChangeCounter {
         map_(static_cast<uint64_t*>(map)),
         writable_(writable) {}
 
-  // Null for a space whose counters are not (yet) in the file.
-  uint64_t* Pair(SpaceId space) const;
+  // The word of `begun`, before that of `done`; nothing for a space whose
+  // counters are not (yet) in the file.
+  std::optional<size_t> Pair(SpaceId space) const;
   // Learns the file's size again; another process may have grown it.
   uint64_t RefreshSize() const;
   absl::Status GrowFor(SpaceId space);

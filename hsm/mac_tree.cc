@@ -93,8 +93,11 @@ absl::Status MacTree::Begin(Transaction& tx) const {
     return base::Error(CKR_FUNCTION_FAILED,
                        "a tree begins, and its key has records already");
   }
-  for (uint32_t middle = 0; middle < kFanOut; ++middle) {
-    RETURN_IF_ERROR(tx.DeleteValue(space_, MiddleName(middle)));
+  // Of an earlier key with this number.
+  ASSIGN_OR_RETURN(const auto former,
+                   tx.ListValues(space_, absl::StrCat(RootName(), "/")));
+  for (const std::string& name : former) {
+    RETURN_IF_ERROR(tx.DeleteValue(space_, name));
   }
   return StoreRoot(tx, Root());
 }

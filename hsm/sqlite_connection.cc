@@ -147,6 +147,9 @@ absl::Status ErrorOf(const std::string& path, absl::string_view what,
 
 absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::OpenFile(
     const std::string& path, Mode mode) {
+  if (sqlite3_threadsafe() == 0) {
+    return base::Error(CKR_GENERAL_ERROR, "SQLite was built without threads");
+  }
   sqlite3* db = nullptr;
   // One thread at a time uses a connection, so SQLite need not lock it.
   const int flags = (mode == Mode::kReadWrite ? SQLITE_OPEN_READWRITE
@@ -196,11 +199,7 @@ absl::Status SqliteConnection::CheckFormat() {
     if (rc == SQLITE_OK) rc = sqlite3_step(statement);
     if (rc == SQLITE_ROW) numbers[i] = sqlite3_column_int(statement, 0);
     sqlite3_finalize(statement);
-    if ((rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT) {
-      return base::Error(CKR_TOKEN_NOT_RECOGNIZED,
-                         absl::StrCat(path_, ": damaged, or not a database"));
-    }
-    if (rc != SQLITE_ROW) return LastError("read the header");
+    if (rc != SQLITE_ROW) return OpeningError("read the header");
   }
   if (numbers[0] != kApplicationId) {
     return base::Error(CKR_TOKEN_NOT_RECOGNIZED,
@@ -245,12 +244,7 @@ absl::Status SqliteConnection::Execute(const char* sql) {
   if (sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) == SQLITE_OK) {
     return absl::OkStatus();
   }
-  const int code = sqlite3_errcode(db_) & 0xff;
-  if (code == SQLITE_NOTADB || code == SQLITE_CORRUPT) {
-    return base::Error(CKR_TOKEN_NOT_RECOGNIZED,
-                       absl::StrCat(path_, ": damaged, or not a database"));
-  }
-  return LastError("prepare");
+  return OpeningError("prepare");
 }
 
 absl::Status SqliteConnection::Run(Sql sql) {
@@ -260,6 +254,14 @@ absl::Status SqliteConnection::Run(Sql sql) {
 absl::Status SqliteConnection::LastError(absl::string_view what) const {
   return ErrorOf(path_, what, sqlite3_extended_errcode(db_),
                  sqlite3_system_errno(db_), sqlite3_errmsg(db_));
+}
+
+absl::Status SqliteConnection::OpeningError(absl::string_view what) const {
+  const int code = sqlite3_errcode(db_) & 0xff;
+  if (code != SQLITE_NOTADB && code != SQLITE_CORRUPT) return LastError(what);
+  return base::Error(CKR_TOKEN_NOT_RECOGNIZED,
+                     absl::StrCat(path_, ": damaged, or not a database: ",
+                                  sqlite3_errmsg(db_)));
 }
 
 sqlite3_stmt* SqliteConnection::Prepared(Sql sql) {

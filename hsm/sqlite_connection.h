@@ -76,6 +76,9 @@ class SqliteConnection {
   bool InTransaction() const { return sqlite3_get_autocommit(db_) == 0; }
   // The connection's last error, with the path and `what`.
   absl::Status LastError(absl::string_view what) const;
+  // The same while the store is opened, when damage is
+  // CKR_TOKEN_NOT_RECOGNIZED.
+  absl::Status OpeningError(absl::string_view what) const;
   const std::string& path() const { return path_; }
 
  private:

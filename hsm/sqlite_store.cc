@@ -93,8 +93,9 @@ absl::StatusOr<std::array<uint8_t, 16>> ReadStoreId(
     SqliteConnection& connection) {
   std::array<uint8_t, 16> id{};
   SqliteQuery query(connection, Sql::kStoreId);
-  ASSIGN_OR_RETURN(const bool found, query.Step());
-  if (!found || query.Blob(0).size() != id.size()) {
+  const absl::StatusOr<bool> found = query.Step();
+  if (!found.ok()) return connection.OpeningError("read the store id");
+  if (!*found || query.Blob(0).size() != id.size()) {
     return base::Error(CKR_TOKEN_NOT_RECOGNIZED,
                        absl::StrCat(connection.path(), ": no store id"));
   }
@@ -119,7 +120,7 @@ class SqliteStore : public Store {
 
   ~SqliteStore() override {
     // In a forked child nothing of the parent's may be closed or unlocked.
-    if (getpid() != pid_) parts_.release();
+    if (getpid() != pid_) static_cast<void>(parts_.release());
   }
 
   const std::array<uint8_t, 16>& store_id() const override { return id_; }

@@ -38,11 +38,11 @@ inline constexpr uint32_t kBuckets = 4096;
 inline constexpr uint64_t kBusyGeneration = ~uint64_t{0};
 
 struct Record {
-  uint64_t id = 0;       // row number; never reused within a store
-  uint64_t version = 1;  // counts replacements
-  uint8_t key = 0;       // which sealing key: 0 public, 1 private
+  uint64_t id = 0;            // row number; never reused within a store
+  uint64_t version = 1;       // counts replacements
+  uint8_t key = 0;            // which sealing key: 0 public, 1 private
   uint32_t object_class = 0;  // low 32 bits of CKA_CLASS: a tagged column
-  uint64_t size = 0;     // what it costs of the partition's storage, in bytes
+  uint64_t size = 0;  // what it costs of the partition's storage, in bytes
   Bytes sealed;
 };
 

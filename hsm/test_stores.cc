@@ -1,7 +1,10 @@
 #include "hsm/test_stores.h"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
+#include <memory>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -32,7 +35,7 @@ struct Snapshot {
 
 class MemoryView : public Transaction {
  public:
-  MemoryView(std::shared_ptr<const Snapshot> snapshot, bool writing)
+  MemoryView(const std::shared_ptr<const Snapshot>& snapshot, bool writing)
       : snapshot_(*snapshot), writing_(writing) {}
 
   absl::StatusOr<std::optional<Record>> Get(SpaceId space,
@@ -53,10 +56,11 @@ class MemoryView : public Transaction {
           *query.object_class != record.object_class) {
         continue;
       }
+      // Not the binding itself: clang 14 does not capture those.
+      const std::vector<Tag>& has = stored->tags;
       const bool tagged = std::all_of(
-          query.tags.begin(), query.tags.end(), [&](const Tag& tag) {
-            return std::find(stored->tags.begin(), stored->tags.end(), tag) !=
-                   stored->tags.end();
+          query.tags.begin(), query.tags.end(), [&has](const Tag& tag) {
+            return std::find(has.begin(), has.end(), tag) != has.end();
           });
       if (tagged) found.push_back({id, record.version, record.key});
     }

@@ -187,6 +187,8 @@ struct Vault::State {
   absl::Mutex mu;
   // By key number and bucket.
   absl::flat_hash_map<uint32_t, Checked> checked[2] ABSL_GUARDED_BY(mu);
+  // The highest generation that a reader came with.
+  uint64_t newest ABSL_GUARDED_BY(mu) = 0;
 };
 
 Vault::Vault(Store* store, SpaceId space)
@@ -340,9 +342,17 @@ absl::StatusOr<std::optional<uint64_t>> Vault::State::Live(
     Reader& reader, const KeyRing& keys, uint8_t key, uint64_t id,
     std::optional<std::optional<uint64_t>> expected) {
   const auto bucket = static_cast<uint32_t>(id % kBuckets);
-  const uint64_t generation = reader.Generation(space);
+  uint64_t generation = reader.Generation(space);
   if (generation != kBusyGeneration) {
     absl::MutexLock lock(&mu);
+    // An older view than one seen before is a slow reader's, or it is a
+    // database whose count was set back to where the memory would serve an
+    // attacker. Neither uses the memory.
+    if (generation < newest) {
+      generation = kBusyGeneration;
+    } else {
+      newest = generation;
+    }
     auto it = checked[key].find(bucket);
     if (it != checked[key].end() && it->second.generation == generation) {
       const std::optional<uint64_t> live = LiveVersion(it->second.pairs, id);

@@ -98,34 +98,37 @@ class Vault {
   ~Vault();
 
   // Begins an empty tree for a sealing key (partition made, first CO made).
+  // CKR_FUNCTION_FAILED while records of an earlier key with that number are
+  // there.
   absl::Status Begin(Transaction& tx, KeyNumber key, ByteSpan sealing_key);
 
   // Inserts under a fresh id, which it returns; or under an id the caller took
-  // from tx.NextId() (when the plaintext must contain it).
+  // from tx.NextId() (when the plaintext must contain it). Here and in Replace
+  // CKR_USER_NOT_LOGGED_IN when the ring lacks the draft's key.
   absl::StatusOr<uint64_t> Insert(Transaction& tx, const KeyRing& keys,
                                   const Draft& draft, uint64_t id = 0);
   // Replaces the record, which must be at `expected_version`
   // (CKR_OBJECT_HANDLE_INVALID when it is gone, CKR_FUNCTION_FAILED when
   // somebody else replaced it); returns the new version. The sealing key may
-  // change only from public to private.
+  // change only from public to private (CKR_TEMPLATE_INCONSISTENT).
   absl::StatusOr<uint64_t> Replace(Transaction& tx, const KeyRing& keys,
                                    uint64_t id, uint64_t expected_version,
                                    const Draft& draft);
   absl::Status Erase(Transaction& tx, const KeyRing& keys, uint64_t id);
 
   // CKR_OBJECT_HANDLE_INVALID when it is not there or sealed under a key the
-  // ring does not hold; CKR_DEVICE_ERROR when it was tampered with.
-  absl::StatusOr<Opened> Open(Reader& reader, const KeyRing& keys,
-                              uint64_t id);
-  // Only the stamp, checked for freshness: what a cached object needs.
+  // ring does not hold; CKR_DEVICE_ERROR when it was tampered with, or when a
+  // live record is missing.
+  absl::StatusOr<Opened> Open(Reader& reader, const KeyRing& keys, uint64_t id);
+  // Only the stamp, checked for freshness: what a cached object needs. Reads
+  // only the generation when the bucket is known at it.
   absl::StatusOr<RecordStamp> Stamp(Reader& reader, const KeyRing& keys,
                                     uint64_t id);
 
   // Ids under the keys that the ring holds whose tags fit; the opened record
   // decides. Empty `tagged` and no class: all of them.
   absl::StatusOr<std::vector<RecordStamp>> Find(
-      Reader& reader, const KeyRing& keys,
-      std::optional<uint32_t> object_class,
+      Reader& reader, const KeyRing& keys, std::optional<uint32_t> object_class,
       const std::vector<std::pair<uint64_t, ByteSpan>>& tagged);
 
   // Checks every record and both trees; the first error, or OK.
