@@ -15,7 +15,8 @@ namespace {
 
 absl::StatusOr<RequestId> NewRequestId() {
   RequestId id;
-  RETURN_IF_ERROR(base::FillRandom(base::MutableByteSpan(id.data(), id.size())));
+  RETURN_IF_ERROR(
+      base::FillRandom(base::MutableByteSpan(id.data(), id.size())));
   return id;
 }
 
@@ -95,7 +96,7 @@ absl::Status Client::State::Handshake(Deadline deadline) {
     }
     if (pinned.has_value() && certificate.fingerprint() != *pinned) {
       return base::Error(CKR_DEVICE_ERROR,
-                         "the device is not the one with the fingerprint given");
+                         "the device is not the one with this fingerprint");
     }
     return absl::OkStatus();
   };

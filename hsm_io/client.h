@@ -47,8 +47,8 @@ class Client {
 
   // Sends `request` and gives its reply, or the status the device answered.
   // CKR_DEVICE_REMOVED when the link broke: for a changing request the client
-  // has then opened a new channel and asked for the outcome of the same request id
-  // once, and never sent it again.
+  // has then opened a new channel and asked once for the outcome of the same
+  // request id, and never sent it again.
   template <typename Request>
   absl::StatusOr<typename Request::Reply> Call(const Request& request,
                                                Deadline deadline) {

@@ -88,7 +88,7 @@ struct PolicyValue {
   }
 };
 
-// --- the HSM -----------------------------------------------------------------
+// --- the HSM ----------------------------------------------------------------
 
 struct GetHsmStatus {
   static constexpr uint16_t kOp = 10;
@@ -250,7 +250,7 @@ struct GetRoleStatus {
   }
 };
 
-// --- containers: the backup partitions ---------------------------------------
+// --- containers: the backup partitions --------------------------------------
 
 struct ContainerStatus {
   uint32_t space = 0;
@@ -412,7 +412,7 @@ struct ChangeLabel {
   }
 };
 
-// --- objects in a container ---------------------------------------------------
+// --- objects in a container -------------------------------------------------
 
 // cloning::Endpoint::Item.
 struct ObjectStatus {
@@ -463,7 +463,7 @@ struct DestroyObjects {
   }
 };
 
-// --- cloning runs: cloning::Endpoint's verbs -----------------------------------
+// --- cloning runs: cloning::Endpoint's verbs --------------------------------
 // A run lives on its channel; at most 16 at once. Payloads are the encodings of
 // cloning's own types, opaque here.
 
@@ -571,7 +571,7 @@ struct RunClose {
   }
 };
 
-// --- at most once --------------------------------------------------------------
+// --- at most once -----------------------------------------------------------
 
 // The reply that a changing request of this client got, if it was done.
 struct Outcome {
