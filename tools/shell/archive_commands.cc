@@ -6,6 +6,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tools/shell/containers.h"
 #include "tools/shell/objects.h"
 #include "tools/shell/shell.h"
 #include "tools/shell/text.h"
@@ -138,21 +139,6 @@ class BackupOfficer {
   bool logged_in_ = false;
 };
 
-// Gives a new backup partition its Crypto Officer and its domain.
-absl::Status PrepareContainer(Shell& shell, CK_SLOT_ID slot, CK_ULONG container,
-                              const SecretText& password,
-                              const SecretText& domain) {
-  const Module& module = shell.module();
-  RETURN_IF_ERROR(shell.Login(slot, container, CKU_SO, password));
-  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
-                   shell.Session(slot, container));
-  const absl::Cleanup logout = [&] { module.c().C_Logout(session); };
-  RETURN_IF_ERROR(module.Check(module.ca().CA_InitRolePIN(
-      session, CKU_USER, password.RevealBytes(), password.size())));
-  return module.Check(
-      module.ca().CA_SetKCV(session, domain.RevealBytes(), domain.size()));
-}
-
 // Where HSM policy 21 makes a role's first password temporary, the officer
 // changes it, here to the same: it was chosen by himself.
 absl::Status SettlePassword(Shell& shell, CK_SLOT_ID slot, CK_ULONG container,
@@ -171,32 +157,27 @@ absl::Status SettlePassword(Shell& shell, CK_SLOT_ID slot, CK_ULONG container,
   return status;
 }
 
-// Makes the backup partition as large as the source's, or as asked; takes it
-// away again when it cannot be finished.
+// Makes the backup partition with its SO, Crypto Officer and domain: as large
+// as the source's, or as asked.
 absl::StatusOr<CK_ULONG> MakeContainer(Shell& shell, CK_SLOT_ID slot,
                                        const Arguments& arguments,
                                        const SecretText& password,
                                        const SecretText& domain) {
-  const Module& module = shell.module();
   ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO source,
                    shell.PartitionAt(shell.slot()));
   const CK_ULONG size = arguments.Number("size").value_or(
       source.ulCapacity == PERIGEE_NONE ? 0 : source.ulCapacity);
   ASSIGN_OR_RETURN(const std::unique_ptr<BackupOfficer> officer,
                    BackupOfficer::Login(shell, slot, arguments));
-  std::string name = *arguments.Text("partition");
-  CK_ULONG container = 0;
-  constexpr CK_ULONG kAllOnes = ~0UL;
-  RETURN_IF_ERROR(module.Check(module.ca().CA_CreateContainer(
-      officer->session(), 0, reinterpret_cast<CK_CHAR*>(name.data()),
-      name.size(), password.RevealBytes(), password.size(), kAllOnes, kAllOnes,
-      0, 0, size, &container)));
-  absl::Status status =
-      PrepareContainer(shell, slot, container, password, domain);
-  if (status.ok()) status = SettlePassword(shell, slot, container, password);
+  ASSIGN_OR_RETURN(
+      const CK_ULONG container,
+      CreateContainer(shell.module(), officer->session(),
+                      *arguments.Text("partition"), password, &domain, size));
+  const absl::Status status = SettlePassword(shell, slot, container, password);
   if (status.ok()) return container;
   shell.CloseSession(slot, container);
-  module.ca().CA_DeleteContainerWithHandle(officer->session(), container);
+  shell.module().ca().CA_DeleteContainerWithHandle(officer->session(),
+                                                   container);
   return status;
 }
 

@@ -29,11 +29,13 @@ namespace shell {
   X(CA_InitRolePIN)                        \
   X(CA_InitToken)                          \
   X(CA_OpenSession)                        \
+  X(CA_SetCloningDomain)                   \
   X(CA_SetContainerPolicies)               \
   X(CA_SetContainerSize)                   \
   X(CA_SetDestructiveHSMPolicies)          \
   X(CA_SetHSMPolicies)                     \
   X(CA_SetKCV)                             \
+  X(CA_SetTokenPolicies)                   \
   X(CA_Zeroize)
 
 struct CaFunctions {

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tools/shell/containers.h"
 #include "tools/shell/objects.h"
 #include "tools/shell/policies.h"
 #include "tools/shell/shell.h"
@@ -24,7 +25,11 @@ constexpr Option kCreateOptions[] = {
     {"size", "s", Kind::kNumber, false, "bytes; without it, no limit"},
     {"version", "v", Kind::kNumber, false, "0 (V0) or 1 (V1)"},
     {"password", "p", Kind::kSecret, false,
-     "of the partition SO; backup partitions only"},
+     "of its SO and Crypto Officer; backup partitions only"},
+    {"domain", "d", Kind::kSecret, false,
+     "its cloning domain; backup partitions only"},
+    {"defaultdomain", "def", Kind::kFlag, false,
+     "the domain that everybody knows; backup partitions only"},
 };
 
 absl::Status CreateBackupPartition(Shell& shell, CK_SESSION_HANDLE session,
@@ -37,13 +42,12 @@ absl::Status CreateBackupPartition(Shell& shell, CK_SESSION_HANDLE session,
       const SecretText password,
       shell.Secret(arguments, "password", "password for Partition SO",
                    Shell::Entry::kTwice));
-  std::string name = *label;
-  CK_ULONG container = 0;
-  constexpr CK_ULONG kAllOnes = ~0UL;
-  RETURN_IF_ERROR(shell.module().Check(shell.module().ca().CA_CreateContainer(
-      session, 0, reinterpret_cast<CK_CHAR*>(name.data()), name.size(),
-      password.RevealBytes(), password.size(), kAllOnes, kAllOnes, 0, 0,
-      arguments.Number("size").value_or(0), &container)));
+  ASSIGN_OR_RETURN(const std::optional<SecretText> domain,
+                   shell.DomainIfGiven(arguments));
+  RETURN_IF_ERROR(CreateContainer(shell.module(), session, *label, password,
+                                  domain.has_value() ? &*domain : nullptr,
+                                  arguments.Number("size").value_or(0))
+                      .status());
   absl::PrintF("\n        Backup partition %s was created.\n",
                CleanText(*label));
   return absl::OkStatus();
@@ -295,22 +299,20 @@ absl::Status ChangePolicy(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(PolicyChanges changes, ChangesFrom(arguments));
   ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO partition,
                    shell.PartitionAt(shell.slot()));
-  const PolicyScope scope{shell.slot(), true, partition.ulContainer, false};
-  const bool may_destroy = std::any_of(
-      changes.numbers.begin(), changes.numbers.end(), [&](CK_ULONG number) {
-        return MayDestroy(shell.module(), scope, number);
-      });
-  if (may_destroy && partition.ulObjects > 0) {
-    RETURN_IF_ERROR(shell.Confirm(
-        arguments, absl::StrCat("A change of this policy may destroy the ",
-                                Count(partition.ulObjects, "object"),
-                                " of the partition.")));
-  }
   ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
                    shell.Session(shell.slot()));
-  return shell.module().Check(shell.module().ca().CA_SetContainerPolicies(
+  const Module& module = shell.module();
+  const absl::Status gentle = module.Check(module.ca().CA_SetContainerPolicies(
       session, partition.ulContainer, changes.numbers.size(),
       changes.numbers.data(), changes.values.data()));
+  if (RvOf(gentle) != LUNA_RET_RM_POLICY_ELEMENT_DESTRUCTIVE) return gentle;
+  RETURN_IF_ERROR(shell.Confirm(
+      arguments, absl::StrCat("This change destroys the ",
+                              Count(partition.ulObjects, "object"),
+                              " of the partition.")));
+  return module.Check(module.ca().CA_SetTokenPolicies(
+      session, shell.slot(), changes.numbers.size(), changes.numbers.data(),
+      changes.values.data()));
 }
 
 absl::Status Contents(Shell& shell, const Arguments&) {

@@ -71,11 +71,6 @@ absl::Status PrintPolicies(const Module& module, const PolicyScope& scope,
   return absl::OkStatus();
 }
 
-bool MayDestroy(const Module& module, const PolicyScope& scope,
-                CK_ULONG number) {
-  return Describe(module, scope, number).destructive;
-}
-
 absl::StatusOr<PolicyChanges> ChangesFrom(const Arguments& arguments) {
   PolicyChanges changes{arguments.Numbers("policy"),
                         arguments.Numbers("value")};

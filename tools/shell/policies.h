@@ -28,10 +28,6 @@ absl::StatusOr<std::vector<PolicyValue>> ReadPolicies(const Module& module,
 // A heading and one line each: "12: Allow non-FIPS algorithms : 1".
 absl::Status PrintPolicies(const Module& module, const PolicyScope& scope,
                            absl::string_view heading, bool verbose);
-// Whether the library marks this policy as destructive in some direction.
-bool MayDestroy(const Module& module, const PolicyScope& scope,
-                CK_ULONG number);
-
 // -policy and -value, as many of each.
 struct PolicyChanges {
   std::vector<CK_ULONG> numbers;

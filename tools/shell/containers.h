@@ -1,0 +1,19 @@
+// Making a partition of a Backup HSM.
+#ifndef PERIGEE_TOOLS_SHELL_CONTAINERS_H_
+#define PERIGEE_TOOLS_SHELL_CONTAINERS_H_
+
+#include <string>
+
+#include "tools/shell/shell.h"
+
+namespace shell {
+
+// A backup partition whose SO and Crypto Officer have this password, by the
+// HSM SO's session. `domain` null: none yet; `size` 0: no limit.
+absl::StatusOr<CK_ULONG> CreateContainer(
+    const Module& module, CK_SESSION_HANDLE so_session, std::string name,
+    const SecretText& password, const SecretText* domain, CK_ULONG size);
+
+}  // namespace shell
+
+#endif  // PERIGEE_TOOLS_SHELL_CONTAINERS_H_
