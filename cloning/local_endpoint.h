@@ -16,6 +16,9 @@ namespace cloning {
 // One run, as source (Start) or as target (Join); a second Start or Join begins
 // anew. Used by one thread at a time. The partition outlives it. The end of the
 // login ends the run at its next use (CKR_USER_NOT_LOGGED_IN).
+//
+// Accept inside Hsm::Atomically: when the whole fails, drop the endpoint. Its
+// run has gone on and would take the next message without the lost one.
 class LocalEndpoint : public Endpoint {
  public:
   // `login` is of `partition`: the CO's, or a CU's or LCO's for public objects.
