@@ -206,7 +206,8 @@ absl::Status Session::Flow(const absl::StatusOr<Output>& output,
                            SizeOf<Kind> size, Make<Kind> make) {
   absl::MutexLock lock(&mu_);
   ASSIGN_OR_RETURN(ActiveOf<Kind>* const active, Continue<Kind>());
-  absl::StatusOr<Answer> answer = [&]() -> absl::StatusOr<Answer> {
+  absl::StatusOr<Answer> answer = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_)
+      -> absl::StatusOr<Answer> {
     RETURN_IF_ERROR(output.status());
     if (active->held.has_value()) {
       return NotBegun("the operation waits to give its result");
@@ -226,7 +227,8 @@ absl::Status Session::Finish(Last last, const absl::StatusOr<Output>& output,
                              SizeOf<Kind> size, Make<Kind> make) {
   absl::MutexLock lock(&mu_);
   ASSIGN_OR_RETURN(ActiveOf<Kind>* const active, Continue<Kind>());
-  const absl::StatusOr<Answer> answer = [&]() -> absl::StatusOr<Answer> {
+  const absl::StatusOr<Answer> answer = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_)
+      -> absl::StatusOr<Answer> {
     RETURN_IF_ERROR(output.status());
     if (last == Last::kOneShot && active->parts) {
       return NotBegun("a single-part call in a multi-part operation");

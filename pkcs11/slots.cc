@@ -233,11 +233,15 @@ void Slots::StoreNumbers(const std::map<std::string, Seen>& seen,
 }
 
 void Slots::PutEntries(const std::map<std::string, Seen>& seen) {
-  absl::MutexLock lock(&mu_);
+  std::map<CK_SLOT_ID, Entry> before;
+  {
+    absl::MutexLock lock(&mu_);
+    before = entries_;
+  }
   std::map<CK_SLOT_ID, Entry> entries;
   const auto keep = [&](CK_SLOT_ID slot, bool listed, const auto& make) {
-    const auto it = entries_.find(slot);
-    entries[slot] = {it != entries_.end() ? it->second.token : make(), listed};
+    const auto it = before.find(slot);
+    entries[slot] = {it != before.end() ? it->second.token : make(), listed};
   };
   for (const HsmConfig& hsm : config_->hsms) {
     const std::string& name = hsm.spec.name;
@@ -257,7 +261,7 @@ void Slots::PutEntries(const std::map<std::string, Seen>& seen) {
     }
     const auto it = seen.find(name);
     if (it == seen.end()) {  // It cannot be read now: as it was.
-      for (const auto& [slot, entry] : entries_) {
+      for (const auto& [slot, entry] : before) {
         if (entry.token->hsm_name() == name) entries[slot] = entry;
       }
       continue;
@@ -270,6 +274,7 @@ void Slots::PutEntries(const std::map<std::string, Seen>& seen) {
       });
     }
   }
+  absl::MutexLock lock(&mu_);
   entries_ = std::move(entries);
 }
 
