@@ -1,7 +1,7 @@
 # Where Debian expects the parts, and the .deb by CPack.
 set(PERIGEE_MODULE_DIR ${CMAKE_INSTALL_LIBDIR}/pkcs11 CACHE STRING
   "Where the PKCS#11 module goes")
-install(TARGETS perigee LIBRARY DESTINATION ${PERIGEE_MODULE_DIR})
+install(TARGETS perigee_library LIBRARY DESTINATION ${PERIGEE_MODULE_DIR})
 install(TARGETS perigee_shell RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS perigee_backup_hsm
   RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
