@@ -14,6 +14,10 @@ hsm::ObjectRef ToObject(const hsm_io::ObjectStatus& m) {
   if (m.key_type != CK_UNAVAILABLE_INFORMATION) {
     set.SetUlong(CKA_KEY_TYPE, m.key_type);
   }
+  // The only kind there is; without it no attribute of a certificate is known.
+  if (m.object_class == CKO_CERTIFICATE) {
+    set.SetUlong(CKA_CERTIFICATE_TYPE, CKC_X_509);
+  }
   set.SetText(CKA_LABEL, m.label);
   set.Set(CKA_OUID, m.ouid);
   set.SetBool(CKA_TOKEN, true);
