@@ -178,7 +178,12 @@ absl::Status Hsm::Adopt(const SecretBytes& so_pin,
   HsmCore& core = *state_->core;
   ASSIGN_OR_RETURN(std::shared_ptr<const HsmView> view, core.View());
   const std::shared_ptr<const base::Identity> own = identity();
-  RETURN_IF_ERROR(state_->admin().CheckPin(Role::kSo, so_pin).status());
+  // Without an SO nothing is there to protect: as hsm init, whoever reaches the
+  // device may.
+  ASSIGN_OR_RETURN(const RoleState so, admin().State(Role::kSo));
+  if (so.initialized) {
+    RETURN_IF_ERROR(state_->admin().CheckPin(Role::kSo, so_pin).status());
+  }
   if (!root.is_root() || own == nullptr ||
       certificate.public_point() != own->key.public_point() ||
       certificate.name().serial != view->record.serial ||

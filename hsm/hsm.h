@@ -134,8 +134,9 @@ class Hsm {
   // --- adoption (protocols page) --------------------------------------------
 
   // Replaces the trusted root by `root` after the SO's PIN was checked (a
-  // wrong one counts); `certificate` is this device's new one under it. The
-  // old root is kept for checking old manifests only.
+  // wrong one counts; an HSM without SO asks for none); `certificate` is this
+  // device's new one under it. The old root is kept for checking old manifests
+  // only.
   absl::Status Adopt(const SecretBytes& so_pin, const base::Certificate& root,
                      const base::Certificate& certificate);
 

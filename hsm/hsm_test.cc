@@ -353,11 +353,14 @@ TEST(Adoption, ReplacesTheRootAndRemembersTheOldOne) {
   }
 }
 
-TEST(Adoption, OfAnHsmWithoutSo_IsRefused) {
+TEST(Adoption, OfAnHsmWithoutSo_NeedsNoPin) {
   TestHsm hsm(BackupSpec());
-  EXPECT_EQ(Rv(hsm->Adopt(Pin("so-pin-1"), testing::TestFleet().root(),
-                          hsm->identity()->certificate)),
-            CK_RV{CKR_USER_PIN_NOT_INITIALIZED});
+  const Fleet other =
+      *Fleet::OpenOrCreate(testing::TemporaryDirectory() + "/fleet");
+  const base::Certificate certificate = *other.Issue(
+      hsm->identity()->certificate.name(), hsm->identity()->key.public_point());
+  ASSERT_TRUE(hsm->Adopt(base::SecretBytes(), other.root(), certificate).ok());
+  EXPECT_EQ(hsm->identity()->roots[0].der(), other.root().der());
 }
 
 // --- slots, sealed values, joined commits

@@ -24,8 +24,7 @@ using Item = cloning::Endpoint::Item;
 // The caller's array, whose elements may be larger than ours.
 class Report {
  public:
-  static absl::StatusOr<Report> Make(PERIGEE_TRANSFER& transfer,
-                                     size_t count) {
+  static absl::StatusOr<Report> Make(PERIGEE_TRANSFER& transfer, size_t count) {
     transfer.ulItemCount = count;
     if (transfer.pItems == nullptr) return Report(nullptr, 0);
     if (transfer.ulItemSize < sizeof(PERIGEE_TRANSFER_ITEM)) {
@@ -128,8 +127,7 @@ absl::Status Transfer(Library& library, CK_SESSION_HANDLE hSource,
                       CK_SESSION_HANDLE hTarget, PERIGEE_TRANSFER* pTransfer) {
   RETURN_IF_ERROR(CheckSize(pTransfer));
   ASSIGN_OR_RETURN(const SessionRef source, library.session(hSource));
-  ASSIGN_OR_RETURN(auto from,
-                   source->token().MakeEndpoint(source->space()));
+  ASSIGN_OR_RETURN(auto from, source->token().MakeEndpoint(source->space()));
   const bool list_only = (pTransfer->flags & PERIGEE_TRANSFER_LIST_ONLY) != 0;
   SessionRef target;
   std::unique_ptr<cloning::Endpoint> to;
@@ -206,7 +204,10 @@ absl::Status AdoptDevice(Library& library, CK_SLOT_ID slotID,
   if (fingerprint.size() != sizeof(PERIGEE_DEVICE::fingerprint)) {
     return base::Error(CKR_ARGUMENTS_BAD, "a fingerprint has 32 bytes");
   }
-  ASSIGN_OR_RETURN(const SecretBytes pin, Pin(pSoPin, ulSoPinLen));
+  SecretBytes pin;  // A device without SO asks for none.
+  if (pSoPin != nullptr) {
+    ASSIGN_OR_RETURN(pin, Pin(pSoPin, ulSoPinLen));
+  }
   ASSIGN_OR_RETURN(const TokenRef token, BackupSlot(library, slotID));
   return AsBackupDevice(*token)->Adopt(fingerprint, pin);
 }

@@ -257,7 +257,8 @@ typedef CK_RV (*PERIGEE_DeviceFingerprint)(CK_SLOT_ID slotID,
 
 // Makes the device with this fingerprint one of this host's fleet: it checks
 // its SO's password (a wrong one counts as a failed login), trusts this host's
-// root and takes a certificate under it. Nothing stored on it changes.
+// root and takes a certificate under it. Nothing stored on it changes. A device
+// without SO asks for no password: `pSoPin` is null.
 typedef CK_RV (*PERIGEE_AdoptDevice)(CK_SLOT_ID slotID,
                                      const CK_BYTE* pFingerprint,
                                      CK_ULONG ulFingerprintLen,
