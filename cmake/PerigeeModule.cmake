@@ -21,6 +21,17 @@ if(PERIGEE_SANITIZE)
   target_link_options(perigee_options INTERFACE
     -fsanitize=${PERIGEE_SANITIZE})
 endif()
+if(PERIGEE_SANITIZE MATCHES thread)
+  add_library(perigee_tsan_absl STATIC ${PROJECT_SOURCE_DIR}/cmake/tsan_absl.cc)
+  target_compile_options(perigee_tsan_absl PRIVATE -fno-sanitize=thread)
+  foreach(name Mutex4LockEv Mutex6UnlockEv Mutex10ReaderLockEv
+      Mutex12ReaderUnlockEv Mutex7TryLockEv)
+    target_link_options(perigee_options INTERFACE
+      -Wl,--wrap=_ZN4absl7debian35${name})
+  endforeach()
+  target_link_libraries(perigee_options INTERFACE
+    $<LINK_ONLY:perigee_tsan_absl>)
+endif()
 
 function(perigee_module name)
   cmake_parse_arguments(ARG "" "" "USES;LIBRARIES;FOLDERS" ${ARGN})
@@ -48,6 +59,13 @@ function(perigee_module name)
       RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test-programs)
     add_test(NAME ${name} COMMAND ${name}_test)
     set_tests_properties(${name} PROPERTIES TIMEOUT 600)
+    # What a thread-sanitized build runs of it: the tests about threads.
+    if(PERIGEE_SANITIZE MATCHES thread)
+      add_test(NAME ${name}_threads COMMAND ${name}_test
+        --gtest_filter=*Thread*:*AtOnce*:*Parallel*)
+      set_tests_properties(${name}_threads PROPERTIES
+        TIMEOUT 600 LABELS threads)
+    endif()
   endif()
 endfunction()
 
