@@ -59,12 +59,12 @@ class OpenArchive {
       Shell& shell, CK_SLOT_ID slot, CK_ULONG container,
       const SecretText& password) {
     std::unique_ptr<OpenArchive> open(new OpenArchive(shell, slot, container));
-    const absl::Status status =
-        shell.Login(slot, container, CKU_USER, password);
-    if (!status.ok() && RvOf(status) != CKR_USER_ALREADY_LOGGED_IN) {
-      return status;
+    ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
+                     shell.Session(slot, container));
+    if (!IsUser(shell.StateOf(session))) {
+      RETURN_IF_ERROR(shell.Login(slot, container, CKU_USER, password));
     }
-    ASSIGN_OR_RETURN(open->session_, shell.Session(slot, container));
+    open->session_ = session;
     return open;
   }
   ~OpenArchive() {
@@ -150,11 +150,10 @@ absl::Status SettlePassword(Shell& shell, CK_SLOT_ID slot, CK_ULONG container,
   RETURN_IF_ERROR(shell.Login(slot, container, CKU_USER, password));
   ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
                    shell.Session(slot, container));
-  const absl::Status status = shell.module().Check(shell.module().c().C_SetPIN(
+  // The login stays: the objects follow.
+  return shell.module().Check(shell.module().c().C_SetPIN(
       session, password.RevealBytes(), password.size(), password.RevealBytes(),
       password.size()));
-  shell.module().c().C_Logout(session);
-  return status;
 }
 
 // Makes the backup partition with its SO, Crypto Officer and domain: as large

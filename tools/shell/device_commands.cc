@@ -75,7 +75,8 @@ constexpr Option kAdoptOptions[] = {
      Names::kSlot},
     {"fingerprint", "fi", Kind::kText, false,
      "what the device itself shows; adopts no other"},
-    {"sopassword", "sop", Kind::kSecret, false, "of the device's HSM SO"},
+    {"sopassword", "sop", Kind::kSecret, false,
+     "of the device's HSM SO, when it has one"},
     {"force", "f", Kind::kFlag, false, "no question; needs -fingerprint"},
 };
 
@@ -101,14 +102,16 @@ absl::Status Adopt(Shell& shell, const Arguments& arguments) {
     }
     RETURN_IF_ERROR(shell.Confirm(
         arguments,
-        "The SO's password goes to this device. Compare the fingerprint with "
-        "the one that\n    the device itself shows (perigee-backup-hsm "
+        "This device will be trusted with backups. Compare the fingerprint "
+        "with the one\n    that the device itself shows (perigee-backup-hsm "
         "prints it when it starts)."));
   }
-  ASSIGN_OR_RETURN(
-      const SecretText password,
-      shell.Secret(arguments, "sopassword", "password for HSM SO of the device",
-                   Shell::Entry::kOnce));
+  SecretText password;
+  if ((device.flags & PERIGEE_DEVICE_INITIALIZED) != 0) {
+    ASSIGN_OR_RETURN(password, shell.Secret(arguments, "sopassword",
+                                            "password for HSM SO of the device",
+                                            Shell::Entry::kOnce));
+  }
   shell.CloseSessions(slot);
   RETURN_IF_ERROR(shell.module().Check(shell.module().perigee().AdoptDevice(
       slot, device.fingerprint, sizeof device.fingerprint,

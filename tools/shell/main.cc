@@ -87,9 +87,10 @@ bool RunSources(Shell& shell, const Options& options) {
     if (source.is_file) {
       const std::string path(source.text.RevealText());
       const absl::Status status = shell.RunFile(path, options.keep_going);
-      if (!status.ok()) {
+      ok = status.ok() && ok;
+      // A command that failed has told so itself.
+      if (!status.ok() && RvOf(status) != CKR_FUNCTION_FAILED) {
         fprintf(stderr, "perigee: %s\n", std::string(status.message()).c_str());
-        ok = false;
       }
       continue;
     }
@@ -107,7 +108,7 @@ bool RunSources(Shell& shell, const Options& options) {
 }
 
 bool RunPerson(Shell& shell) {
-  LineEditor editor("perigee:> ", LineEditor::DefaultHistoryFile(),
+  LineEditor editor(kPrompt, LineEditor::DefaultHistoryFile(),
                     [&shell](absl::string_view line) {
                       return shell.grammar().Complete(
                           line, [&shell](Names names, const Arguments& given) {

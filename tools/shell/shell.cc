@@ -108,11 +108,19 @@ void Shell::PrintFailure(const absl::Status& status) const {
   absl::PrintF("\nCommand Result : 0x%x (%s)\n\n", rv, name);
 }
 
+// What a person would have typed, so that the output of a script can be read.
+void Shell::Echo(absl::string_view line) const {
+  const absl::StatusOr<std::vector<Word>> words = SplitLine(line);
+  if (!words.ok() || words->empty()) return;
+  absl::PrintF("%s%s\n", kPrompt, grammar_.Display(*words));
+}
+
 bool Shell::RunLines(int fd, bool keep_going) {
   bool ok = true;
   for (bool more = true; more && !exiting_;) {
     SecretText line;
     more = ReadLineFrom(fd, line);
+    Echo(line.RevealText());
     if (Run(line.RevealText()).ok) continue;
     ok = false;
     if (!keep_going) {
@@ -381,8 +389,8 @@ absl::StatusOr<SecretText> Shell::Secret(const Arguments& arguments,
   if (given.has_value()) return *std::move(given);
   if (!HasTerminal()) {
     return Failure(CKR_ARGUMENTS_BAD, absl::StrCat("the ", what, " is needed"),
-                   absl::StrCat("There is no terminal to ask at: -", option,
-                                "file <path> (or -", option, ")."));
+                   absl::StrCat("There is no terminal to ask at: give -",
+                                option, "file <path>, or -", option, "."));
   }
   for (;;) {
     ASSIGN_OR_RETURN(SecretText first,

@@ -17,6 +17,8 @@
 
 namespace shell {
 
+inline constexpr char kPrompt[] = "perigee:> ";
+
 class Shell {
  public:
   // The first slot is the active one.
@@ -105,6 +107,7 @@ class Shell {
  private:
   absl::Status RunWords(absl::Span<const Word> words, Outcome& outcome);
   void PrintFailure(const absl::Status& status) const;
+  void Echo(absl::string_view line) const;
 
   std::unique_ptr<Module> module_;
   Grammar grammar_;

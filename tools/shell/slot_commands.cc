@@ -94,13 +94,12 @@ absl::Status Set(Shell& shell, const Arguments& arguments) {
   const absl::StatusOr<PERIGEE_HSM_INFO> hsm = shell.HsmAt(slot);
   absl::PrintF("\n    Current Slot Id:    %d", slot);
   if (hsm.ok()) {
-    absl::PrintF("     (%s Slot %s (PW) %s)",
-                 hsm->adminSlot == slot ? absl::StrCat(Maker(*hsm), " Admin")
-                                        : absl::StrCat(Maker(*hsm), " User"),
-                 VersionText(hsm->ulFirmware),
-                 hsm->ulKind == PERIGEE_KIND_BACKUP
-                     ? "Backup Device"
-                     : "Key Export With Cloning Mode");
+    const bool admin = hsm->adminSlot == slot;
+    absl::PrintF("     (%s %s Slot %s (PW)%s)", Maker(*hsm),
+                 admin ? "Admin" : "User", VersionText(hsm->ulFirmware),
+                 hsm->ulKind == PERIGEE_KIND_BACKUP ? " Backup Device"
+                 : admin                            ? ""
+                         : " Key Export With Cloning Mode");
   }
   absl::PrintF("\n");
   return absl::OkStatus();

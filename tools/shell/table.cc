@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "tools/shell/result.h"
+#include "tools/shell/text.h"
 
 namespace shell {
 namespace {
@@ -315,6 +316,32 @@ absl::StatusOr<std::string> Grammar::Help(absl::Span<const Word> words) const {
       "  command                      short        what it "
       "does\n",
       help, "\nhelp <command> shows its options; Tab completes.\n");
+}
+
+std::string Grammar::Display(absl::Span<const Word> words) const {
+  std::string shown;
+  const auto add = [&shown](absl::string_view text) {
+    absl::StrAppend(&shown, shown.empty() ? "" : " ", CleanText(text));
+  };
+  const absl::StatusOr<Invocation> call = Parse(words);
+  size_t used = 0;
+  const Command* command = Find(words, used);
+  bool secret = false;
+  for (const Word& word : words) {
+    const absl::string_view text = word.text.RevealText();
+    if (!call.ok() && LooksLikeOption(word)) {
+      add("...");
+      break;
+    }
+    bool is_file = false;
+    const Option* option =
+        command == nullptr ? nullptr : FindOption(*command, word, is_file);
+    add(secret        ? "********"
+        : word.quoted ? absl::StrCat("\"", text, "\"")
+                      : std::string(text));
+    secret = option != nullptr && option->kind == Kind::kSecret && !is_file;
+  }
+  return shown;
 }
 
 std::vector<std::string> Grammar::Complete(

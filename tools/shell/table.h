@@ -100,6 +100,10 @@ class Grammar {
   // CKR_ARGUMENTS_BAD when no command begins with these words.
   absl::StatusOr<std::string> Help(absl::Span<const Word> words) const;
 
+  // The line as it may be shown: secrets are asterisks, and of a line that is
+  // not understood only the words before its first option are there.
+  std::string Display(absl::Span<const Word> words) const;
+
   // What may stand at the end of `line`, each as a whole word with the blank
   // or nothing that follows it; `names` gives the values of a kind, with the
   // options that are there already.

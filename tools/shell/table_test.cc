@@ -221,6 +221,29 @@ TEST(Help, UnknownCommand_IsRefused) {
   EXPECT_FALSE(TestGrammar().Help(SplitLine("nothing").value()).ok());
 }
 
+// ---- Showing ----
+
+std::string Display(absl::string_view line) {
+  return TestGrammar().Display(SplitLine(line).value());
+}
+
+TEST(Display, Secrets_AreAsterisks) {
+  EXPECT_EQ(Display("role login -password s3cret -name co"),
+            "role login -password ******** -name co");
+  EXPECT_EQ(Display("ro logi -p \"my secret\" -n co"),
+            "ro logi -p ******** -n co");
+}
+
+TEST(Display, SecretFiles_AreShown) {
+  EXPECT_EQ(Display("role login -name \"a b\" -passwordfile /x"),
+            "role login -name \"a b\" -passwordfile /x");
+}
+
+TEST(Display, WhatIsNotUnderstood_EndsAtTheFirstOption) {
+  EXPECT_EQ(Display("role logn -pasword s3cret"), "role logn ...");
+  EXPECT_EQ(Display("role login -pasword s3cret"), "role login ...");
+}
+
 // ---- Completion ----
 
 TEST(Complete, FirstWord) {
