@@ -26,7 +26,7 @@ RemoteEndpoint::RemoteEndpoint(std::shared_ptr<hsm_io::Client> client,
 RemoteEndpoint::~RemoteEndpoint() { CloseRun(); }
 
 void RemoteEndpoint::CloseRun() {
-  if (!run_.has_value()) return;
+  if (!run_.has_value() || client_->channel_epoch() != epoch_) return;
   hsm_io::RunClose close;
   close.run = *run_;
   run_.reset();
@@ -34,7 +34,18 @@ void RemoteEndpoint::CloseRun() {
   client_->Call(close, CallDeadline()).status().IgnoreError();
 }
 
-absl::StatusOr<uint32_t> RemoteEndpoint::Run() const {
+void RemoteEndpoint::Opened(uint32_t run) {
+  run_ = run;
+  epoch_ = client_->channel_epoch();
+}
+
+absl::StatusOr<uint32_t> RemoteEndpoint::Run() {
+  if (run_.has_value() && client_->channel_epoch() != epoch_) {
+    run_.reset();
+    return base::Error(CKR_DEVICE_REMOVED,
+                       "the link to the Backup HSM broke, and the cloning run "
+                       "on it ended");
+  }
   if (run_.has_value()) return *run_;
   return base::Error(CKR_OPERATION_NOT_INITIALIZED, "no cloning run is open");
 }
@@ -45,7 +56,7 @@ absl::StatusOr<base::Bytes> RemoteEndpoint::Start() {
   request.space = space_;
   ASSIGN_OR_RETURN(hsm_io::RunStart::Reply reply,
                    client_->Call(request, CallDeadline()));
-  run_ = reply.run;
+  Opened(reply.run);
   return std::move(reply.hello);
 }
 
@@ -83,7 +94,7 @@ absl::StatusOr<base::Bytes> RemoteEndpoint::Join(base::ByteSpan hello) {
   request.hello = base::ToBytes(hello);
   ASSIGN_OR_RETURN(hsm_io::RunJoin::Reply reply,
                    client_->Call(request, CallDeadline()));
-  run_ = reply.run;
+  Opened(reply.run);
   return std::move(reply.reply);
 }
 

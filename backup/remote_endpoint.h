@@ -33,7 +33,9 @@ class RemoteEndpoint : public cloning::Endpoint {
   absl::StatusOr<std::vector<Item>> List() override;
 
  private:
-  absl::StatusOr<uint32_t> Run() const;
+  void Opened(uint32_t run);
+  // CKR_DEVICE_REMOVED when the run ended with its channel.
+  absl::StatusOr<uint32_t> Run();
   absl::StatusOr<cloning::Batch> NextOrEnd(absl::Span<const uint64_t> handles,
                                            bool end);
   void CloseRun();
@@ -42,6 +44,7 @@ class RemoteEndpoint : public cloning::Endpoint {
   const uint32_t space_;
   const std::function<void()> on_change_;
   std::optional<uint32_t> run_;
+  uint64_t epoch_ = 0;  // of the channel that the run lives on
 };
 
 }  // namespace backup

@@ -164,17 +164,16 @@ absl::StatusOr<typename Request::Reply> BackupToken::Call(
   absl::StatusOr<typename Request::Reply> reply = link_.Call(request, budget);
   if (reply.ok() || !login.has_value()) return reply;
   const CK_RV rv = base::CkRv(reply.status());
+  const bool no_login = rv == CKR_USER_NOT_LOGGED_IN &&
+                        base::Reason(reply.status()) == hsm_io::kNoLogin;
   if (rv == CKR_DEVICE_REMOVED) TellLost(*login).IgnoreError();  // Told now.
-  if (rv != CKR_USER_NOT_LOGGED_IN ||
-      base::Reason(reply.status()) != hsm_io::kNoLogin) {
-    return reply;
-  }
-  // The device ended a login that this process counts on: another process
-  // initialised the place anew, or deleted or zeroized it.
+  if (rv != CKR_DEVICE_REMOVED && !no_login) return reply;
+  // If the process still counts on its login, the link did not break: what the
+  // login was on was initialised anew, deleted or zeroized by somebody else.
   const std::shared_ptr<Application> here = application(*login);
   if (!here->EndLogin()) return reply;
   here->objects().DestroyPrivate();
-  ForgetLogin(*login);
+  Deauthenticate(*login);
   return base::Error(CKR_DEVICE_REMOVED,
                      "the Backup HSM ended the login: what it was on was "
                      "initialised anew or deleted");
