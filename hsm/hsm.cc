@@ -72,6 +72,7 @@ absl::StatusOr<HsmInfo> Hsm::Info() {
   info.serial = view->record.serial;
   info.model = view->model;
   info.firmware = view->firmware;
+  info.rollback_firmware = view->record.rollback;
   info.kind = view->record.kind;
   info.fm = view->record.fm;
   info.attached_to_appliance = view->record.attached_to_appliance;

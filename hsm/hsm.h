@@ -43,6 +43,7 @@ struct HsmInfo {
   std::string serial;
   const ModelProfile* model = nullptr;
   const FirmwareProfile* firmware = nullptr;
+  FirmwareVersion rollback_firmware;  // 0.0.0: none
   Kind kind = Kind::kApplication;
   FmState fm = FmState::kNever;
   bool attached_to_appliance = false;
@@ -121,10 +122,21 @@ class Hsm {
   // HSM is zeroized.
   absl::Status SetPolicies(const Login* so, const PolicyValues& changes,
                            bool allow_destructive);
-  // Everything gone, policies kept. No login.
+  // Everything gone, policies and the Auditor kept. No login.
   absl::Status Zeroize();
-  // Zeroize and policies back to defaults.
+  // Zeroize, no Auditor, and policies back to defaults.
   absl::Status FactoryReset();
+
+  // Moves to a newer firmware of the same hardware; policies that it adds get
+  // their defaults, and partitions become V0. LUNA_RET_BAD_FW_VERSION for any
+  // other version; LUNA_RET_OPERATION_RESTRICTED ("storage-in-use") when the
+  // backups of a Backup HSM take 60 % of it or more. The image was checked by
+  // the caller.
+  absl::Status UpdateFirmware(const Login& so, FirmwareVersion version);
+  // Back to what the last update replaced, once; zeroizes.
+  // CKR_OPERATION_NOT_ALLOWED when there is nothing to go back to or FMs were
+  // ever enabled.
+  absl::Status RollbackFirmware(const Login& so);
 
   absl::StatusOr<StorageInfo> Storage();
   absl::StatusOr<uint32_t> AllowedPartitions();

@@ -69,7 +69,6 @@ absl::StatusOr<HsmView> HsmCore::Load(Reader& reader) const {
   }
   HsmView view;
   view.record = *std::move(record);
-  view.policies = policies->Values();
   view.model = FindModel(view.record.model);
   view.firmware = FindFirmware(view.record.kind, view.record.firmware);
   if (view.record.format != kRecordFormat || view.model == nullptr ||
@@ -80,6 +79,8 @@ absl::StatusOr<HsmView> HsmCore::Load(Reader& reader) const {
                      view.record.format, ", model ", view.record.model,
                      ", firmware ", view.record.firmware.ToString()));
   }
+  view.policies = CompletePolicies(
+      HsmPolicyDefaults(*view.model, *view.firmware), policies->Values());
   return view;
 }
 

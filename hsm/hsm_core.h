@@ -65,6 +65,7 @@ struct HsmRecord {
   std::string model;
   Kind kind = Kind::kApplication;
   FirmwareVersion firmware;
+  FirmwareVersion rollback;    // what an update replaced; 0.0.0: nothing
   uint64_t storage_bytes = 0;  // 0: no limit
   FmState fm = FmState::kNever;
   bool attached_to_appliance = false;
@@ -74,7 +75,7 @@ struct HsmRecord {
   std::vector<SpaceId> spaces;  // of the partitions, in order of making
   template <typename V>
   void Fields(V& v) {
-    v(format, name, serial, model, kind, firmware, storage_bytes, fm,
+    v(format, name, serial, model, kind, firmware, rollback, storage_bytes, fm,
       attached_to_appliance, kdf_cost, had_so, next_space, spaces);
   }
 };

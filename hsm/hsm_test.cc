@@ -231,6 +231,94 @@ TEST(FactoryReset, AlsoPutsPoliciesBack) {
   EXPECT_FALSE(hsm->Info()->initialized);
 }
 
+TEST(Auditor, OutlivesZeroizationButNotAFactoryReset) {
+  TestHsm hsm(AppSpec("luna-k7"));
+  LogInSo(*hsm);
+  ASSERT_TRUE(hsm->admin().InitAuditor(Pin("auditor-pin")).ok());
+  ASSERT_TRUE(hsm->Zeroize().ok());
+  EXPECT_TRUE(hsm->admin().Unlock(Role::kAuditor, Pin("auditor-pin")).ok());
+  ASSERT_TRUE(hsm->Init("again", Pin("so-pin-2"), {}).ok());
+  EXPECT_TRUE(hsm->admin().Unlock(Role::kAuditor, Pin("auditor-pin")).ok());
+  ASSERT_TRUE(hsm->FactoryReset().ok());
+  EXPECT_EQ(Rv(hsm->admin().Unlock(Role::kAuditor, Pin("auditor-pin"))),
+            CK_RV{CKR_USER_PIN_NOT_INITIALIZED});
+}
+
+// --- firmware ---------------------------------------------------------------
+
+TEST(Firmware, AnUpdate_KeepsBackupsAndAddsPolicies) {
+  HsmSpec spec = BackupSpec();
+  spec.firmware = {7, 3, 2};
+  TestHsm hsm(spec);
+  LoginRef so = LogInSo(*hsm);
+  ASSERT_TRUE(hsm->SetPolicies(so.get(), {{25, 0}}, false).ok());
+  Partition& p = *hsm->Find(*hsm->CreatePartition(*so, Sized("b")));
+  LoginRef co = MakeOfficer(p);
+  ASSERT_TRUE(p.Create(co.get(), List(Data("a"))).ok());
+  EXPECT_EQ(hsm->Policies()->count(55), 0u);
+  for (FirmwareVersion bad :
+       {FirmwareVersion{7, 3, 2}, FirmwareVersion{6, 28, 0},
+        FirmwareVersion{7, 7, 9}}) {
+    EXPECT_EQ(Rv(hsm->UpdateFirmware(*so, bad)),
+              CK_RV{LUNA_RET_BAD_FW_VERSION});
+  }
+  EXPECT_EQ(Rv(hsm->UpdateFirmware(*co, {7, 7, 1})),
+            CK_RV{CKR_USER_NOT_LOGGED_IN});
+  ASSERT_TRUE(hsm->UpdateFirmware(*so, {7, 7, 1}).ok());
+  EXPECT_EQ(hsm->Info()->firmware->version, (FirmwareVersion{7, 7, 1}));
+  EXPECT_EQ(hsm->Info()->rollback_firmware, (FirmwareVersion{7, 3, 2}));
+  EXPECT_EQ(hsm->Policies()->at(55), 0u);
+  EXPECT_EQ(hsm->Policies()->at(25), 0u);
+  EXPECT_TRUE(hsm->SetPolicies(so.get(), {{55, 1}}, false).ok());
+  EXPECT_EQ(p.Find(co.get(), {})->size(), 1u);
+  EXPECT_TRUE(p.Unlock(Role::kCo, Pin("co-pin-1")).ok());
+}
+
+TEST(Firmware, AnUpdate_MakesPartitionsV0) {
+  HsmSpec spec = AppSpec("luna-k7");
+  spec.firmware = {7, 4, 0};
+  TestHsm hsm(spec);
+  MakeOfficer(hsm.first());
+  LoginRef so = LogInSo(*hsm);
+  EXPECT_EQ(hsm.first().Policies()->count(41), 0u);
+  ASSERT_TRUE(hsm->UpdateFirmware(*so, {7, 8, 0}).ok());
+  EXPECT_EQ(hsm.first().Policies()->at(41), 0u);
+  LoginRef po = *hsm.first().Unlock(Role::kSo, Pin("po-pin-1"));
+  ASSERT_TRUE(hsm.first().SetPolicies(*po, {{41, 1}}, false).ok());
+  EXPECT_EQ(hsm.first().Info()->version, 1);
+}
+
+TEST(Firmware, AFullBackupHsm_IsNotUpdated) {
+  HsmSpec spec = BackupSpec();
+  spec.storage_bytes = 20000;
+  TestHsm hsm(spec);
+  LoginRef so = LogInSo(*hsm);
+  Partition& p = *hsm->Find(*hsm->CreatePartition(*so, Sized("b")));
+  LoginRef co = MakeOfficer(p);
+  ASSERT_TRUE(
+      p.Create(co.get(), List(Data("a", false, std::string(3000, 'x')))).ok());
+  const absl::Status status = hsm->UpdateFirmware(*so, {7, 7, 2});
+  EXPECT_EQ(Rv(status), CK_RV{LUNA_RET_OPERATION_RESTRICTED});
+  EXPECT_EQ(base::Reason(status), "storage-in-use");
+  ASSERT_TRUE(p.Clear(co.get()).ok());
+  EXPECT_TRUE(hsm->UpdateFirmware(*so, {7, 7, 2}).ok());
+}
+
+TEST(Firmware, ARollback_ZeroizesAndCanBeDoneOnce) {
+  HsmSpec spec = BackupSpec();
+  spec.firmware = {7, 3, 2};
+  TestHsm hsm(spec);
+  LoginRef so = LogInSo(*hsm);
+  EXPECT_EQ(Rv(hsm->RollbackFirmware(*so)), CK_RV{CKR_OPERATION_NOT_ALLOWED});
+  ASSERT_TRUE(hsm->UpdateFirmware(*so, {7, 7, 1}).ok());
+  ASSERT_TRUE(hsm->RollbackFirmware(*so).ok());
+  EXPECT_EQ(hsm->Info()->firmware->version, (FirmwareVersion{7, 3, 2}));
+  EXPECT_TRUE(hsm->Info()->zeroized);
+  EXPECT_EQ(hsm->Policies()->count(55), 0u);
+  so = LogInSo(*hsm);
+  EXPECT_EQ(Rv(hsm->RollbackFirmware(*so)), CK_RV{CKR_OPERATION_NOT_ALLOWED});
+}
+
 // --- partitions and room
 // ---------------------------------------------------------
 

@@ -6,14 +6,26 @@
 
 namespace hsm {
 
+namespace {
+
+// What was stored, with defaults for what the firmware has learnt since.
+PolicyValues PoliciesUnder(const HsmView& hsm, const PolicyValues& stored) {
+  return CompletePolicies(PartitionPolicyDefaults(*hsm.model, *hsm.firmware),
+                          stored);
+}
+
+}  // namespace
+
 absl::StatusOr<PolicyValues> Partition::Policies() {
   ASSIGN_OR_RETURN(std::shared_ptr<const PartitionView> view, state_->View());
-  return view->policies;
+  if (state_->space == kAdminSpace) return PolicyValues();
+  ASSIGN_OR_RETURN(std::shared_ptr<const HsmView> hsm, state_->core->View());
+  return PoliciesUnder(*hsm, view->policies);
 }
 
 absl::StatusOr<uint64_t> Partition::Policy(uint32_t number) {
-  ASSIGN_OR_RETURN(std::shared_ptr<const PartitionView> view, state_->View());
-  return PolicyOr0(view->policies, number);
+  ASSIGN_OR_RETURN(const PolicyValues policies, Policies());
+  return PolicyOr0(policies, number);
 }
 
 absl::StatusOr<PolicyValues> Partition::Capabilities() {
@@ -40,10 +52,11 @@ absl::Status Partition::SetPolicies(const Login& by,
         ASSIGN_OR_RETURN(const auto now, state_->Load(tx));
         RETURN_IF_ERROR(SignedValues::CheckTrust(
             trust_key, space, kPartitionPoliciesValue, *now->signed_policies));
-        ASSIGN_OR_RETURN(const PolicyChange change,
-                         ApplyPolicies(PartitionPolicyRules(), capabilities,
-                                       now->policies, changes));
         ASSIGN_OR_RETURN(const HsmView hsm, core.Load(tx));
+        ASSIGN_OR_RETURN(
+            const PolicyChange change,
+            ApplyPolicies(PartitionPolicyRules(), capabilities,
+                          PoliciesUnder(hsm, now->policies), changes));
         RETURN_IF_ERROR(CheckPartitionDependencies(
             change.values, hsm.policies, hsm.model->exclusive_export));
         if (change.destructive && !allow_destructive) {

@@ -16,8 +16,26 @@ constexpr int kDomainLog2N = 16;
 constexpr size_t kDomainSecretSize = 48;
 constexpr size_t kLongestDomain = 128;
 
+// The least that NewKdfParameters gives for KdfCost::kCalibrated.
+constexpr uint32_t kLeastScryptLog2N = 15;
+
 absl::Status NotAllowed(absl::string_view why) {
   return base::Error(CKR_OPERATION_NOT_ALLOWED, why);
+}
+
+// Whether a PIN should be derived anew: the HSM has entered the approved mode
+// since, or the least that we use has grown.
+bool IsCheap(const KdfParameters& kdf, KdfCost cost) {
+  const bool scrypt = kdf.algorithm == KdfParameters::Algorithm::kScrypt;
+  switch (cost) {
+    case KdfCost::kCalibrated:
+      return scrypt && kdf.cost < kLeastScryptLog2N;
+    case KdfCost::kApproved:
+      return scrypt;
+    case KdfCost::kTest:
+      return false;
+  }
+  return false;
 }
 
 // Who makes a role, on a partition.
@@ -58,11 +76,14 @@ absl::StatusOr<RoleState> Partition::State(Role role) {
 absl::StatusOr<LoginRef> Partition::Unlock(Role role, const SecretBytes& pin) {
   ASSIGN_OR_RETURN(CheckedPin checked, state_->CheckPin(role, pin));
   ASSIGN_OR_RETURN(std::shared_ptr<const PartitionView> view, state_->View());
-  if (view->record.incarnation != checked.incarnation ||
-      view->public_keys == nullptr) {
+  if (view->record.incarnation != checked.incarnation) {
     return base::Error(CKR_DEVICE_REMOVED, "the partition was made anew");
   }
-  checked.keys.ring.public_key = view->public_keys->ring.public_key.Clone();
+  state_->RaiseCost(role, pin, checked);
+  // There is none for the Auditor of an HSM without SO.
+  if (view->public_keys != nullptr) {
+    checked.keys.ring.public_key = view->public_keys->ring.public_key.Clone();
+  }
   auto login = std::make_shared<Login::State>(
       role, state_->space, checked.incarnation, checked.must_change_pin,
       std::move(checked.keys));
@@ -83,7 +104,7 @@ absl::StatusOr<RoleRecord> Partition::State_::NewRole(
   stored.ring.trust_key = keys.ring.trust_key.Clone();
   stored.reset_key = keys.reset_key.Clone();
   ASSIGN_OR_RETURN(record.sealed,
-                   SealSecret(kek.Expose(), LabelOf(RoleValue(role), born),
+                   SealSecret(kek.Expose(), RoleLabel(role, born),
                               wire::EncodeSecret(stored).Expose()));
   return record;
 }
@@ -93,6 +114,33 @@ absl::Status Partition::State_::SaveRole(Transaction& tx, Role role,
                                          const SecretBytes& trust_key) const {
   RETURN_IF_ERROR(tx.DeleteValue(space, FailuresValue(role)));
   return core->values().SaveAs(tx, space, RoleValue(role), record, &trust_key);
+}
+
+absl::Status Partition::State_::SaveRechecked(Role role,
+                                              const RoleRecord& record,
+                                              const CheckedPin& checked) {
+  return core->store().Write(space, [&](Transaction& tx) -> absl::Status {
+    RETURN_IF_ERROR(Recheck(tx, checked.incarnation).status());
+    ASSIGN_OR_RETURN(const std::optional<SignedValue> present,
+                     core->values().Load(tx, space, RoleValue(role)));
+    if (!present.has_value() || present->body != checked.role_body) {
+      return base::Error(CKR_FUNCTION_FAILED, "the PIN was changed meanwhile");
+    }
+    return SaveRole(tx, role, record, checked.keys.ring.trust_key);
+  });
+}
+
+void Partition::State_::RaiseCost(Role role, const SecretBytes& pin,
+                                  const CheckedPin& checked) {
+  auto hsm_view = core->View();
+  if (!hsm_view.ok() || !core->store().writable() || core->store().InWrite()) {
+    return;
+  }
+  const KdfCost cost = NewPinCost(**hsm_view);
+  if (!IsCheap(checked.kdf, cost)) return;
+  auto record = NewRole(role, pin, checked.keys, checked.born,
+                        checked.must_change_pin, cost);
+  if (record.ok()) SaveRechecked(role, *record, checked).IgnoreError();
 }
 
 absl::StatusOr<SecretBytes> Partition::State_::PrivateKeyForOfficer(
@@ -224,18 +272,7 @@ absl::Status Partition::ChangePin(Role role, const SecretBytes& old_pin,
   ASSIGN_OR_RETURN(const RoleRecord record,
                    state_->NewRole(role, new_pin, checked.keys, checked.born,
                                    /*must_change=*/false, NewPinCost(*hsm)));
-  RETURN_IF_ERROR(state_->core->store().Write(
-      state_->space, [&](Transaction& tx) -> absl::Status {
-        RETURN_IF_ERROR(state_->Recheck(tx, checked.incarnation).status());
-        ASSIGN_OR_RETURN(
-            const std::optional<SignedValue> present,
-            state_->core->values().Load(tx, state_->space, RoleValue(role)));
-        if (!present.has_value() || present->body != checked.role_body) {
-          return base::Error(CKR_FUNCTION_FAILED,
-                             "the PIN was changed meanwhile");
-        }
-        return state_->SaveRole(tx, role, record, checked.keys.ring.trust_key);
-      }));
+  RETURN_IF_ERROR(state_->SaveRechecked(role, record, checked));
   for (const auto& login : state_->LiveLogins()) {
     if (login->role == role) login->must_change_pin = false;
   }

@@ -391,6 +391,34 @@ TEST(EndedLogin, DoesNothingAnyMore) {
   EXPECT_FALSE(p.IsCurrent(co.get(), *key));
 }
 
+TEST(PinDerivation, IsRaisedAtTheLoginAfterTheApprovedModeBegan) {
+  HsmSpec spec = BackupSpec();
+  spec.kdf_cost = KdfCost::kCalibrated;
+  TestHsm hsm(spec);
+  auto algorithm = [&] {
+    KdfParameters::Algorithm found{};
+    EXPECT_TRUE(
+        hsm.raw_store()
+            .Read([&](Reader& reader) -> absl::Status {
+              const SignedValue value = *wire::Decode<SignedValue>(
+                  **reader.GetValue(0, "role/0"), "role");
+              found =
+                  wire::Decode<RoleRecord>(value.body, "role")->kdf.algorithm;
+              return absl::OkStatus();
+            })
+            .ok());
+    return found;
+  };
+  LoginRef so = LogInSo(*hsm);
+  EXPECT_EQ(algorithm(), KdfParameters::Algorithm::kScrypt);
+  ASSERT_TRUE(hsm->SetPolicies(so.get(), {{55, 1}}, false).ok());
+  ASSERT_TRUE(hsm->admin().Unlock(Role::kSo, Pin("so-pin-1")).ok());
+  EXPECT_EQ(algorithm(), KdfParameters::Algorithm::kPbkdf2Sha256);
+  const int writes = hsm.store().writes();
+  ASSERT_TRUE(hsm->admin().Unlock(Role::kSo, Pin("so-pin-1")).ok());
+  EXPECT_EQ(hsm.store().writes(), writes);
+}
+
 // --- domain: one derivation here, which really costs 64 MiB
 // -----------------------
 

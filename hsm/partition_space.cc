@@ -19,6 +19,8 @@ bool Stays(absl::string_view name, SpaceId space, Keep keep) {
   if (name == kPartitionValue || name == kPartitionPoliciesValue) return true;
   if (space == kAdminSpace &&
       (name == kHsmValue || name == kIdentityValue || name == kPoliciesValue ||
+       name == RoleValue(Role::kAuditor) ||
+       name == FailuresValue(Role::kAuditor) ||
        absl::StartsWith(name, kSlotPrefix) ||
        absl::StartsWith(name, kSealedPrefix))) {
     return true;

@@ -136,7 +136,8 @@ absl::Status EmptySpace(Transaction& tx, SpaceId space, Keep keep);
 // Objects and roles go, policies and label stay; ends every login.
 absl::Status ZeroizePartition(const HsmCore& core, Transaction& tx,
                               SpaceId space);
-// The same for the admin partition, and all partitions are deleted.
+// The same for the admin partition (the Auditor stays), and all partitions are
+// deleted.
 absl::Status ZeroizeHsm(const HsmCore& core, Transaction& tx);
 
 // Bytes that the HSM's partitions hold or have reserved, overheads included.
@@ -201,6 +202,7 @@ struct CheckedPin {
   uint64_t incarnation = 0;
   uint64_t born = 0;
   bool must_change_pin = false;
+  KdfParameters kdf;
 };
 
 // Everything a PIN check reads, in one consistent view.
@@ -269,6 +271,13 @@ struct Partition::State_ {
   absl::StatusOr<RoleRecord> NewRole(Role role, const SecretBytes& pin,
                                      const LoginKeys& keys, uint64_t born,
                                      bool must_change, KdfCost cost) const;
+  // Saves it for a role whose PIN was checked, unless that PIN was changed
+  // meanwhile (CKR_FUNCTION_FAILED).
+  absl::Status SaveRechecked(Role role, const RoleRecord& record,
+                             const CheckedPin& checked);
+  // A PIN that was right and is derived more cheaply than a new one would be:
+  // derived anew. As good as it goes; a login does not fail for it.
+  void RaiseCost(Role role, const SecretBytes& pin, const CheckedPin& checked);
   // Saves it and forgets the role's failures.
   absl::Status SaveRole(Transaction& tx, Role role, const RoleRecord& record,
                         const SecretBytes& trust_key) const;
@@ -283,6 +292,7 @@ struct Partition::State_ {
   absl::Status SaveOfficerKey(Transaction& tx, const LoginKeys& po,
                               const LoginKeys& officer, uint64_t born,
                               bool begins) const;
+  std::string RoleLabel(Role role, uint64_t born) const;
   std::string LabelOf(absl::string_view what, uint64_t born) const;
 
   void Register(const std::shared_ptr<Login::State>& login)

@@ -81,6 +81,11 @@ absl::Status CheckPinLength(Role role, SpaceId space, const SecretBytes& pin,
                                   " characters"));
 }
 
+std::string Partition::State_::RoleLabel(Role role, uint64_t born) const {
+  // The Auditor outlives initialisations.
+  return LabelOf(RoleValue(role), role == Role::kAuditor ? 0 : born);
+}
+
 std::string Partition::State_::LabelOf(absl::string_view what,
                                        uint64_t born) const {
   return absl::StrCat("perigee ", what, " 1 ", space, " ", born);
@@ -158,9 +163,8 @@ absl::StatusOr<CheckedPin> Partition::State_::CheckPin(Role role,
 
 absl::StatusOr<std::optional<CheckedPin>> Partition::State_::Unwrap(
     Role role, const RoleView& view, const SecretBytes& kek) const {
-  absl::StatusOr<SecretBytes> opened =
-      OpenSecret(kek.Expose(), LabelOf(RoleValue(role), view.partition.born),
-                 view.role.sealed);
+  absl::StatusOr<SecretBytes> opened = OpenSecret(
+      kek.Expose(), RoleLabel(role, view.partition.born), view.role.sealed);
   if (!opened.ok()) {
     if (base::CkRv(opened.status()) != CKR_DEVICE_ERROR) {
       return opened.status();
@@ -182,6 +186,7 @@ absl::StatusOr<std::optional<CheckedPin>> Partition::State_::Unwrap(
   checked.incarnation = view.partition.incarnation;
   checked.born = view.partition.born;
   checked.must_change_pin = view.role.must_change_pin;
+  checked.kdf = view.role.kdf;
   return std::optional<CheckedPin>(std::move(checked));
 }
 

@@ -250,6 +250,15 @@ uint64_t PolicyOr0(const PolicyValues& values, uint32_t number) {
   return it == values.end() ? 0 : it->second;
 }
 
+PolicyValues CompletePolicies(PolicyValues defaults,
+                              const PolicyValues& stored) {
+  for (auto& [number, value] : defaults) {
+    auto it = stored.find(number);
+    if (it != stored.end()) value = it->second;
+  }
+  return defaults;
+}
+
 bool IsDestructive(const PolicyRule& rule, uint64_t from, uint64_t to) {
   if (from == to) return false;
   switch (rule.destructive) {

@@ -54,6 +54,11 @@ using PolicyValues = std::map<uint32_t, uint64_t>;
 // The value of `number`, or 0 when it is not there.
 uint64_t PolicyOr0(const PolicyValues& values, uint32_t number);
 
+// `defaults` with the values of `stored` where both have the number: what
+// becomes of stored policies when the firmware was updated or rolled back.
+PolicyValues CompletePolicies(PolicyValues defaults,
+                              const PolicyValues& stored);
+
 // Whether changing `rule` from one value to another destroys something. Equal
 // values never do.
 bool IsDestructive(const PolicyRule& rule, uint64_t from, uint64_t to);

@@ -1,0 +1,79 @@
+// Moving an HSM to another firmware profile.
+#include "absl/strings/str_cat.h"
+#include "hsm/hsm_state.h"
+
+namespace hsm {
+namespace {
+
+// Backups that take this much of a Backup HSM must go before an update.
+constexpr uint64_t kPercentInUse = 60;
+
+// Generations of hardware run each their own line of firmware.
+bool SameHardware(FirmwareVersion a, FirmwareVersion b) {
+  return a.major_number == b.major_number;
+}
+
+absl::Status CheckBackupsLeaveRoom(Reader& reader, const HsmRecord& hsm) {
+  if (hsm.kind != Kind::kBackup || hsm.storage_bytes == 0) {
+    return absl::OkStatus();
+  }
+  uint64_t used = 0;
+  for (SpaceId space : hsm.spaces) {
+    ASSIGN_OR_RETURN(const SpaceUsage usage, reader.Usage(space));
+    used += usage.bytes + kPartitionOverhead;
+  }
+  if (used * 100 < hsm.storage_bytes * kPercentInUse) return absl::OkStatus();
+  return base::ErrorWithReason(
+      LUNA_RET_OPERATION_RESTRICTED, "storage-in-use",
+      absl::StrCat("stored backups take ", kPercentInUse,
+                   " % of the Backup HSM or more"));
+}
+
+}  // namespace
+
+absl::Status Hsm::UpdateFirmware(const Login& so, FirmwareVersion version) {
+  HsmCore& core = *state_->core;
+  RETURN_IF_ERROR(state_->RequireSo(so).status());
+  return core.store().Write(kAdminSpace, [&](Transaction& tx) -> absl::Status {
+    RETURN_IF_ERROR(
+        state_->admin().Recheck(tx, so.state_->incarnation).status());
+    ASSIGN_OR_RETURN(HsmView view, core.Load(tx));
+    HsmRecord& record = view.record;
+    if (FindFirmware(record.kind, version) == nullptr ||
+        version <= record.firmware || !SameHardware(version, record.firmware)) {
+      return base::Error(
+          LUNA_RET_BAD_FW_VERSION,
+          absl::StrCat("firmware ", record.firmware.ToString(),
+                       " cannot be updated to ", version.ToString()));
+    }
+    RETURN_IF_ERROR(CheckBackupsLeaveRoom(tx, record));
+    record.rollback = record.firmware;
+    record.firmware = version;
+    return core.Save(tx, record);
+  });
+}
+
+absl::Status Hsm::RollbackFirmware(const Login& so) {
+  HsmCore& core = *state_->core;
+  RETURN_IF_ERROR(state_->RequireSo(so).status());
+  RETURN_IF_ERROR(
+      core.store().Write(kAdminSpace, [&](Transaction& tx) -> absl::Status {
+        RETURN_IF_ERROR(
+            state_->admin().Recheck(tx, so.state_->incarnation).status());
+        ASSIGN_OR_RETURN(HsmView view, core.Load(tx));
+        HsmRecord& record = view.record;
+        if (record.rollback == FirmwareVersion{} ||
+            record.fm != FmState::kNever) {
+          return base::Error(CKR_OPERATION_NOT_ALLOWED,
+                             "there is no firmware to roll back to");
+        }
+        record.firmware = record.rollback;
+        record.rollback = FirmwareVersion{};
+        RETURN_IF_ERROR(core.Save(tx, record));
+        return ZeroizeHsm(core, tx);
+      }));
+  state_->RetireAll();
+  return absl::OkStatus();
+}
+
+}  // namespace hsm
