@@ -133,6 +133,11 @@ absl::StatusOr<Bytes> ReadSignature(const X509* x509) {
       X509_ALGOR_cmp(outer, X509_get0_tbs_sigalg(x509)) != 0) {
     return Malformed("certificate not signed with ECDSA-SHA-384");
   }
+  // OpenSSL also takes a count of unused bits that happen to be zero, which
+  // would be a second form of the same certificate.
+  if ((signature->flags & 0x07) != 0) {
+    return Malformed("certificate with a signature of odd bits");
+  }
   const uint8_t* bytes = ASN1_STRING_get0_data(signature);
   return Bytes(bytes, bytes + ASN1_STRING_length(signature));
 }

@@ -57,7 +57,8 @@ function(perigee_module name)
       ${ARG_LIBRARIES} GTest::gmock GTest::gtest_main)
     set_target_properties(${name}_test PROPERTIES
       RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test-programs)
-    add_test(NAME ${name} COMMAND ${name}_test)
+    add_test(NAME ${name} COMMAND ${name}_test
+      WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
     set_tests_properties(${name} PROPERTIES TIMEOUT 600)
     # What a thread-sanitized build runs of it: the tests about threads.
     if(PERIGEE_SANITIZE MATCHES thread)

@@ -11,10 +11,6 @@
 
 // Where the vector files are. The build gives the absolute path; without it
 // the test runs from the top of the source tree.
-#ifndef PERIGEE_VECTORS_DIR
-#define PERIGEE_VECTORS_DIR "tests/vectors"
-#endif
-
 namespace vectors {
 namespace {
 
@@ -164,13 +160,13 @@ TEST(VectorFile, OpenNeedsAFile) {
 TEST(VectorFile, ShippedFiles) {
   int files = 0;
   for (const auto& entry :
-       std::filesystem::directory_iterator(PERIGEE_VECTORS_DIR)) {
+       std::filesystem::directory_iterator(kVectorsDirectory)) {
     if (entry.path().extension() != ".txt") continue;
     if (entry.path().filename() == "CMakeLists.txt") continue;
     ++files;
     auto file = VectorFile::Open(entry.path().string());
     ASSERT_TRUE(file.ok()) << file.status();
-    EXPECT_GE(file->blocks().size(), 10u) << entry.path();
+    EXPECT_FALSE(file->blocks().empty()) << entry.path();
     int valid = 0;
     for (Block& block : file->blocks()) {
       SCOPED_TRACE(block.Describe());

@@ -555,7 +555,7 @@ constexpr Family kFamilies[] = {
 };
 
 std::string PathOf(const char* file) {
-  return std::string(PERIGEE_VECTORS_DIR) + "/" + file;
+  return std::string(vectors::kVectorsDirectory) + "/" + file;
 }
 
 class VectorsTest : public testing::TestWithParam<Family> {};
@@ -585,7 +585,7 @@ TEST(VectorFilesTest, AreAllRun) {
   std::set<std::string> run;
   for (const Family& family : kFamilies) run.insert(family.file);
   std::set<std::string> present;
-  DIR* directory = opendir(PERIGEE_VECTORS_DIR);
+  DIR* directory = opendir(vectors::kVectorsDirectory);
   ASSERT_NE(directory, nullptr);
   while (const dirent* entry = readdir(directory)) {
     const std::string name = entry->d_name;
