@@ -1,8 +1,8 @@
 // The exported CA_* functions and the table of them, generated from
 // ca_functions.def; no function has logic of its own here.
+#include "pkcs11/argument_lists.h"
 #include "pkcs11/ca/ca.h"
 #include "pkcs11/call.h"
-#include "pkcs11/parameters.h"
 
 namespace pkcs11 {
 namespace {
@@ -25,7 +25,7 @@ CK_RV NotSupported(const char* name) {
 
 #define PERIGEE_CA_FUNCTION(name, arguments, need, state)  \
   extern "C" [[gnu::visibility("default")]] CK_RV name(    \
-      PERIGEE_PARAMETERS_##arguments(name)) {              \
+      PERIGEE_ARGUMENTS_##arguments(CK_##name)) {          \
     return PERIGEE_CA_##state(name, arguments);            \
   }
 #include "pkcs11/ca_functions.def"
