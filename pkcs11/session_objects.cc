@@ -16,9 +16,10 @@ std::atomic<CK_OBJECT_HANDLE> next_handle{hsm::kFirstSessionHandle};
 absl::Status AddIdentifiers(hsm::AttributeSet& attributes) {
   ASSIGN_OR_RETURN(const base::Bytes random, base::RandomBytes(28));
   const base::ByteSpan all(random);
-  attributes.SetText(
-      CKA_UNIQUE_ID,
-      absl::BytesToHexString(base::AsText(all.subspan(0, 16))));
+  std::string unique =
+      absl::BytesToHexString(base::AsText(all.subspan(0, 16)));
+  for (const size_t at : {8, 13, 18, 23}) unique.insert(at, "-");
+  attributes.SetText(CKA_UNIQUE_ID, unique);
   if (!attributes.Has(CKA_OUID)) {
     attributes.Set(CKA_OUID, all.subspan(16));
   }

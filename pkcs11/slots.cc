@@ -325,7 +325,12 @@ std::map<CK_SLOT_ID, bool> Slots::Present() const {
   return present;
 }
 
-std::vector<CK_SLOT_ID> Slots::List(bool token_present) const {
+void Slots::RefreshOnce() {
+  if (!refreshed_.load(std::memory_order_acquire)) Refresh();
+}
+
+std::vector<CK_SLOT_ID> Slots::List(bool token_present) {
+  RefreshOnce();
   std::vector<CK_SLOT_ID> slots;
   if (!token_present) {
     absl::ReaderMutexLock lock(&mu_);
@@ -361,7 +366,7 @@ std::optional<CK_SLOT_ID> Slots::TakeEvent() {
 }
 
 absl::StatusOr<TokenRef> Slots::Find(CK_SLOT_ID slot) {
-  if (!refreshed_.load(std::memory_order_acquire)) Refresh();
+  RefreshOnce();
   absl::ReaderMutexLock lock(&mu_);
   const auto it = entries_.find(slot);
   if (it == entries_.end()) {
@@ -370,7 +375,8 @@ absl::StatusOr<TokenRef> Slots::Find(CK_SLOT_ID slot) {
   return it->second.token;
 }
 
-std::vector<TokenRef> Slots::all() const {
+std::vector<TokenRef> Slots::all() {
+  RefreshOnce();
   absl::ReaderMutexLock lock(&mu_);
   std::vector<TokenRef> tokens;
   for (const auto& [slot, entry] : entries_) tokens.push_back(entry.token);
@@ -383,7 +389,8 @@ absl::StatusOr<CK_SLOT_ID> Slots::AdminSlotOf(CK_SLOT_ID slot) {
 }
 
 absl::StatusOr<CK_SLOT_ID> Slots::SlotOf(absl::string_view hsm_name,
-                                         SpaceId space) const {
+                                         SpaceId space) {
+  RefreshOnce();
   absl::ReaderMutexLock lock(&mu_);
   for (const auto& [slot, entry] : entries_) {
     if (entry.token->hsm_name() == hsm_name &&

@@ -56,12 +56,13 @@ class Slots : public std::enable_shared_from_this<Slots> {
   // new ones a number. An HSM that cannot be read keeps the slots it had.
   void Refresh();
 
-  // For C_GetSlotList: as of the last Refresh. Ascending.
-  std::vector<CK_SLOT_ID> List(bool token_present) const;
-  // CKR_SLOT_ID_INVALID. Also slots that the list leaves out. The first call
-  // refreshes.
+  // What follows is as of the last Refresh; the first call of any refreshes.
+
+  // For C_GetSlotList. Ascending.
+  std::vector<CK_SLOT_ID> List(bool token_present);
+  // CKR_SLOT_ID_INVALID. Also slots that the list leaves out.
   absl::StatusOr<TokenRef> Find(CK_SLOT_ID slot);
-  std::vector<TokenRef> all() const;
+  std::vector<TokenRef> all();
   // For C_WaitForSlotEvent: a listed slot that came, went, or whose token did,
   // since this was asked last (the first time: none).
   std::optional<CK_SLOT_ID> TakeEvent();
@@ -70,7 +71,7 @@ class Slots : public std::enable_shared_from_this<Slots> {
   absl::StatusOr<CK_SLOT_ID> AdminSlotOf(CK_SLOT_ID slot);
   // The slot of a partition of that HSM; CKR_SLOT_ID_INVALID.
   absl::StatusOr<CK_SLOT_ID> SlotOf(absl::string_view hsm_name,
-                                    SpaceId space) const;
+                                    SpaceId space);
 
  private:
   struct Entry {
@@ -93,6 +94,7 @@ class Slots : public std::enable_shared_from_this<Slots> {
                      SlotNumbers& numbers) const;
   void StoreNumbers(const std::map<std::string, Seen>& seen,
                     const SlotNumbers& numbers) const;
+  void RefreshOnce();
   std::map<CK_SLOT_ID, bool> Present() const;
   void PutEntries(const std::map<std::string, Seen>& seen)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_);
