@@ -349,6 +349,8 @@ absl::StatusOr<Certificate> Certificate::Issue(const CertifiedName& subject,
 
 Bytes Certificate::fingerprint() const { return Sha256({der_}); }
 
+Bytes Certificate::key_fingerprint() const { return Sha256({public_point_}); }
+
 absl::Status Certificate::VerifyUnder(const Certificate& root) const {
   if (!root.is_root() || is_root() || issuer_der_ != root.subject_der_) {
     return Error(CKR_DEVICE_ERROR, "certificate is not of this root");

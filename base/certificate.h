@@ -44,6 +44,9 @@ class Certificate {
   // SHA-256 over the DER. It names this certificate and not its holder, who
   // can make a second valid form of it: revoke and count by public_point().
   Bytes fingerprint() const;
+  // SHA-256 over the public point: names the holder, whatever certificate it
+  // has. It is what a person compares, and survives adoption.
+  Bytes key_fingerprint() const;
 
   // OK when `root` (a CA, self-signed) signed this certificate and it is not
   // itself a CA; CKR_DEVICE_ERROR otherwise.

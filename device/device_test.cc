@@ -360,7 +360,7 @@ TEST_F(DeviceTest, Adoption_NeedsTheSosPinAndTrustsTheNewRoot) {
   const base::Certificate old = device_->hsm().identity()->certificate;
   hsm_io::ChannelOptions options;
   options.identity = identity;
-  options.adopt_fingerprint = old.fingerprint();
+  options.adopt_fingerprint = old.key_fingerprint();
   ASSERT_EQ(stranger.client().OpenChannel(options, Soon()), absl::OkStatus());
   hsm_io::Adopt adopt;
   adopt.root = fleet.root().der();

@@ -94,7 +94,7 @@ absl::Status Client::State::Handshake(Deadline deadline) {
       return base::Error(CKR_DEVICE_ERROR,
                          "the device's certificate is not a Backup HSM's");
     }
-    if (pinned.has_value() && certificate.fingerprint() != *pinned) {
+    if (pinned.has_value() && certificate.key_fingerprint() != *pinned) {
       return base::Error(CKR_DEVICE_ERROR,
                          "the device is not the one with this fingerprint");
     }

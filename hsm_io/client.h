@@ -20,8 +20,9 @@ namespace hsm_io {
 struct ChannelOptions {
   // The host library's own identity, enrolled under the fleet root.
   std::shared_ptr<const base::Identity> identity;
-  // Adoption: the device is recognised by this SHA-256 fingerprint of its
-  // certificate instead of by a root; only Adopt may be called then.
+  // Adoption: the device is recognised by this fingerprint of its key
+  // (base::Certificate::key_fingerprint) instead of by a root; only Adopt may
+  // be called then.
   std::optional<Bytes> adopt_fingerprint;
 };
 

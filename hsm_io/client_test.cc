@@ -146,7 +146,7 @@ TEST_F(ClientTest, AdoptionChannel_DoesNothingButAdopt) {
   const IdentityRef stranger = TestRoot::New().Issue("host", "8");
   ChannelOptions options;
   options.identity = stranger;
-  options.adopt_fingerprint = device_.identity().certificate.fingerprint();
+  options.adopt_fingerprint = device_.identity().certificate.key_fingerprint();
   ASSERT_EQ(client_.OpenChannel(options, Soon()), absl::OkStatus());
   EXPECT_EQ(base::CkRv(Change("stranger")), CKR_FUNCTION_REJECTED);
   EXPECT_EQ(base::CkRv(Ask()), CKR_FUNCTION_REJECTED);
@@ -159,7 +159,7 @@ TEST_F(ClientTest, AdoptionChannel_DoesNothingButAdopt) {
 TEST_F(ClientTest, AdoptionWhereItIsNotAllowed_GetsNoChannel) {
   ChannelOptions options;
   options.identity = TestRoot::New().Issue("host", "8");
-  options.adopt_fingerprint = device_.identity().certificate.fingerprint();
+  options.adopt_fingerprint = device_.identity().certificate.key_fingerprint();
   EXPECT_EQ(base::CkRv(client_.OpenChannel(options, Soon())),
             CKR_DEVICE_ERROR);
 }

@@ -97,7 +97,7 @@ base::SecretBytes Server::State::Answer(const SealedRequest& request,
   const auto refuse = [](CK_RV rv, absl::string_view text) {
     return EncodeReply(base::Error(rv, text));
   };
-  Call call{id, channel->peer().fingerprint(), adoption_only};
+  Call call{id, channel->peer().key_fingerprint(), adoption_only};
   if (adoption_only && request.op != Adopt::kOp) {
     return refuse(CKR_FUNCTION_REJECTED,
                   "this device does not know the host: only adoption is "

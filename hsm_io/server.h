@@ -20,8 +20,7 @@ namespace hsm_io {
 // What a handler may know of the call it serves.
 struct Call {
   RequestId id;
-  // SHA-256 fingerprint of the client's certificate: outcomes are kept per
-  // client.
+  // The client's key_fingerprint: outcomes are kept per client.
   Bytes client;
   // The peer is unknown and this channel may only adopt.
   bool adoption_only = false;

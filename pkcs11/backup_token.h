@@ -18,7 +18,7 @@ class BackupDevice {
  public:
   struct Found {
     hsm_io::DeviceInfo info;
-    base::Bytes fingerprint;  // SHA-256 of its certificate
+    base::Bytes fingerprint;  // SHA-256 of its public key
     bool trusted = false;     // its certificate is under this host's root
   };
   // What answers there, before any trust; CKR_TOKEN_NOT_PRESENT.

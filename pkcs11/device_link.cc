@@ -98,7 +98,7 @@ absl::StatusOr<BackupDevice::Found> DeviceLink::Find() {
   ASSIGN_OR_RETURN(found.info, Discover());
   ASSIGN_OR_RETURN(base::Certificate certificate,
                    base::Certificate::Parse(found.info.certificate));
-  found.fingerprint = certificate.fingerprint();
+  found.fingerprint = certificate.key_fingerprint();
   absl::StatusOr<hsm::Fleet> fleet = hsm::Fleet::Open(fleet_directory_);
   found.trusted = fleet.ok() && certificate.VerifyUnder(fleet->root()).ok();
   return found;

@@ -242,7 +242,7 @@ typedef struct PERIGEE_DEVICE {
   CK_ULONG ulSize;
   CK_FLAGS flags;
   CK_ULONG ulFirmware[3];
-  CK_BYTE fingerprint[32];    // SHA-256 of the device's certificate
+  CK_BYTE fingerprint[32];    // SHA-256 of the device's public key
   char serial[32];
   char model[32];
   char label[64];

@@ -39,7 +39,8 @@ constexpr char kUsage[] =
     "  --storage BYTES      capacity (the model's default)\n"
     "  --fleet DIR          the fleet root that signs it; without it the\n"
     "                       device waits for a host to adopt it\n"
-    "  --kdf-cost COST      calibrated, approved or test\n";
+    "  --kdf-cost COST      calibrated, approved or test\n"
+    "  --attached TO        client or appliance\n";
 
 struct Options {
   std::string state;
@@ -69,6 +70,12 @@ absl::StatusOr<hsm::KdfCost> ParseKdfCost(absl::string_view text) {
   return BadOption("kdf-cost", text);
 }
 
+absl::StatusOr<bool> ParseAppliance(absl::string_view text) {
+  if (text == "client") return false;
+  if (text == "appliance") return true;
+  return BadOption("attached", text);
+}
+
 absl::StatusOr<Options> ParseOptions(int argc, char** argv) {
   static const option kLong[] = {
       {"state", required_argument, nullptr, 's'},
@@ -81,6 +88,7 @@ absl::StatusOr<Options> ParseOptions(int argc, char** argv) {
       {"storage", required_argument, nullptr, 'b'},
       {"fleet", required_argument, nullptr, 'F'},
       {"kdf-cost", required_argument, nullptr, 'k'},
+      {"attached", required_argument, nullptr, 'A'},
       {"help", no_argument, nullptr, 'h'},
       {nullptr, 0, nullptr, 0}};
   Options options;
@@ -109,6 +117,11 @@ absl::StatusOr<Options> ParseOptions(int argc, char** argv) {
         break;
       case 'k': {
         ASSIGN_OR_RETURN(options.spec.kdf_cost, ParseKdfCost(value));
+        break;
+      }
+      case 'A': {
+        ASSIGN_OR_RETURN(options.spec.attached_to_appliance,
+                         ParseAppliance(value));
         break;
       }
       case 'h':
@@ -165,7 +178,7 @@ absl::Status Run(const Options& options) {
 
   ASSIGN_OR_RETURN(std::unique_ptr<hsm::Hsm> hsm, OpenOrCreate(options));
   const std::string fingerprint = absl::BytesToHexString(
-      base::AsText(hsm->identity()->certificate.fingerprint()));
+      base::AsText(hsm->identity()->certificate.key_fingerprint()));
   if (options.fingerprint) {
     std::printf("%s\n", fingerprint.c_str());
     return absl::OkStatus();
