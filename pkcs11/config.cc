@@ -442,6 +442,14 @@ absl::Status FinishConfig(const Environment& environment, Config& config) {
 
 }  // namespace
 
+absl::StatusOr<base::LogSettings> LogOf(const Environment& environment) {
+  base::LogSettings log;
+  if (!environment.perigee_log.empty()) {
+    RETURN_IF_ERROR(ParseLogVariable(environment.perigee_log, log));
+  }
+  return log;
+}
+
 Environment Environment::OfProcess() {
   Environment environment;
   environment.perigee_conf = EnvironmentValue("PERIGEE_CONF");

@@ -59,6 +59,9 @@ struct Environment {
 // CKR_GENERAL_ERROR and name file, line and cause. Touches no state.
 absl::StatusOr<Config> LoadConfig(const Environment& environment);
 
+// What PERIGEE_LOG says; the default when it is not set. CKR_GENERAL_ERROR.
+absl::StatusOr<base::LogSettings> LogOf(const Environment& environment);
+
 // The text of a file; `file` is its name for messages.
 absl::StatusOr<Config> ParseConfig(absl::string_view text,
                                    const std::string& file,

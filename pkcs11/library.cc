@@ -170,7 +170,13 @@ absl::Status Library::Finalize(const void* reserved) {
 }
 
 absl::Status Library::Start() {
-  ASSIGN_OR_RETURN(Config loaded, LoadConfig(Environment::OfProcess()));
+  // Of an initialisation that another thread's C_Finalize overtook.
+  CloseIf([](const Session&) { return true; });
+  const Environment environment = Environment::OfProcess();
+  // So that an error of the file has a place to go.
+  ASSIGN_OR_RETURN(const base::LogSettings log, LogOf(environment));
+  base::SetLog(log);
+  ASSIGN_OR_RETURN(Config loaded, LoadConfig(environment));
   base::SetLog(loaded.log);
   auto config = std::make_shared<const Config>(std::move(loaded));
   auto slots = Slots::Make(config);
