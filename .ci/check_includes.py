@@ -27,7 +27,9 @@ VOCABULARY = {"base/cryptoki.h"}
 # Folders that may use OpenSSL.
 OPENSSL = re.compile(
     r"^(base/(crypto|certificate|handshake|secret_bytes)|pkcs11/mechanisms/|"
-    r"cloning/|hsm/vault|hsm_io/channel)")
+    r"cloning/|hsm/vault|hsm_io/channel|"
+    # The C boundary empties OpenSSL's error queue.
+    r"pkcs11/call\.cc)")
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
 
 
@@ -51,7 +53,7 @@ def main():
         is_test = path.endswith("_test.cc")
         allowed = ALLOWED[folder] | {folder} | EXTRA.get(path, set())
         if is_test:
-            allowed = allowed | {"tests"}
+            allowed = allowed | {"tests", "device"}
         for kind, target in INCLUDE.findall(source.read_text()):
             if target.startswith("openssl/"):
                 if not OPENSSL.match(path) and not is_test:
