@@ -1,4 +1,5 @@
 // C_DigestInit and on.
+#include "hsm/key_protection.h"
 #include "pkcs11/api/api.h"
 #include "pkcs11/api/arguments.h"
 #include "pkcs11/key_use.h"
@@ -43,6 +44,8 @@ absl::Status C_DigestUpdate(Library& library, CK_SESSION_HANDLE hSession,
   });
 }
 
+// Not of hidden values: HMAC uses the digest of a long key in the key's place,
+// and the digest of a short key is a test of guesses.
 absl::Status C_DigestKey(Library& library, CK_SESSION_HANDLE hSession,
                          CK_OBJECT_HANDLE hKey) {
   ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
@@ -53,6 +56,9 @@ absl::Status C_DigestKey(Library& library, CK_SESSION_HANDLE hSession,
     if (attributes.object_class() != CKO_SECRET_KEY ||
         !attributes.Has(CKA_VALUE)) {
       return base::Error(CKR_KEY_INDIGESTIBLE, "not a secret key");
+    }
+    if (hsm::HidesValue(attributes)) {
+      return base::Error(CKR_KEY_INDIGESTIBLE, "the key's value is hidden");
     }
     return digester.Update(attributes.Value(CKA_VALUE));
   });

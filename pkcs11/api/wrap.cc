@@ -14,11 +14,12 @@ namespace {
 using hsm::How;
 
 // Modes without any protection of what they wrap: the blob can be cut, put
-// together anew and decrypted piece by piece. Not for keys whose value is
-// secret.
+// together anew and decrypted piece by piece. GCM as well, because its caller
+// chooses the IV: a known key and a secret one that are wrapped under the same
+// IV differ as their blobs do. Not for keys whose value is secret.
 bool IsRawMode(CK_MECHANISM_TYPE type) {
   static constexpr CK_MECHANISM_TYPE kRaw[] = {
-      CKM_AES_ECB, CKM_AES_CBC,    CKM_AES_CTR,
+      CKM_AES_ECB,  CKM_AES_CBC,  CKM_AES_CTR,  CKM_AES_GCM,
       CKM_DES3_ECB, CKM_DES3_CBC, CKM_RSA_X_509};
   return std::find(std::begin(kRaw), std::end(kRaw), type) != std::end(kRaw);
 }
@@ -67,7 +68,7 @@ absl::Status CheckLeaves(const Mechanism& mechanism, const AttributeSet& key,
   }
   if (IsRawMode(mechanism.type) && IsSecretValue(key)) {
     return base::Error(CKR_KEY_NOT_WRAPPABLE,
-                       "a mode without integrity wraps no secret key");
+                       "this mode does not protect a secret key");
   }
   return absl::OkStatus();
 }
