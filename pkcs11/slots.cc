@@ -183,7 +183,14 @@ void Slots::AssignNumbers(const std::map<std::string, Seen>& seen,
   // made later stands behind all of them.
   for (const HsmConfig& hsm : config_->hsms) {
     const auto it = seen.find(hsm.spec.name);
-    if (it == seen.end()) continue;
+    if (it == seen.end()) {
+      // It cannot be read now. Nobody else may get the numbers of its
+      // partitions: a PIN for them would be tried on another HSM.
+      for (SpaceId i = 1; i <= hsm.partitions.size(); ++i) {
+        numbers.Assign({hsm.spec.name, i});
+      }
+      continue;
+    }
     for (const SpaceId space : it->second.spaces) {
       if (space <= hsm.partitions.size()) {
         numbers.Assign({hsm.spec.name, space});
@@ -260,9 +267,18 @@ void Slots::PutEntries(const std::map<std::string, Seen>& seen) {
       });
     }
     const auto it = seen.find(name);
-    if (it == seen.end()) {  // It cannot be read now: as it was.
+    if (it == seen.end()) {
+      // It cannot be read now: as it was, or as the configuration says, so
+      // that whoever calls there is told why.
       for (const auto& [slot, entry] : before) {
         if (entry.token->hsm_name() == name) entries[slot] = entry;
+      }
+      for (SpaceId i = 1; i <= hsm.partitions.size(); ++i) {
+        const auto slot = numbers_.Of({name, i});
+        if (!slot.has_value() || entries.count(*slot) != 0) continue;
+        keep(*slot, true, [&] {
+          return std::make_shared<LocalToken>(*slot, local, i);
+        });
       }
       continue;
     }
@@ -281,9 +297,13 @@ void Slots::PutEntries(const std::map<std::string, Seen>& seen) {
 void Slots::RefreshLocked() {
   std::map<std::string, Seen> seen;
   bool anything_stored = false;
+  bool all_read = true;
   for (const auto& [name, hsm] : local_) {
     auto now = Look(*hsm);
-    if (!now.has_value()) continue;
+    if (!now.has_value()) {
+      all_read = false;
+      continue;
+    }
     anything_stored |= now->hsm != nullptr;
     seen.emplace(name, *std::move(now));
   }
@@ -291,7 +311,9 @@ void Slots::RefreshLocked() {
   SlotNumbers numbers = numbers_;
   ReadNumbers(seen, numbers);
   AssignNumbers(seen, numbers);
-  if (anything_stored && (numbers.all() != numbers_.all() || !stored_)) {
+  // Numbers that had to do without a store's word are not kept.
+  if (anything_stored && all_read &&
+      (numbers.all() != numbers_.all() || !stored_)) {
     const NumbersLock lock(config_->state_directory);
     numbers = numbers_;
     ReadNumbers(seen, numbers);  // Another process may have been faster.

@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -38,10 +41,10 @@ TEST(SlotNumbersTest, ReservedNumbersAreNotGivenAgain) {
   EXPECT_EQ(numbers.Assign({"app", 7}), 3U);
 }
 
-Config DefaultConfig() {
+Config DefaultConfig(const std::string& state = "no-state") {
   Environment environment;
   environment.perigee_state_dir =
-      testing::TempDir() + "/no-state-" + std::to_string(getpid());
+      testing::TempDir() + "/" + state + "-" + std::to_string(getpid());
   return *ParseConfig("", "test.toml", environment);
 }
 
@@ -84,6 +87,20 @@ TEST(SlotsTest, BeforeState_TheTokenIsNotInitialised) {
   EXPECT_NE(facts->flags & CKF_LOGIN_REQUIRED, 0U);
   EXPECT_EQ(facts->model, "Perigee");
   EXPECT_EQ(facts->min_pin, 4U);
+}
+
+// Otherwise the Backup HSM would be slot 0, and wrong PINs would zeroize it.
+TEST(SlotsTest, UnreadableHsm_KeepsItsSlotAndTellsWhy) {
+  const Config config = DefaultConfig("unreadable");
+  const std::string directory = config.state_directory + "/hsm/app";
+  std::filesystem::create_directories(directory);
+  std::ofstream(directory + "/hsm.db") << "not a database";
+  const auto slots = MakeSlots(config);
+  EXPECT_THAT(slots->List(false), ElementsAre(0, 1));
+  EXPECT_EQ((*slots->Find(0))->hsm_name(), "app");
+  EXPECT_EQ((*slots->Find(1))->hsm_name(), "backup");
+  EXPECT_FALSE((*slots->Find(0))->Facts().ok());
+  std::filesystem::remove_all(config.state_directory);
 }
 
 TEST(SlotsTest, AdminSlotsAreListedWhenAskedFor) {
