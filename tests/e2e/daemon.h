@@ -1,0 +1,46 @@
+// A perigee-backup-hsm process on a Unix socket. It dies with the test.
+#ifndef PERIGEE_TESTS_E2E_DAEMON_H_
+#define PERIGEE_TESTS_E2E_DAEMON_H_
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace e2e {
+
+class Daemon {
+ public:
+  // Starts it and waits until it serves; a test failure when it ends instead.
+  explicit Daemon(std::vector<std::string> arguments);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  bool running() const { return pid_ > 0; }
+  // As it prints it, 64 hexadecimal digits.
+  const std::string& fingerprint() const { return fingerprint_; }
+  // Where it serves: a path, or HOST:PORT with the port that it got.
+  const std::string& address() const { return address_; }
+  pid_t pid() const { return pid_; }
+
+  // SIGTERM, or SIGKILL; returns when it is gone. The status of waitpid.
+  int Stop();
+  int Kill();
+  // The same again with the same arguments.
+  void Restart();
+
+ private:
+  void Start();
+  int End(int signal);
+
+  const std::vector<std::string> arguments_;
+  pid_t pid_ = -1;
+  int output_ = -1;
+  std::string fingerprint_;
+  std::string address_;
+};
+
+}  // namespace e2e
+
+#endif  // PERIGEE_TESTS_E2E_DAEMON_H_

@@ -1,0 +1,493 @@
+// The files of an HSM are damaged: bits flipped, rows swapped or put back,
+// files cut short or missing. Whatever is read afterwards is what was there or
+// an error that names path and cause; nothing is weaker, nothing crashes, and
+// with the file back nothing is lost.
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
+
+#include "tests/e2e/host.h"
+#include "tests/e2e/objects.h"
+
+namespace e2e {
+namespace {
+
+namespace fs = std::filesystem;
+
+Plan AppOnly() {
+  Plan plan;
+  plan.backups.clear();
+  return plan;
+}
+
+// A token with some objects and what they are; no library in use.
+class Keys {
+ public:
+  Keys() : site_(AppOnly()) {
+    Host host(site_);
+    host.InitPartition(0, "");
+    const CK_SESSION_HANDLE app = host.Officer(0);
+    GenerateEcPair(host, app, "ec");
+    aes_ = GenerateAes(host, app, "aes");
+    host.Create(app, Note("one", std::string(5000, '1')));
+    host.Create(app, Note("two", std::string(5000, '2'))
+                         .Bool(CKA_PRIVATE, true));
+    sealed_ = Encrypt(host, app, aes_);
+    for (const CK_OBJECT_HANDLE handle : host.Find(app)) {
+      objects_[handle] = ReadEverything(host, app, handle);
+    }
+  }
+
+  Site& site() { return site_; }
+  const Site& site() const { return site_; }
+  std::string directory() const { return site_.state() + "/hsm/app"; }
+  std::string file(const std::string& name) const {
+    return directory() + "/" + name;
+  }
+  const std::map<CK_OBJECT_HANDLE, Everything>& objects() const {
+    return objects_;
+  }
+  CK_OBJECT_HANDLE Handle(const std::string& label) const {
+    for (const auto& [handle, object] : objects_) {
+      const Bytes& value = object.at(CKA_LABEL).value;
+      if (std::string(value.begin(), value.end()) == label) return handle;
+    }
+    ADD_FAILURE() << label;
+    return 0;
+  }
+
+  void Save(const std::string& name) const {
+    fs::copy(directory(), site_.path() + "/" + name,
+             fs::copy_options::recursive);
+  }
+  void Restore(const std::string& name) const {
+    fs::remove_all(directory());
+    fs::copy(site_.path() + "/" + name, directory(),
+             fs::copy_options::recursive);
+  }
+
+  // Runs `work` in a process of its own, which must end by itself.
+  void InAProcess(const std::function<void(Host&)>& work) {
+    const pid_t child = fork();
+    if (child == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      alarm(120);
+      {
+        Host host(site_);
+        work(host);
+      }
+      fflush(stdout);
+      _exit(testing::Test::HasFailure() ? 1 : 0);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+  }
+
+  // Everything is as it was; the use of keys too.
+  void ExpectWhole() {
+    InAProcess([this](Host& host) {
+      const CK_SESSION_HANDLE app = host.Officer(0);
+      for (const auto& [handle, object] : objects_) {
+        EXPECT_EQ(ReadEverything(host, app, handle), object);
+      }
+      EXPECT_EQ(Encrypt(host, app, aes_), sealed_);
+    });
+  }
+
+  // What can be read is as it was, and the rest is an error.
+  void ExpectSame(const Host& host) const;
+  // The same, and something is an error.
+  void ExpectErrors() {
+    InAProcess([this](Host& host) {
+      errors_ = 0;
+      ExpectSame(host);
+      EXPECT_GT(errors_, 0u) << "the damage was not noticed";
+    });
+  }
+
+ private:
+  // Whether it is CKR_OK; counts what is not.
+  bool Counted(CK_RV rv) const {
+    if (rv == CKR_OK) return true;
+    ++errors_;
+    return false;
+  }
+  void ExpectSameObject(const Host& host, CK_SESSION_HANDLE app,
+                        CK_OBJECT_HANDLE handle,
+                        const Everything& object) const;
+  void ExpectSameUse(const Host& host, CK_SESSION_HANDLE app) const;
+
+  Site site_;
+  std::map<CK_OBJECT_HANDLE, Everything> objects_;
+  CK_OBJECT_HANDLE aes_ = 0;
+  Bytes sealed_;
+  mutable size_t errors_ = 0;
+};
+
+// An attribute that cannot be read is one of: refused as before, or an error
+// of the object or the store.
+bool IsError(CK_RV rv) {
+  return rv == CKR_DEVICE_ERROR || rv == CKR_OBJECT_HANDLE_INVALID ||
+         rv == CKR_DEVICE_REMOVED || rv == CKR_GENERAL_ERROR;
+}
+
+void Keys::ExpectSameObject(const Host& host, CK_SESSION_HANDLE app,
+                            CK_OBJECT_HANDLE handle,
+                            const Everything& object) const {
+  CK_ATTRIBUTE label = {CKA_LABEL, nullptr, 0};
+  const CK_RV rv = host.c().C_GetAttributeValue(app, handle, &label, 1);
+  if (!Counted(rv)) {
+    EXPECT_TRUE(IsError(rv)) << conformance::RvName(rv);
+    return;
+  }
+  EXPECT_EQ(ReadEverything(host, app, handle), object);
+}
+
+void Keys::ExpectSameUse(const Host& host, CK_SESSION_HANDLE app) const {
+  Bytes iv(16, 7);
+  CK_MECHANISM how = {CKM_AES_CBC_PAD, iv.data(), iv.size()};
+  if (!Counted(host.c().C_EncryptInit(app, &how, aes_))) return;
+  // Ends what was begun; Encrypt begins it again.
+  EXPECT_OK(host.c().C_EncryptInit(app, nullptr, 0));
+  EXPECT_EQ(Encrypt(host, app, aes_), sealed_);
+}
+
+void Keys::ExpectSame(const Host& host) const {
+  CK_TOKEN_INFO token;
+  if (!Counted(host.c().C_GetTokenInfo(0, &token))) return;
+  CK_SESSION_HANDLE app = 0;
+  if (!Counted(host.c().C_OpenSession(0, kReadWrite, nullptr, nullptr, &app))) {
+    return;
+  }
+  const CK_RV login = host.TryLogin(app, CKU_USER, kOfficerPin);
+  EXPECT_FALSE(login == CKR_PIN_LOCKED);
+  if (!Counted(login)) return;
+  for (const auto& [handle, object] : objects_) {
+    ExpectSameObject(host, app, handle, object);
+  }
+  CK_OBJECT_HANDLE found[64];
+  CK_ULONG count = 0;
+  if (Counted(host.c().C_FindObjectsInit(app, nullptr, 0))) {
+    if (Counted(host.c().C_FindObjects(app, found, 64, &count))) {
+      for (CK_ULONG i = 0; i < count; ++i) {
+        EXPECT_EQ(objects_.count(found[i]), 1u) << "an object out of nothing";
+      }
+      errors_ += objects_.size() - count;
+    }
+    host.c().C_FindObjectsFinal(app);
+  }
+  ExpectSameUse(host, app);
+  // It may be written to or not; it does not crash.
+  const Template note = Note("new");
+  CK_OBJECT_HANDLE made = 0;
+  Counted(host.c().C_CreateObject(app, note.data(), note.size(), &made));
+}
+
+// --- bits --------------------------------------------------------------------
+
+TEST(DamageTest, FlippedBitsAnywhereInTheDatabase_GiveTheSameOrAnError) {
+  Keys keys;
+  keys.Save("good");
+  const std::string path = keys.file("hsm.db");
+  const std::string good = ReadFile(path);
+  ASSERT_GT(good.size(), 10u * 4096);
+  std::vector<size_t> places;
+  // The header's fields, then a sample of the whole file.
+  for (size_t at : {0, 16, 18, 19, 20, 21, 24, 28, 32, 36, 40, 44, 48, 52, 56,
+                    60, 64, 68, 92, 96}) {
+    places.push_back(at + 3);
+  }
+  for (size_t at = 100; at < good.size(); at += 1531) places.push_back(at);
+  for (const size_t at : places) {
+    SCOPED_TRACE("byte " + std::to_string(at) + " of " +
+                 std::to_string(good.size()));
+    keys.Restore("good");
+    std::string bad = good;
+    bad[at] ^= 1 << at % 8;
+    WriteFile(path, bad);
+    keys.InAProcess([&](Host& host) { keys.ExpectSame(host); });
+    if (HasFailure()) return;
+  }
+  keys.Restore("good");
+  keys.ExpectWhole();
+}
+
+TEST(DamageTest, FlippedBitsInTheStorageKey_AreAnError) {
+  Keys keys;
+  keys.Save("good");
+  const std::string path = keys.file("storage.key");
+  const std::string good = ReadFile(path);
+  for (size_t at = 0; at < good.size(); at += 5) {
+    SCOPED_TRACE(at);
+    std::string bad = good;
+    bad[at] ^= 0x20;
+    keys.Restore("good");
+    WriteFile(path, bad);
+    keys.ExpectErrors();
+  }
+  keys.Restore("good");
+  keys.ExpectWhole();
+}
+
+TEST(DamageTest, FlippedBitsInTheChangeCounters_AreRepaired) {
+  Keys keys;
+  keys.Save("good");
+  const std::string path = keys.file("changes");
+  const std::string good = ReadFile(path);
+  for (const size_t at : {0, 3, 8, 15, 40, 64, 72, 80, 88, 95}) {
+    SCOPED_TRACE(at);
+    std::string bad = good;
+    bad[at] ^= 0x01;
+    keys.Restore("good");
+    WriteFile(path, bad);
+    keys.ExpectWhole();
+  }
+}
+
+// --- rows --------------------------------------------------------------------
+
+// Runs SQL on the database while nobody has it open.
+class Database {
+ public:
+  explicit Database(const std::string& path) {
+    EXPECT_EQ(sqlite3_open(path.c_str(), &db_), SQLITE_OK);
+  }
+  ~Database() { sqlite3_close(db_); }
+  void Run(const std::string& sql) {
+    char* error = nullptr;
+    EXPECT_EQ(sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, &error),
+              SQLITE_OK)
+        << sql << ": " << error;
+    EXPECT_GT(sqlite3_changes(db_), 0) << sql;
+  }
+  std::vector<std::string> Texts(const std::string& sql) {
+    std::vector<std::string> texts;
+    sqlite3_stmt* query = nullptr;
+    EXPECT_EQ(sqlite3_prepare_v2(db_, sql.c_str(), -1, &query, nullptr),
+              SQLITE_OK);
+    while (sqlite3_step(query) == SQLITE_ROW) {
+      texts.push_back(
+          reinterpret_cast<const char*>(sqlite3_column_text(query, 0)));
+    }
+    sqlite3_finalize(query);
+    return texts;
+  }
+
+ private:
+  sqlite3* db_ = nullptr;
+};
+
+std::string Row(const Keys& keys, const std::string& label) {
+  return " WHERE id = " + std::to_string(keys.Handle(label));
+}
+
+// Each statement on a token of its own copy.
+void ExpectEachIsNoticed(Keys& keys, const std::vector<std::string>& all) {
+  keys.Save("before");
+  for (const std::string& sql : all) {
+    SCOPED_TRACE(sql);
+    keys.Restore("before");
+    Database(keys.file("hsm.db")).Run(sql);
+    keys.ExpectErrors();
+  }
+  keys.Restore("before");
+  keys.ExpectWhole();
+}
+
+TEST(DamageTest, ChangedColumns_AreNoticed) {
+  Keys keys;
+  const std::string two = Row(keys, "two"), one = Row(keys, "one");
+  ExpectEachIsNoticed(
+      keys, {"UPDATE record SET key = 0" + two,
+             "UPDATE record SET key = 1" + one,
+             "UPDATE record SET class = 4" + two,
+             "UPDATE record SET version = version + 1" + two,
+             "UPDATE record SET size = 1" + two,
+             "UPDATE record SET space = 0" + two,
+             "UPDATE record SET id = 77" + two,
+             "UPDATE record SET sealed = zeroblob(length(sealed))" + two,
+             "UPDATE record SET sealed = x''" + two,
+             "UPDATE record SET sealed = substr(sealed, 1, 40)" + two});
+}
+
+TEST(DamageTest, RemovedRecord_IsNoticed) {
+  Keys keys;
+  ExpectEachIsNoticed(keys, {"DELETE FROM record" + Row(keys, "two"),
+                             "DELETE FROM record" + Row(keys, "one")});
+}
+
+TEST(DamageTest, SwappedRecords_AreNoticed) {
+  Keys keys;
+  const std::string one = std::to_string(keys.Handle("one"));
+  const std::string two = std::to_string(keys.Handle("two"));
+  ExpectEachIsNoticed(
+      keys,
+      {// Contents of one in the place of the other.
+       "UPDATE record SET sealed = (SELECT sealed FROM record WHERE id = " +
+           one + ") WHERE id = " + two,
+       // Ids exchanged, with all that belongs to them.
+       "UPDATE record SET id = CASE id WHEN " + one + " THEN -1 ELSE -2 END "
+       "WHERE id IN (" + one + ", " + two + ");"
+       "UPDATE record SET id = CASE id WHEN -1 THEN " + two + " ELSE " + one +
+           " END WHERE id < 0"});
+}
+
+// Copies rows of a table from an older database.
+std::string CopyFrom(const Keys& keys, const std::string& old,
+                     const std::string& table, const std::string& where) {
+  return "ATTACH '" + keys.site().path() + "/" + old +
+         "/hsm.db' AS old; INSERT OR REPLACE INTO main." + table +
+         " SELECT * FROM old." + table + where;
+}
+
+TEST(DamageTest, OldVersionPutBack_IsNoticed) {
+  Keys keys;
+  keys.Save("old");
+  const std::string where = Row(keys, "aes");
+  keys.InAProcess([&](Host& host) {
+    const Template t = Template().Text(CKA_ID, "newer");
+    EXPECT_OK(host.c().C_SetAttributeValue(host.Officer(0), keys.Handle("aes"),
+                                           t.data(), t.size()));
+  });
+  Database(keys.file("hsm.db")).Run(CopyFrom(keys, "old", "record", where));
+  keys.ExpectErrors();
+}
+
+TEST(DamageTest, DestroyedKeyPutBack_IsNoticed) {
+  Keys keys;
+  keys.Save("old");
+  const CK_OBJECT_HANDLE aes = keys.Handle("aes");
+  keys.InAProcess([&](Host& host) {
+    EXPECT_OK(host.c().C_DestroyObject(host.Officer(0), aes));
+  });
+  Database(keys.file("hsm.db"))
+      .Run(CopyFrom(keys, "old", "record", Row(keys, "aes")));
+  keys.InAProcess([&](Host& host) {
+    const CK_SESSION_HANDLE app = host.Officer(0);
+    Bytes iv(16, 7);
+    CK_MECHANISM how = {CKM_AES_CBC_PAD, iv.data(), iv.size()};
+    EXPECT_NE(host.c().C_EncryptInit(app, &how, aes), CK_RV{CKR_OK});
+    CK_ATTRIBUTE label = {CKA_LABEL, nullptr, 0};
+    EXPECT_RV(CKR_DEVICE_ERROR,
+              host.c().C_GetAttributeValue(app, aes, &label, 1));
+    EXPECT_FALSE(host.library().LastError().empty());
+  });
+}
+
+TEST(DamageTest, NamedValuesRemovedOrEmptied_GiveTheSameOrAnError) {
+  Keys keys;
+  keys.Save("good");
+  const std::vector<std::string> rows =
+      Database(keys.file("hsm.db"))
+          .Texts("SELECT space || ' AND name = ''' || name || '''' FROM value");
+  ASSERT_GT(rows.size(), 5u);
+  for (const std::string& row : rows) {
+    for (const std::string& change :
+         {"DELETE FROM value WHERE space = " + row,
+          "UPDATE value SET value = x'' WHERE space = " + row,
+          "UPDATE value SET value = zeroblob(length(value)) WHERE space = " +
+              row}) {
+      SCOPED_TRACE(change);
+      keys.Restore("good");
+      Database(keys.file("hsm.db")).Run(change);
+      keys.InAProcess([&](Host& host) { keys.ExpectSame(host); });
+      if (HasFailure()) return;
+    }
+  }
+}
+
+// --- files -------------------------------------------------------------------
+
+// The partition cannot be used, the error says why and where, and when the
+// file is back everything is as it was.
+void ExpectNamed(Keys& keys, const std::string& file,
+                 const std::function<void(const std::string&)>& damage) {
+  fs::remove_all(keys.site().path() + "/good");
+  keys.Save("good");
+  damage(keys.file(file));
+  keys.InAProcess([&](Host& host) {
+    CK_SESSION_HANDLE session = 0;
+    EXPECT_NE(host.c().C_OpenSession(0, kReadWrite, nullptr, nullptr, &session),
+              CK_RV{CKR_OK});
+    const std::string error = host.library().LastError();
+    EXPECT_NE(error.find(keys.directory()), std::string::npos) << error;
+    EXPECT_NE(error.find(file), std::string::npos) << error;
+    // Nobody may take a damaged HSM for one that was never made.
+    EXPECT_NE(host.TryInitToken(0, "new", ""), CK_RV{CKR_OK});
+  });
+  keys.Restore("good");
+  keys.ExpectWhole();
+}
+
+void CutTo(const std::string& path, size_t size) {
+  ASSERT_EQ(truncate(path.c_str(), size), 0);
+}
+
+TEST(DamageTest, MissingStorageKey_IsNamed) {
+  Keys keys;
+  ExpectNamed(keys, "storage.key", [](auto& path) { fs::remove(path); });
+}
+
+TEST(DamageTest, ShortStorageKey_IsNamed) {
+  Keys keys;
+  ExpectNamed(keys, "storage.key", [](auto& path) { CutTo(path, 31); });
+  ExpectNamed(keys, "storage.key", [](auto& path) { CutTo(path, 0); });
+}
+
+TEST(DamageTest, StorageKeyForEverybody_IsNamed) {
+  Keys keys;
+  ExpectNamed(keys, "storage.key",
+              [](auto& path) { ASSERT_EQ(chmod(path.c_str(), 0644), 0); });
+}
+
+TEST(DamageTest, MissingDatabase_IsNamed) {
+  Keys keys;
+  ExpectNamed(keys, "hsm.db", [](auto& path) { fs::remove(path); });
+}
+
+TEST(DamageTest, ShortDatabase_IsNamed) {
+  Keys keys;
+  for (const size_t size : {0, 1, 100, 4096, 5000}) {
+    SCOPED_TRACE(size);
+    ExpectNamed(keys, "hsm.db", [&](auto& path) { CutTo(path, size); });
+  }
+}
+
+TEST(DamageTest, DatabaseThatIsNone_IsNamed) {
+  Keys keys;
+  ExpectNamed(keys, "hsm.db", [](auto& path) {
+    WriteFile(path, std::string(50000, 'x'));
+  });
+  ExpectNamed(keys, "hsm.db", [](auto& path) {
+    fs::remove(path);
+    fs::create_directory(path);
+  });
+}
+
+TEST(DamageTest, AnotherHsmsDatabase_IsRefused) {
+  Keys keys, others;
+  ExpectNamed(keys, "hsm.db", [&](auto& path) {
+    fs::copy_file(others.file("hsm.db"), path,
+                  fs::copy_options::overwrite_existing);
+  });
+}
+
+TEST(DamageTest, MissingHelpers_AreMadeAgain) {
+  Keys keys;
+  fs::remove(keys.file("changes"));
+  fs::remove(keys.file("writer"));
+  keys.ExpectWhole();
+  CutTo(keys.file("changes"), 17);
+  keys.ExpectWhole();
+}
+
+}  // namespace
+}  // namespace e2e
