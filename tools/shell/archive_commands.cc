@@ -215,9 +215,7 @@ void PrintSum(const TransferPlan& plan, const TransferSum& sum,
 // Behaviour by the firmware of the partition's HSM: before 7.7.0 a run goes on
 // after an object that fails, V0 and V1 stop at the first.
 CK_FLAGS ErrorRule(const PERIGEE_HSM_INFO& hsm) {
-  const CK_ULONG(&v)[3] = hsm.ulFirmware;
-  const bool before_770 = v[0] < 7 || (v[0] == 7 && v[1] < 7);
-  return before_770 ? PERIGEE_TRANSFER_CONTINUE_ON_ERROR : 0;
+  return IsBefore770(hsm) ? PERIGEE_TRANSFER_CONTINUE_ON_ERROR : 0;
 }
 
 absl::Status PrintPlan(const Module& module, const TransferPlan& plan,
@@ -225,7 +223,14 @@ absl::Status PrintPlan(const Module& module, const TransferPlan& plan,
   ASSIGN_OR_RETURN(const std::vector<PERIGEE_TRANSFER_ITEM> items,
                    ListTransfer(module, plan));
   CK_ULONG cost = 0;
-  for (const PERIGEE_TRANSFER_ITEM& item : items) cost += item.ulCost;
+  for (const PERIGEE_TRANSFER_ITEM& item : items) {
+    // What the source does not have costs nothing.
+    if (item.ulCost == 0) {
+      return Failure(CKR_OBJECT_HANDLE_INVALID,
+                     absl::StrCat("there is no object ", item.hSource));
+    }
+    cost += item.ulCost;
+  }
   absl::PrintF("        %s (%d bytes) will be %s.\n",
                Count(items.size(), "object"), cost, plan.verb);
   *count = items.size();
@@ -259,6 +264,13 @@ absl::Status Backup(Shell& shell, const Arguments& arguments) {
                      Count(existing->ulObjects, "object")),
         "-append adds what is not there yet, -replace also "
         "overwrites what differs.");
+  }
+  if (!existing.has_value() &&
+      (arguments.Has("append") || arguments.Has("replace"))) {
+    return Failure(
+        CKR_CONTAINER_HANDLE_INVALID,
+        absl::StrCat("there is no backup partition ", CleanText(name)),
+        "Without -append and -replace it is made.");
   }
   absl::PrintF("\n        Verifying that all objects can be backed up...\n");
   CK_ULONG count = 0;

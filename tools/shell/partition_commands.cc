@@ -240,8 +240,11 @@ absl::Status ShowInfo(Shell& shell, const Arguments& arguments) {
                      : partition.flags & PERIGEE_PARTITION_INITIALIZED
                          ? "OK"
                          : "OK, not initialized"));
-  absl::PrintF(
-      "%s", Field("Partition Version", absl::StrCat("V", partition.ulVersion)));
+  // Only 7.7.0 and newer know V0 and V1.
+  if (!IsBefore770(hsm)) {
+    absl::PrintF("%s", Field("Partition Version",
+                             absl::StrCat("V", partition.ulVersion)));
+  }
   absl::PrintF("%s", Field("Firmware Version", VersionText(hsm.ulFirmware)));
   absl::PrintF(
       "%s", Field("Cloning Domain",

@@ -77,8 +77,6 @@ constexpr Remedy kRemedies[] = {
     {CKR_OBJECT_HANDLE_INVALID, nullptr,
      "partition contents (or partition archive contents) shows the "
      "handles."},
-    {CKR_FUNCTION_NOT_SUPPORTED, nullptr,
-     "This kind of slot does not serve the command."},
 };
 
 std::string Payload(const absl::Status& status, absl::string_view url) {

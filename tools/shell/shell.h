@@ -117,6 +117,12 @@ class Shell {
   int script_depth_ = 0;
 };
 
+// Firmware whose partitions are neither V0 nor V1.
+inline bool IsBefore770(const PERIGEE_HSM_INFO& hsm) {
+  const CK_ULONG(&v)[3] = hsm.ulFirmware;
+  return v[0] < 7 || (v[0] == 7 && v[1] < 7);
+}
+
 // A role as operators name it.
 struct RoleName {
   const char* name;

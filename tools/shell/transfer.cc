@@ -18,7 +18,7 @@ namespace {
 
 struct OutcomeRow {
   CK_ULONG outcome;
-  const char* text;  // after "Object 14 "
+  const char* text;  // null: only counted
   CK_ULONG TransferSum::*counter;
 };
 constexpr OutcomeRow kOutcomes[] = {
@@ -27,7 +27,7 @@ constexpr OutcomeRow kOutcomes[] = {
     {PERIGEE_OUTCOME_PRESENT, "is there already", &TransferSum::present},
     {PERIGEE_OUTCOME_LEFT_OUT, "was left out", &TransferSum::failed},
     {PERIGEE_OUTCOME_REFUSED, "was refused", &TransferSum::failed},
-    {PERIGEE_OUTCOME_NOT_TRIED, "was not tried", &TransferSum::not_tried},
+    {PERIGEE_OUTCOME_NOT_TRIED, nullptr, &TransferSum::not_tried},
 };
 
 // A bar on a terminal; nothing elsewhere, because the report follows.
@@ -58,7 +58,7 @@ void PrintItem(const Module& module, const PERIGEE_TRANSFER_ITEM& item,
                                  ? absl::StrCat(item.hSource)
                                  : absl::StrCat(item.hSource, " (", label, ")");
   for (const OutcomeRow& row : kOutcomes) {
-    if (row.outcome != item.ulOutcome) continue;
+    if (row.outcome != item.ulOutcome || row.text == nullptr) continue;
     if (row.counter == &TransferSum::copied) {
       absl::PrintF("        %s object %s %s (new handle %d).\n", row.text,
                    object, plan.direction, item.hTarget);
