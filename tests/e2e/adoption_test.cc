@@ -86,8 +86,8 @@ TEST(AdoptionTest, NewHost_CannotUseTheDeviceBefore) {
   Host host(site);
   host.InitPartition(0);
   CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
-  CK_RV rv = host.c().C_OpenSession(host.backup(), kReadWrite, nullptr,
-                                    nullptr, &session);
+  CK_RV rv = host.c().C_OpenSession(host.backup(), kReadWrite, nullptr, nullptr,
+                                    &session);
   if (rv == CKR_OK) rv = host.TryLogin(session, CKU_SO, kSoPin);
   EXPECT_RV(CKR_DEVICE_ERROR, rv);
   EXPECT_NE(host.library().LastError().find("no root that is trusted"),
@@ -104,8 +104,8 @@ TEST(AdoptionTest, WrongFingerprint_IsRefusedBeforeThePasswordGoesOut) {
   EXPECT_RV(CKR_DEVICE_ERROR, Adopt(host, wrong, kWrongPin));
   EXPECT_RV(CKR_ARGUMENTS_BAD, Adopt(host, Bytes(31, 1), kSoPin));
   // The old host still has its device, where nothing was counted.
-  const auto role = old.bench.host.RoleInfo(
-      old.bench.host.backup(), PERIGEE_OWN_CONTAINER, CKU_SO);
+  const auto role = old.bench.host.RoleInfo(old.bench.host.backup(),
+                                            PERIGEE_OWN_CONTAINER, CKU_SO);
   EXPECT_EQ(role.ulFailures, 0u);
 }
 
@@ -115,8 +115,8 @@ TEST(AdoptionTest, WrongPassword_IsRefusedAndCounted) {
   Host host(site, Library::Second());
   EXPECT_RV(CKR_PIN_INCORRECT, Adopt(host, old.fingerprint(), kWrongPin));
   EXPECT_FALSE(FindDevice(host).flags & PERIGEE_DEVICE_TRUSTED);
-  const auto role = old.bench.host.RoleInfo(
-      old.bench.host.backup(), PERIGEE_OWN_CONTAINER, CKU_SO);
+  const auto role = old.bench.host.RoleInfo(old.bench.host.backup(),
+                                            PERIGEE_OWN_CONTAINER, CKU_SO);
   EXPECT_EQ(role.ulFailures, 1u);
   EXPECT_EQ(role.ulAttemptsLeft, 2u);
 }
@@ -141,10 +141,10 @@ TEST(AdoptionTest, OldHost_IsNotTrustedAnyMore) {
   EXPECT_FALSE(FindDevice(old.bench.host).flags & PERIGEE_DEVICE_TRUSTED);
   old.bench.host.Reload();
   CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
-  EXPECT_NE(old.bench.host.c().C_OpenSession(old.bench.host.backup(),
-                                             kReadWrite, nullptr, nullptr,
-                                             &session),
-            CK_RV{CKR_OK});
+  EXPECT_NE(
+      old.bench.host.c().C_OpenSession(old.bench.host.backup(), kReadWrite,
+                                       nullptr, nullptr, &session),
+      CK_RV{CKR_OK});
 }
 
 TEST(AdoptionTest, AdoptedDevice_StaysAdopted) {
@@ -168,7 +168,8 @@ TEST(AdoptionTest, AdoptedDevice_StaysAdopted) {
 std::unique_ptr<Daemon> TcpDaemon(const TemporaryDirectory& directory,
                                   bool adopt) {
   std::vector<std::string> arguments = {
-      "--state",  directory.path() + "/device", "--socket", "127.0.0.1:0",
+      "--state",    directory.path() + "/device",
+      "--socket",   "127.0.0.1:0",
       "--kdf-cost", "test"};
   if (adopt) arguments.push_back("--adopt");
   return std::make_unique<Daemon>(std::move(arguments));
@@ -190,10 +191,11 @@ CK_RV AdoptOverTcp(bool allowed) {
   Plan plan = DefaultPlan(Link::kSocket);
   plan.backups.clear();
   Site site(plan);
-  WriteFile(site.config(), "[[hsm]]\nname = \"app\"\nkdf_cost = \"test\"\n"
-                           "[[hsm.partition]]\n[[hsm]]\nname = \"backup\"\n"
-                           "kind = \"backup\"\ntransport = \"socket:" +
-                               daemon->address() + "\"\n");
+  WriteFile(site.config(),
+            "[[hsm]]\nname = \"app\"\nkdf_cost = \"test\"\n"
+            "[[hsm.partition]]\n[[hsm]]\nname = \"backup\"\n"
+            "kind = \"backup\"\ntransport = \"socket:" +
+                daemon->address() + "\"\n");
   Host host(site);
   const PERIGEE_DEVICE device = FindDevice(host);
   EXPECT_EQ((device.flags & PERIGEE_DEVICE_ADOPTION_ALLOWED) != 0, allowed);

@@ -28,8 +28,7 @@ TEST_P(BackupTest, RestoredKeys_DoWhatTheyDid) {
   const KeyPair ec = GenerateEcPair(bench.host, app, "ec");
   const KeyPair rsa = GenerateRsaPair(bench.host, app, "rsa");
   const CK_OBJECT_HANDLE aes = GenerateAes(bench.host, app, "aes");
-  const Bytes ec_old =
-      Sign(bench.host, app, CKM_ECDSA_SHA256, ec.private_key);
+  const Bytes ec_old = Sign(bench.host, app, CKM_ECDSA_SHA256, ec.private_key);
   const Bytes rsa_old =
       Sign(bench.host, app, CKM_SHA256_RSA_PKCS, rsa.private_key);
   const Bytes sealed = Encrypt(bench.host, app, aes);
@@ -46,13 +45,12 @@ TEST_P(BackupTest, RestoredKeys_DoWhatTheyDid) {
   };
   EXPECT_OK(Verify(bench.host, fresh, CKM_ECDSA_SHA256,
                    key(CKO_PUBLIC_KEY, "ec"), ec_old));
-  EXPECT_OK(Verify(bench.host, fresh, CKM_ECDSA_SHA256,
-                   key(CKO_PUBLIC_KEY, "ec"),
-                   Sign(bench.host, fresh, CKM_ECDSA_SHA256,
-                        key(CKO_PRIVATE_KEY, "ec"))));
-  EXPECT_EQ(Sign(bench.host, fresh, CKM_SHA256_RSA_PKCS,
-                 key(CKO_PRIVATE_KEY, "rsa")),
-            rsa_old);
+  EXPECT_OK(Verify(
+      bench.host, fresh, CKM_ECDSA_SHA256, key(CKO_PUBLIC_KEY, "ec"),
+      Sign(bench.host, fresh, CKM_ECDSA_SHA256, key(CKO_PRIVATE_KEY, "ec"))));
+  EXPECT_EQ(
+      Sign(bench.host, fresh, CKM_SHA256_RSA_PKCS, key(CKO_PRIVATE_KEY, "rsa")),
+      rsa_old);
   EXPECT_EQ(Encrypt(bench.host, fresh, key(CKO_SECRET_KEY, "aes")), sealed);
 }
 
@@ -64,8 +62,8 @@ TEST_P(BackupTest, WhatAnotherProcessBackedUp_IsThere) {
     ExpectAllStored(bench.host.Transfer(app, bench.NewArchive()), 1);
   }
   bench.host.Reload();
-  const CK_SESSION_HANDLE archive = bench.host.OpenArchive(
-      bench.host.backup(), bench.ContainerOf("archive"));
+  const CK_SESSION_HANDLE archive =
+      bench.host.OpenArchive(bench.host.backup(), bench.ContainerOf("archive"));
   const auto found = bench.host.Find(archive);
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(bench.host.Get(archive, found[0], CKA_LABEL), Bytes{'a'});
@@ -302,9 +300,10 @@ TEST_P(BackupTest, ToTheHsmItself_IsRefused) {
   Bench bench(GetParam());
   const CK_SESSION_HANDLE app = bench.Officer();
   bench.host.Create(app, Note("a"));
-  EXPECT_RV(CKR_CONTAINER_HANDLE_INVALID,
-            bench.host.Transfer(
-                app, bench.host.SecurityOfficer(bench.host.backup())).rv);
+  EXPECT_RV(
+      CKR_CONTAINER_HANDLE_INVALID,
+      bench.host.Transfer(app, bench.host.SecurityOfficer(bench.host.backup()))
+          .rv);
 }
 
 TEST_P(BackupTest, ListOnly_CarriesNothingAndTellsTheCost) {
@@ -319,8 +318,8 @@ TEST_P(BackupTest, ListOnly_CarriesNothingAndTellsTheCost) {
   EXPECT_EQ(report.Count(PERIGEE_OUTCOME_NOT_TRIED), 2u);
   EXPECT_GT(report.items[0].ulCost, report.items[1].ulCost + 2900);
   CK_ULONG size = 0;
-  EXPECT_OK(bench.host.c().C_GetObjectSize(app, report.items[0].hSource,
-                                           &size));
+  EXPECT_OK(
+      bench.host.c().C_GetObjectSize(app, report.items[0].hSource, &size));
   EXPECT_EQ(size, report.items[0].ulCost);
 }
 

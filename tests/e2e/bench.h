@@ -41,9 +41,8 @@ struct Bench {
   // A new container of the Backup HSM, its CO logged in.
   CK_SESSION_HANDLE NewArchive(const std::string& label = "archive",
                                CK_ULONG size = 0) {
-    return host.OpenArchive(host.backup(),
-                            host.MakeContainer(host.backup(), label, kDomain,
-                                               size));
+    return host.OpenArchive(
+        host.backup(), host.MakeContainer(host.backup(), label, kDomain, size));
   }
   // The handle of the container with this label.
   CK_ULONG ContainerOf(const std::string& label) {
@@ -60,12 +59,12 @@ struct Bench {
   Host host;
 };
 
-#define INSTANTIATE_FOR_BOTH_LINKS(suite)                             \
-  INSTANTIATE_TEST_SUITE_P(                                           \
-      , suite, testing::Values(Link::kEmbedded, Link::kSocket),       \
-      [](const testing::TestParamInfo<Link>& info) {                  \
-        return LinkName(info.param);                                  \
-      })
+#define INSTANTIATE_FOR_BOTH_LINKS(suite)                                   \
+  INSTANTIATE_TEST_SUITE_P(, suite,                                         \
+                           testing::Values(Link::kEmbedded, Link::kSocket), \
+                           [](const testing::TestParamInfo<Link>& info) {   \
+                             return LinkName(info.param);                   \
+                           })
 
 // Every item was stored at the target, and there are `count`.
 inline void ExpectAllStored(const Report& report, size_t count) {

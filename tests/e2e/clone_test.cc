@@ -15,8 +15,8 @@ struct End {
 
 CK_RV SourceInit(const End& source, Bytes& hello) {
   CK_ULONG size = 0;
-  CK_RV rv = source.host->ca().CA_CloneAsSourceInit(
-      source.session, nullptr, 0, nullptr, &size, CK_FALSE);
+  CK_RV rv = source.host->ca().CA_CloneAsSourceInit(source.session, nullptr, 0,
+                                                    nullptr, &size, CK_FALSE);
   if (rv != CKR_OK) return rv;
   hello.resize(size);
   rv = source.host->ca().CA_CloneAsSourceInit(source.session, nullptr, 0,
@@ -28,13 +28,13 @@ CK_RV SourceInit(const End& source, Bytes& hello) {
 CK_RV TargetInit(const End& target, Bytes hello, Bytes& reply) {
   CK_ULONG size = 0;
   CK_RV rv = target.host->ca().CA_CloneAsTargetInit(
-      target.session, hello.data(), hello.size(), nullptr, 0, CK_FALSE,
-      nullptr, &size);
+      target.session, hello.data(), hello.size(), nullptr, 0, CK_FALSE, nullptr,
+      &size);
   if (rv != CKR_OK) return rv;
   reply.resize(size);
-  rv = target.host->ca().CA_CloneAsTargetInit(
-      target.session, hello.data(), hello.size(), nullptr, 0, CK_FALSE,
-      reply.data(), &size);
+  rv = target.host->ca().CA_CloneAsTargetInit(target.session, hello.data(),
+                                              hello.size(), nullptr, 0,
+                                              CK_FALSE, reply.data(), &size);
   reply.resize(size);
   return rv;
 }
@@ -47,9 +47,9 @@ CK_RV AsSource(const End& source, CK_OBJECT_HANDLE object, Bytes reply,
       CK_FALSE, nullptr, &size);
   if (rv != CKR_OK) return rv;
   sealed.resize(size);
-  rv = source.host->ca().CA_CloneAsSource(
-      source.session, CK_CRYPTOKI_ELEMENT, object, reply.data(), reply.size(),
-      CK_FALSE, sealed.data(), &size);
+  rv = source.host->ca().CA_CloneAsSource(source.session, CK_CRYPTOKI_ELEMENT,
+                                          object, reply.data(), reply.size(),
+                                          CK_FALSE, sealed.data(), &size);
   sealed.resize(size);
   return rv;
 }
@@ -61,8 +61,8 @@ CK_RV AsTarget(const End& target, Bytes sealed, CK_OBJECT_HANDLE& object) {
 }
 
 // All four for one object; the first answer that is not CKR_OK.
-CK_RV CloneByHand(const End& source, const End& target,
-                  CK_OBJECT_HANDLE object, CK_OBJECT_HANDLE& made) {
+CK_RV CloneByHand(const End& source, const End& target, CK_OBJECT_HANDLE object,
+                  CK_OBJECT_HANDLE& made) {
   Bytes hello, reply, sealed;
   CK_RV rv = SourceInit(source, hello);
   if (rv == CKR_OK) rv = TargetInit(target, hello, reply);
@@ -92,14 +92,16 @@ Plan TwoPartitions() {
 
 TEST(CloneTest, ByHand_BetweenPartitionsOfOneHsm) {
   Bench bench(TwoPartitions());
-  ExpectClones({&bench.host, bench.Officer(0)}, {&bench.host, bench.Officer(1)});
+  ExpectClones({&bench.host, bench.Officer(0)},
+               {&bench.host, bench.Officer(1)});
 }
 
 TEST(CloneTest, ByHand_BetweenTwoHsms) {
   Plan plan;
   plan.apps.emplace_back().name = "other";
   Bench bench(plan);
-  ExpectClones({&bench.host, bench.Officer(0)}, {&bench.host, bench.Officer(1)});
+  ExpectClones({&bench.host, bench.Officer(0)},
+               {&bench.host, bench.Officer(1)});
 }
 
 // Two configurations with one fleet root, in two copies of the library.
@@ -150,8 +152,7 @@ TEST(CloneTest, ByHand_RepeatedRecord_IsRefused) {
   Bench bench(TwoPartitions());
   const End source{&bench.host, bench.Officer(0)};
   const End target{&bench.host, bench.Officer(1)};
-  const CK_OBJECT_HANDLE object =
-      bench.host.Create(source.session, Note("a"));
+  const CK_OBJECT_HANDLE object = bench.host.Create(source.session, Note("a"));
   Bytes hello, reply, sealed;
   ASSERT_OK(SourceInit(source, hello));
   ASSERT_OK(TargetInit(target, hello, reply));
@@ -167,8 +168,7 @@ TEST(CloneTest, ByHand_AlteredMessages_AreRefused) {
   Bench bench(TwoPartitions());
   const End source{&bench.host, bench.Officer(0)};
   const End target{&bench.host, bench.Officer(1)};
-  const CK_OBJECT_HANDLE object =
-      bench.host.Create(source.session, Note("a"));
+  const CK_OBJECT_HANDLE object = bench.host.Create(source.session, Note("a"));
   // One flipped bit in every 37th byte of each message.
   for (int which = 0; which < 3; ++which) {
     for (size_t at = 0;; at += 37) {
@@ -200,8 +200,7 @@ TEST(CloneTest, ByHand_WrongOrder_IsRefused) {
   Bench bench(TwoPartitions());
   const End source{&bench.host, bench.Officer(0)};
   const End target{&bench.host, bench.Officer(1)};
-  const CK_OBJECT_HANDLE object =
-      bench.host.Create(source.session, Note("a"));
+  const CK_OBJECT_HANDLE object = bench.host.Create(source.session, Note("a"));
   Bytes hello, reply, sealed(100, 1);
   CK_OBJECT_HANDLE made = 0;
   EXPECT_NE(AsTarget(target, sealed, made), CK_RV{CKR_OK});
@@ -239,8 +238,7 @@ TEST(CloneTest, ByHand_WrongDomain_IsRefusedBeforeAnObjectLeaves) {
   ASSERT_OK(SourceInit(source, hello));
   const CK_RV joined = TargetInit(target, hello, reply);
   if (joined == CKR_OK) {
-    EXPECT_RV(CKR_CERTIFICATE_INVALID,
-              AsSource(source, object, reply, sealed));
+    EXPECT_RV(CKR_CERTIFICATE_INVALID, AsSource(source, object, reply, sealed));
     EXPECT_TRUE(sealed.empty());
   } else {
     EXPECT_RV(CKR_CERTIFICATE_INVALID, joined);
@@ -252,8 +250,7 @@ TEST(CloneTest, ByHand_EndsWithTheLogin) {
   Bench bench(TwoPartitions());
   const End source{&bench.host, bench.Officer(0)};
   const End target{&bench.host, bench.Officer(1)};
-  const CK_OBJECT_HANDLE object =
-      bench.host.Create(source.session, Note("a"));
+  const CK_OBJECT_HANDLE object = bench.host.Create(source.session, Note("a"));
   Bytes hello, reply, sealed;
   ASSERT_OK(SourceInit(source, hello));
   ASSERT_OK(TargetInit(target, hello, reply));
@@ -294,20 +291,20 @@ TEST_P(CloneBothWaysTest, CloneObject_TakesTheTargetFirst) {
   const auto before = ReadPartition(bench.host, app);
   for (const CK_OBJECT_HANDLE object : objects) {
     CK_OBJECT_HANDLE made = 0;
-    ASSERT_OK(bench.host.ca().CA_CloneObject(
-        archive, app, CK_CRYPTOKI_ELEMENT, object, &made));
+    ASSERT_OK(bench.host.ca().CA_CloneObject(archive, app, CK_CRYPTOKI_ELEMENT,
+                                             object, &made));
     // Again: it is there, and its handle is told.
     CK_OBJECT_HANDLE again = 0;
-    ASSERT_OK(bench.host.ca().CA_CloneObject(
-        archive, app, CK_CRYPTOKI_ELEMENT, object, &again));
+    ASSERT_OK(bench.host.ca().CA_CloneObject(archive, app, CK_CRYPTOKI_ELEMENT,
+                                             object, &again));
     EXPECT_EQ(again, made);
   }
   EXPECT_EQ(bench.host.Find(archive).size(), objects.size());
   ASSERT_OK(bench.host.perigee().ClearPartition(app));
   for (const CK_OBJECT_HANDLE object : bench.host.Find(archive)) {
     CK_OBJECT_HANDLE made = 0;
-    ASSERT_OK(bench.host.ca().CA_CloneObject(
-        app, archive, CK_CRYPTOKI_ELEMENT, object, &made));
+    ASSERT_OK(bench.host.ca().CA_CloneObject(app, archive, CK_CRYPTOKI_ELEMENT,
+                                             object, &made));
   }
   EXPECT_EQ(ReadPartition(bench.host, app), before);
 }

@@ -21,8 +21,8 @@ struct Storage {
 };
 Storage HsmStorage(const Host& host) {
   Storage s;
-  EXPECT_OK(host.ca().CA_GetHSMStorageInformation(
-      host.backup(), &s.overhead, &s.total, &s.used, &s.free));
+  EXPECT_OK(host.ca().CA_GetHSMStorageInformation(host.backup(), &s.overhead,
+                                                  &s.total, &s.used, &s.free));
   return s;
 }
 
@@ -44,8 +44,7 @@ TEST_P(DeviceTest, Initialisation_GivesLabelAndSo) {
 TEST_P(DeviceTest, KeepsItsStateWhenEverythingRestarts) {
   Bench bench(GetParam());
   bench.host.MakeContainer(bench.host.backup(), "kept");
-  const std::string serial =
-      bench.host.HsmInfo(bench.host.backup()).serial;
+  const std::string serial = bench.host.HsmInfo(bench.host.backup()).serial;
   bench.host.Finalize();
   if (GetParam() == Link::kSocket) bench.site.daemon().Restart();
   Host again(bench.site);
@@ -61,8 +60,7 @@ TEST_P(DeviceTest, WrongSoPin_IsCountedAndTheThirdZeroizes) {
   for (CK_ULONG left = 2; left > 0; --left) {
     EXPECT_RV(CKR_PIN_INCORRECT,
               LoginOnly(bench.host, slot, CKU_SO, kWrongPin));
-    const auto role =
-        bench.host.RoleInfo(slot, PERIGEE_OWN_CONTAINER, CKU_SO);
+    const auto role = bench.host.RoleInfo(slot, PERIGEE_OWN_CONTAINER, CKU_SO);
     EXPECT_EQ(role.ulAttemptsLeft, left);
     EXPECT_EQ(role.ulFailures, 3 - left);
   }
@@ -104,8 +102,7 @@ TEST_P(DeviceTest, Container_IsMadeByTheSoAndItsOfficerLogsIn) {
   EXPECT_TRUE(info.flags & PERIGEE_PARTITION_HAS_DOMAIN);
   EXPECT_EQ(info.slot, PERIGEE_NONE);
 
-  const CK_SESSION_HANDLE session =
-      bench.host.OpenContainer(slot, container);
+  const CK_SESSION_HANDLE session = bench.host.OpenContainer(slot, container);
   EXPECT_RV(CKR_PIN_INCORRECT,
             bench.host.TryLogin(session, CKU_USER, kWrongPin));
   EXPECT_OK(bench.host.TryLogin(session, CKU_USER, kOfficerPin));
@@ -126,8 +123,7 @@ TEST_P(DeviceTest, Container_IsNotMadeWithoutTheSo) {
 TEST_P(DeviceTest, ContainersOfOneName_AreRefused) {
   Bench bench(GetParam());
   bench.host.MakeContainer(bench.host.backup(), "twice");
-  const CK_SESSION_HANDLE so =
-      bench.host.SecurityOfficer(bench.host.backup());
+  const CK_SESSION_HANDLE so = bench.host.SecurityOfficer(bench.host.backup());
   CK_ULONG container = 0;
   EXPECT_RV(CKR_OBJECT_ALREADY_EXISTS,
             bench.host.TryMakeContainer(so, "twice", kDomain, 0, &container));
@@ -176,13 +172,12 @@ TEST_P(DeviceTest, ContainerLargerThanTheHsm_IsRefused) {
   Plan plan = DefaultPlan(GetParam());
   plan.backups[0].storage = 4 << 20;
   Bench bench(plan);
-  const CK_SESSION_HANDLE so =
-      bench.host.SecurityOfficer(bench.host.backup());
+  const CK_SESSION_HANDLE so = bench.host.SecurityOfficer(bench.host.backup());
   CK_ULONG container = 0;
   EXPECT_RV(CKR_HSM_STORAGE_FULL, bench.host.TryMakeContainer(
                                       so, "big", kDomain, 5 << 20, &container));
-  container = bench.host.MakeContainer(bench.host.backup(), "fits", kDomain,
-                                       1 << 20);
+  container =
+      bench.host.MakeContainer(bench.host.backup(), "fits", kDomain, 1 << 20);
   EXPECT_RV(CKR_HSM_STORAGE_FULL,
             bench.host.ca().CA_SetContainerSize(so, container, 5 << 20));
   EXPECT_OK(bench.host.ca().CA_SetContainerSize(so, container, 2 << 20));
@@ -196,8 +191,7 @@ TEST_P(DeviceTest, ContainerBelowItsContents_IsRefused) {
   bench.host.Create(source, Note("big", std::string(8000, 'x')));
   const CK_SESSION_HANDLE archive = bench.NewArchive("archive", 1 << 20);
   ExpectAllStored(bench.host.Transfer(source, archive), 1);
-  const CK_SESSION_HANDLE so =
-      bench.host.SecurityOfficer(bench.host.backup());
+  const CK_SESSION_HANDLE so = bench.host.SecurityOfficer(bench.host.backup());
   EXPECT_RV(CKR_CONTAINER_OBJECT_STORAGE_FULL,
             bench.host.ca().CA_SetContainerSize(
                 so, bench.ContainerOf("archive"), 8000));
@@ -216,8 +210,8 @@ void ExpectNoCrypto(const Host& host, CK_SESSION_HANDLE session) {
   const CK_FUNCTION_LIST& c = host.c();
   const CK_RV no = CKR_FUNCTION_NOT_SUPPORTED;
   EXPECT_RV(no, c.C_GenerateKey(session, &aes, nullptr, 0, &made));
-  EXPECT_RV(no, c.C_GenerateKeyPair(session, &ec, nullptr, 0, nullptr, 0,
-                                    &made, &other));
+  EXPECT_RV(no, c.C_GenerateKeyPair(session, &ec, nullptr, 0, nullptr, 0, &made,
+                                    &other));
   EXPECT_RV(no, c.C_EncryptInit(session, &cbc, 1));
   EXPECT_RV(no, c.C_DecryptInit(session, &cbc, 1));
   EXPECT_RV(no, c.C_SignInit(session, &cbc, 1));
@@ -232,16 +226,15 @@ void ExpectNoCrypto(const Host& host, CK_SESSION_HANDLE session) {
 
 TEST_P(DeviceTest, CryptoOnItsSlot_IsNotSupported) {
   Bench bench(GetParam());
-  ExpectNoCrypto(bench.host,
-                 bench.host.SecurityOfficer(bench.host.backup()));
+  ExpectNoCrypto(bench.host, bench.host.SecurityOfficer(bench.host.backup()));
   ExpectNoCrypto(bench.host, bench.NewArchive());
 }
 
 TEST_P(DeviceTest, ItsSlot_HasNoMechanisms) {
   Bench bench(GetParam());
   CK_ULONG count = 99;
-  EXPECT_OK(bench.host.c().C_GetMechanismList(bench.host.backup(), nullptr,
-                                              &count));
+  EXPECT_OK(
+      bench.host.c().C_GetMechanismList(bench.host.backup(), nullptr, &count));
   EXPECT_EQ(count, 0u);
 }
 

@@ -27,8 +27,8 @@ void ExpectRestricted(const Report& report, const std::string& reason) {
   EXPECT_RV(LUNA_RET_OPERATION_RESTRICTED, report.rv) << report.error;
   const bool in_error =
       report.error.find("(" + reason + ")") != std::string::npos;
-  const bool in_items = !report.items.empty() &&
-                        report.items[0].reason == reason;
+  const bool in_items =
+      !report.items.empty() && report.items[0].reason == reason;
   EXPECT_TRUE(in_error || in_items) << report.error;
   EXPECT_EQ(report.Count(PERIGEE_OUTCOME_STORED), 0u);
 }
@@ -76,8 +76,7 @@ struct Backup {
 };
 
 void Restrict(const Bench& bench) {
-  const CK_SESSION_HANDLE so =
-      bench.host.SecurityOfficer(bench.host.backup());
+  const CK_SESSION_HANDLE so = bench.host.SecurityOfficer(bench.host.backup());
   EXPECT_OK(bench.host.ca().CA_SetHSMPolicy(so, kRestrictedRestore, 1));
 }
 
@@ -106,8 +105,7 @@ TEST_P(FirmwareTest, BR_2_BackupOf770ToAnOlderBackupHsm_IsRefused) {
 
 TEST_P(FirmwareTest, BR_3_RestoreTo770_IsAllowed) {
   for (const char* firmware : {"7.7.0", "7.7.1", "7.8.0"}) {
-    Bench bench(
-        TwoApps(GetParam(), App("7.7.0"), App(firmware), "7.7.1"));
+    Bench bench(TwoApps(GetParam(), App("7.7.0"), App(firmware), "7.7.1"));
     const Backup backup(bench);
     ExpectAllStored(backup.report, 1);
     ExpectAllStored(bench.host.Transfer(backup.archive, bench.Officer(1)), 1);
@@ -135,8 +133,8 @@ TEST_P(FirmwareTest, BR_5_NewFirmwares_DoNotUseTheLegacyProtocol) {
   const CK_SESSION_HANDLE app = bench.Officer();
   Bytes hello(4096);
   CK_ULONG size = hello.size();
-  EXPECT_OK(bench.host.ca().CA_CloneAsSourceInit(
-      app, nullptr, 0, hello.data(), &size, CK_FALSE));
+  EXPECT_OK(bench.host.ca().CA_CloneAsSourceInit(app, nullptr, 0, hello.data(),
+                                                 &size, CK_FALSE));
   // A KEV is what the legacy protocol begins with.
   Bytes kev(32, 1), reply(4096);
   CK_ULONG reply_size = reply.size();
@@ -150,8 +148,8 @@ TEST_P(FirmwareTest, BR_5_NewFirmwares_DoNotUseTheLegacyProtocol) {
 
 TEST_P(FirmwareTest, P55_7_OldBackup_RestoresTo770) {
   for (const char* version : {"", kV1}) {
-    Bench bench(TwoApps(GetParam(), App("7.4.0"), App("7.7.0", version),
-                        "7.7.1"));
+    Bench bench(
+        TwoApps(GetParam(), App("7.4.0"), App("7.7.0", version), "7.7.1"));
     const Backup backup(bench);
     NEEDS_CPV1(backup.report);
     Restrict(bench);
@@ -197,8 +195,7 @@ TEST_P(FirmwareTest, P55_14_NothingGoesToLessSecureFirmware) {
     const Report restore = bench.host.Transfer(backup.archive, old);
     NEEDS_CPV1(restore);
     ExpectRestricted(restore, "lower-security");
-    ExpectRestricted(bench.host.Transfer(backup.source, old),
-                     "lower-security");
+    ExpectRestricted(bench.host.Transfer(backup.source, old), "lower-security");
     EXPECT_EQ(bench.host.Find(old).size(), 0u);
   }
 }
@@ -215,8 +212,7 @@ TEST_P(FirmwareTest, P55_14_ClonesDoNotGoToLessSecureFirmware) {
 // --- FM-enabled HSMs ---------------------------------------------------------
 
 TEST_P(FirmwareTest, FM_1_RestoreToAnFmEnabledHsm_IsRefused) {
-  Bench bench(
-      TwoApps(GetParam(), App("7.7.1"), WithFm(App("7.7.1")), "7.7.1"));
+  Bench bench(TwoApps(GetParam(), App("7.7.1"), WithFm(App("7.7.1")), "7.7.1"));
   const Backup backup(bench);
   ExpectAllStored(backup.report, 1);
   ExpectRestricted(bench.host.Transfer(backup.archive, bench.Officer(1)),
@@ -224,12 +220,11 @@ TEST_P(FirmwareTest, FM_1_RestoreToAnFmEnabledHsm_IsRefused) {
 }
 
 TEST_P(FirmwareTest, FM_2_AlsoWhenTheSourceHadFms) {
-  Bench bench(TwoApps(GetParam(), WithFm(App("7.7.1")), WithFm(App("7.7.1")),
-                      "7.7.1"));
+  Bench bench(
+      TwoApps(GetParam(), WithFm(App("7.7.1")), WithFm(App("7.7.1")), "7.7.1"));
   const Backup backup(bench);
   ExpectAllStored(backup.report, 1);
-  const Report report =
-      bench.host.Transfer(backup.archive, bench.Officer(1));
+  const Report report = bench.host.Transfer(backup.archive, bench.Officer(1));
   ExpectRestricted(report, "functionality-modules");
   // FM-6: the help names the known issue and what to do.
   const std::string text = report.error + report.items.at(0).text;
@@ -239,8 +234,8 @@ TEST_P(FirmwareTest, FM_2_AlsoWhenTheSourceHadFms) {
 }
 
 TEST_P(FirmwareTest, FM_3_BackupHsm772WithPolicy42Off_Restores) {
-  Bench bench(TwoApps(GetParam(), WithFm(App("7.7.1")), WithFm(App("7.7.1")),
-                      "7.7.2"));
+  Bench bench(
+      TwoApps(GetParam(), WithFm(App("7.7.1")), WithFm(App("7.7.1")), "7.7.2"));
   const Backup backup(bench);
   ExpectAllStored(backup.report, 1);
   ExpectAllStored(bench.host.Transfer(backup.archive, bench.Officer(1)), 1);
@@ -251,8 +246,7 @@ TEST_P(FirmwareTest, FM_4_Policy42OnAtTheTarget_IsRefused) {
                       WithFm(App("7.7.1", kCpv1On)), "7.7.2"));
   const Backup backup(bench);
   ExpectAllStored(backup.report, 1);
-  const Report report =
-      bench.host.Transfer(backup.archive, bench.Officer(1));
+  const Report report = bench.host.Transfer(backup.archive, bench.Officer(1));
   NEEDS_CPV1(report);
   ExpectRestricted(report, "functionality-modules");
 }
@@ -325,8 +319,7 @@ void FillResizeAppend(Bench& bench) {
 
   // SP-4
   const CK_ULONG container = bench.ContainerOf("archive");
-  const CK_SESSION_HANDLE so =
-      bench.host.SecurityOfficer(bench.host.backup());
+  const CK_SESSION_HANDLE so = bench.host.SecurityOfficer(bench.host.backup());
   EXPECT_OK(bench.host.ca().CA_SetContainerSize(so, container, used * 4));
   EXPECT_EQ(bench.host.Find(archive).size(), stored);
 

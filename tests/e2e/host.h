@@ -76,7 +76,8 @@ class Host {
                      const std::string& pin = kSoPin) const;
   // SO and CO, whose first PIN is changed where the model wants that. Nobody
   // is logged in afterwards. An empty domain: none.
-  void InitPartition(CK_SLOT_ID slot, const std::string& domain = kDomain) const;
+  void InitPartition(CK_SLOT_ID slot,
+                     const std::string& domain = kDomain) const;
   // HSM SO only.
   void InitHsm(CK_SLOT_ID slot) const;
   CK_RV TryMakeContainer(CK_SESSION_HANDLE so, const std::string& label,

@@ -78,15 +78,16 @@ Library::Library(const std::string& path) {
   }
   c_ = c;
   ca_ = ca;
-  perigee_ = static_cast<const PERIGEE_FUNCTION_LIST*>(interface->pFunctionList);
+  perigee_ =
+      static_cast<const PERIGEE_FUNCTION_LIST*>(interface->pFunctionList);
 }
 
 std::string Library::LastError() const {
   PERIGEE_ERROR error = {};
   error.ulSize = sizeof error;
   if (perigee_->LastError(&error) != CKR_OK) return "no last error";
-  return std::string(error.function) + ": " + error.name + " (" +
-         error.reason + "): " + error.text;
+  return std::string(error.function) + ": " + error.name + " (" + error.reason +
+         "): " + error.text;
 }
 
 }  // namespace e2e

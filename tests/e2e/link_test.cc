@@ -316,8 +316,8 @@ TEST(KilledDaemonTest, BetweenBatches_WhatItAnsweredForIsThere) {
   ASSERT_GT(killer.done, 0u);
   bench.site.daemon().Restart();
   bench.host.c().C_CloseSession(archive);
-  archive = bench.host.OpenArchive(bench.host.backup(),
-                                   bench.ContainerOf("archive"));
+  archive =
+      bench.host.OpenArchive(bench.host.backup(), bench.ContainerOf("archive"));
   EXPECT_EQ(bench.host.Find(archive).size(), killer.done);
   const Report report = bench.host.Transfer(app, archive);
   EXPECT_OK(report.rv) << report.error;
@@ -356,8 +356,8 @@ void ExpectNotPresent(const Host& host) {
   EXPECT_RV_IS_ONE_OF(host.c().C_GetTokenInfo(host.backup(), &token),
                       CKR_TOKEN_NOT_PRESENT, CKR_DEVICE_REMOVED);
   CK_SESSION_HANDLE session;
-  EXPECT_RV_IS_ONE_OF(host.c().C_OpenSession(host.backup(), kReadWrite,
-                                             nullptr, nullptr, &session),
+  EXPECT_RV_IS_ONE_OF(host.c().C_OpenSession(host.backup(), kReadWrite, nullptr,
+                                             nullptr, &session),
                       CKR_TOKEN_NOT_PRESENT, CKR_DEVICE_REMOVED);
   CK_SLOT_INFO slot = {};
   EXPECT_OK(host.c().C_GetSlotInfo(host.backup(), &slot));

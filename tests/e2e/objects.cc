@@ -63,10 +63,10 @@ KeyPair GeneratePair(const Host& host, CK_SESSION_HANDLE session,
                      const Template& private_key) {
   CK_MECHANISM mechanism = {type, nullptr, 0};
   KeyPair pair;
-  EXPECT_OK(host.c().C_GenerateKeyPair(
-      session, &mechanism, public_key.data(), public_key.size(),
-      private_key.data(), private_key.size(), &pair.public_key,
-      &pair.private_key))
+  EXPECT_OK(host.c().C_GenerateKeyPair(session, &mechanism, public_key.data(),
+                                       public_key.size(), private_key.data(),
+                                       private_key.size(), &pair.public_key,
+                                       &pair.private_key))
       << host.library().LastError();
   return pair;
 }
@@ -99,8 +99,8 @@ CK_OBJECT_HANDLE GenerateAes(const Host& host, CK_SESSION_HANDLE session,
   const Template t = Token(Hidden(conformance::NewAes(32)), label, 0x23);
   CK_MECHANISM mechanism = {CKM_AES_KEY_GEN, nullptr, 0};
   CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
-  EXPECT_OK(host.c().C_GenerateKey(session, &mechanism, t.data(), t.size(),
-                                   &key))
+  EXPECT_OK(
+      host.c().C_GenerateKey(session, &mechanism, t.data(), t.size(), &key))
       << host.library().LastError();
   return key;
 }
@@ -139,9 +139,9 @@ std::vector<CK_OBJECT_HANDLE> MakeEveryKind(const Host& host,
   create(Token(WrappingKey(), "wrapping", 9)
              .Nested(CKA_WRAP_TEMPLATE,
                      Template().Ulong(CKA_CLASS, CKO_SECRET_KEY))
-             .Nested(CKA_UNWRAP_TEMPLATE,
-                     Template().Bool(CKA_SENSITIVE, true).Bool(
-                         CKA_EXTRACTABLE, false)));
+             .Nested(CKA_UNWRAP_TEMPLATE, Template()
+                                              .Bool(CKA_SENSITIVE, true)
+                                              .Bool(CKA_EXTRACTABLE, false)));
   create(Token(GenericSecret(), "mac", 10).Bool(CKA_SENSITIVE, true));
   GenerateEcPair(host, session, "ec");
   GenerateRsaPair(host, session, "rsa");
@@ -195,8 +195,8 @@ Bytes Sign(const Host& host, CK_SESSION_HANDLE session,
   CK_ULONG size = signature.size();
   EXPECT_OK(host.c().C_SignInit(session, &how, key))
       << host.library().LastError();
-  EXPECT_OK(host.c().C_Sign(session, text.data(), text.size(),
-                            signature.data(), &size));
+  EXPECT_OK(host.c().C_Sign(session, text.data(), text.size(), signature.data(),
+                            &size));
   signature.resize(size);
   return signature;
 }
@@ -222,8 +222,8 @@ Bytes Encrypt(const Host& host, CK_SESSION_HANDLE session,
   CK_ULONG size = sealed.size();
   EXPECT_OK(host.c().C_EncryptInit(session, &how, aes_key))
       << host.library().LastError();
-  EXPECT_OK(host.c().C_Encrypt(session, text.data(), text.size(),
-                               sealed.data(), &size));
+  EXPECT_OK(host.c().C_Encrypt(session, text.data(), text.size(), sealed.data(),
+                               &size));
   sealed.resize(size);
   return sealed;
 }

@@ -50,8 +50,8 @@ TEST_P(PolicyTest, P55_1_OlderFirmwareDoesNotHaveIt) {
   Bench bench(FirmwarePlan(GetParam(), "luna-k7", "7.4.0", "7.3.2"));
   CK_ULONG value = 0;
   EXPECT_RV(LUNA_RET_RM_ELEMENT_ID_INVALID,
-            bench.host.ca().CA_GetHSMPolicySetting(
-                bench.host.backup(), kRestrictedRestore, &value));
+            bench.host.ca().CA_GetHSMPolicySetting(bench.host.backup(),
+                                                   kRestrictedRestore, &value));
 }
 
 TEST_P(PolicyTest, P55_2_IsOffByDefault) {
@@ -107,8 +107,7 @@ TEST_P(PolicyTest, P55_10_TurningItOnDestroysNothing) {
   const auto before = ReadPartition(bench.host, app);
   const CK_SESSION_HANDLE archive = bench.NewArchive();
   ExpectAllStored(bench.host.Transfer(app, archive), count);
-  const CK_SESSION_HANDLE so =
-      bench.host.SecurityOfficer(bench.host.backup());
+  const CK_SESSION_HANDLE so = bench.host.SecurityOfficer(bench.host.backup());
   EXPECT_OK(SetPolicy(bench.host, so, kRestrictedRestore, 1));
   EXPECT_EQ(bench.host.Find(archive).size(), count);
   EXPECT_OK(bench.host.perigee().ClearPartition(app));
@@ -126,8 +125,8 @@ TEST_P(PolicyTest, P55_12_TurningItOffZeroizes) {
             SetPolicy(bench.host, so, kRestrictedRestore, 0));
   EXPECT_EQ(bench.host.Policy(slot, kRestrictedRestore), 1u);
   EXPECT_EQ(bench.host.Containers(slot).size(), 1u);
-  EXPECT_OK(bench.host.ca().CA_SetDestructiveHSMPolicy(
-      so, kRestrictedRestore, 0));
+  EXPECT_OK(
+      bench.host.ca().CA_SetDestructiveHSMPolicy(so, kRestrictedRestore, 0));
   EXPECT_EQ(bench.host.Policy(slot, kRestrictedRestore), 0u);
   EXPECT_EQ(bench.host.Containers(slot).size(), 0u);
   EXPECT_TRUE(bench.host.HsmInfo(slot).flags & PERIGEE_HSM_ZEROIZED);
@@ -146,12 +145,10 @@ TEST_P(PolicyTest, P55_2_FactoryResetTurnsItOffAgain) {
 
 TEST_P(PolicyTest, P55_3_OtherValuesAreRefused) {
   Bench bench(GetParam());
-  const CK_SESSION_HANDLE so =
-      bench.host.SecurityOfficer(bench.host.backup());
+  const CK_SESSION_HANDLE so = bench.host.SecurityOfficer(bench.host.backup());
   EXPECT_RV(LUNA_RET_RM_ELEMENT_VALUE_INVALID,
             SetPolicy(bench.host, so, kRestrictedRestore, 2));
-  EXPECT_RV(LUNA_RET_RM_ELEMENT_ID_INVALID,
-            SetPolicy(bench.host, so, 54, 1));
+  EXPECT_RV(LUNA_RET_RM_ELEMENT_ID_INVALID, SetPolicy(bench.host, so, 54, 1));
 }
 
 // --- policy 12 ---------------------------------------------------------------
@@ -164,8 +161,8 @@ TEST_P(PolicyTest, P12_1_CannotBeChanged) {
   const CK_SESSION_HANDLE so = bench.host.SecurityOfficer(slot);
   for (const CK_ULONG value : {0, 1}) {
     EXPECT_RV(CKR_CANCEL, SetPolicy(bench.host, so, kNonFips, value));
-    EXPECT_RV(CKR_CANCEL, bench.host.ca().CA_SetDestructiveHSMPolicy(
-                              so, kNonFips, value));
+    EXPECT_RV(CKR_CANCEL,
+              bench.host.ca().CA_SetDestructiveHSMPolicy(so, kNonFips, value));
     EXPECT_EQ(bench.host.Policy(slot, kNonFips), before);
   }
   EXPECT_EQ(bench.host.Containers(slot).size(), 1u);

@@ -225,8 +225,8 @@ TEST(ProcessTest, StateThatADaemonServes_IsNotUsedEmbedded) {
   TemporaryDirectory directory;
   std::filesystem::create_symlink(ready.site.state() + "/hsm/backup",
                                   directory.path() + "/hsm");
-  Daemon daemon({"--state", directory.path(), "--socket",
-                 directory.path() + "/s"});
+  Daemon daemon(
+      {"--state", directory.path(), "--socket", directory.path() + "/s"});
   Host host(ready.site);
   CK_SESSION_HANDLE session;
   EXPECT_RV(CKR_TOKEN_NOT_PRESENT,

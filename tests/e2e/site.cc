@@ -66,9 +66,7 @@ std::string Site::socket(const std::string& backup) const {
   return path() + "/" + backup + ".sock";
 }
 
-Daemon& Site::daemon(const std::string& backup) {
-  return *daemons_.at(backup);
-}
+Daemon& Site::daemon(const std::string& backup) { return *daemons_.at(backup); }
 
 void Site::RedirectSocket(const std::string& backup,
                           const std::string& address) {
@@ -111,11 +109,11 @@ std::string Site::AddressOf(const BackupHsm& backup) const {
 
 void Site::StartDaemon(const BackupHsm& backup) {
   std::vector<std::string> arguments = {
-      "--state",  path() + "/" + backup.name,
-      "--socket", socket(backup.name),
-      "--fleet",  state() + "/fleet",
-      "--name",   backup.name,
-      "--model",  backup.model,
+      "--state",    path() + "/" + backup.name,
+      "--socket",   socket(backup.name),
+      "--fleet",    state() + "/fleet",
+      "--name",     backup.name,
+      "--model",    backup.model,
       "--kdf-cost", "test"};
   if (!backup.firmware.empty()) {
     arguments.insert(arguments.end(), {"--firmware", backup.firmware});

@@ -36,8 +36,8 @@ class Keys {
     GenerateEcPair(host, app, "ec");
     aes_ = GenerateAes(host, app, "aes");
     host.Create(app, Note("one", std::string(5000, '1')));
-    host.Create(app, Note("two", std::string(5000, '2'))
-                         .Bool(CKA_PRIVATE, true));
+    host.Create(app,
+                Note("two", std::string(5000, '2')).Bool(CKA_PRIVATE, true));
     sealed_ = Encrypt(host, app, aes_);
     for (const CK_OBJECT_HANDLE handle : host.Find(app)) {
       objects_[handle] = ReadEverything(host, app, handle);
@@ -201,8 +201,8 @@ TEST(DamageTest, FlippedBitsAnywhereInTheDatabase_GiveTheSameOrAnError) {
   ASSERT_GT(good.size(), 10u * 4096);
   std::vector<size_t> places;
   // The header's fields, then a sample of the whole file.
-  for (size_t at : {0, 16, 18, 19, 20, 21, 24, 28, 32, 36, 40, 44, 48, 52, 56,
-                    60, 64, 68, 92, 96}) {
+  for (size_t at : {0,  16, 18, 19, 20, 21, 24, 28, 32, 36,
+                    40, 44, 48, 52, 56, 60, 64, 68, 92, 96}) {
     places.push_back(at + 3);
   }
   for (size_t at = 100; at < good.size(); at += 1531) places.push_back(at);
@@ -306,16 +306,15 @@ TEST(DamageTest, ChangedColumns_AreNoticed) {
   Keys keys;
   const std::string two = Row(keys, "two"), one = Row(keys, "one");
   ExpectEachIsNoticed(
-      keys, {"UPDATE record SET key = 0" + two,
-             "UPDATE record SET key = 1" + one,
-             "UPDATE record SET class = 4" + two,
-             "UPDATE record SET version = version + 1" + two,
-             "UPDATE record SET size = 1" + two,
-             "UPDATE record SET space = 0" + two,
-             "UPDATE record SET id = 77" + two,
-             "UPDATE record SET sealed = zeroblob(length(sealed))" + two,
-             "UPDATE record SET sealed = x''" + two,
-             "UPDATE record SET sealed = substr(sealed, 1, 40)" + two});
+      keys,
+      {"UPDATE record SET key = 0" + two, "UPDATE record SET key = 1" + one,
+       "UPDATE record SET class = 4" + two,
+       "UPDATE record SET version = version + 1" + two,
+       "UPDATE record SET size = 1" + two, "UPDATE record SET space = 0" + two,
+       "UPDATE record SET id = 77" + two,
+       "UPDATE record SET sealed = zeroblob(length(sealed))" + two,
+       "UPDATE record SET sealed = x''" + two,
+       "UPDATE record SET sealed = substr(sealed, 1, 40)" + two});
 }
 
 TEST(DamageTest, RemovedRecord_IsNoticed) {
@@ -334,10 +333,13 @@ TEST(DamageTest, SwappedRecords_AreNoticed) {
        "UPDATE record SET sealed = (SELECT sealed FROM record WHERE id = " +
            one + ") WHERE id = " + two,
        // Ids exchanged, with all that belongs to them.
-       "UPDATE record SET id = CASE id WHEN " + one + " THEN -1 ELSE -2 END "
-       "WHERE id IN (" + one + ", " + two + ");"
-       "UPDATE record SET id = CASE id WHEN -1 THEN " + two + " ELSE " + one +
-           " END WHERE id < 0"});
+       "UPDATE record SET id = CASE id WHEN " + one +
+           " THEN -1 ELSE -2 END "
+           "WHERE id IN (" +
+           one + ", " + two +
+           ");"
+           "UPDATE record SET id = CASE id WHEN -1 THEN " +
+           two + " ELSE " + one + " END WHERE id < 0"});
 }
 
 // Copies rows of a table from an older database.
@@ -463,9 +465,8 @@ TEST(DamageTest, ShortDatabase_IsNamed) {
 
 TEST(DamageTest, DatabaseThatIsNone_IsNamed) {
   Keys keys;
-  ExpectNamed(keys, "hsm.db", [](auto& path) {
-    WriteFile(path, std::string(50000, 'x'));
-  });
+  ExpectNamed(keys, "hsm.db",
+              [](auto& path) { WriteFile(path, std::string(50000, 'x')); });
   ExpectNamed(keys, "hsm.db", [](auto& path) {
     fs::remove(path);
     fs::create_directory(path);

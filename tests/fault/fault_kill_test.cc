@@ -110,8 +110,7 @@ class Worker {
   }
 
   Step Choose(int n) {
-    const std::string fresh =
-        std::to_string(seed_) + "." + std::to_string(n);
+    const std::string fresh = std::to_string(seed_) + "." + std::to_string(n);
     const int dice = random_() % 100;
     const bool crowded = model_.items.size() > 12;
     if (dice < 8) return {"pin", "-", "pin-" + fresh + "-1234"};
@@ -220,10 +219,9 @@ std::map<std::string, Model::Item> ReadItems(const Host& host,
       items.emplace(label, Model::Item{"private", "-"});
       continue;
     }
-    EXPECT_OK(Verify(host, session, CKM_ECDSA_SHA256,
-                     halves.at(CKO_PUBLIC_KEY),
-                     Sign(host, session, CKM_ECDSA_SHA256,
-                          halves.at(CKO_PRIVATE_KEY))));
+    EXPECT_OK(Verify(
+        host, session, CKM_ECDSA_SHA256, halves.at(CKO_PUBLIC_KEY),
+        Sign(host, session, CKM_ECDSA_SHA256, halves.at(CKO_PRIVATE_KEY))));
     items.emplace(label, Model::Item{"pair", "-"});
   }
   return items;

@@ -52,7 +52,8 @@ struct Step {
   absl::Status (*take)(Process&);
 };
 const Step kLife[] = {
-    {"hsm init", [](Process& p) { return p.hsm->Init("hsm", Pin("so-pin-1"), {}); }},
+    {"hsm init",
+     [](Process& p) { return p.hsm->Init("hsm", Pin("so-pin-1"), {}); }},
     {"partition init",
      [](Process& p) { return p.first().Init("token", Pin("po-pin-1"), {}); }},
     {"role init",
@@ -76,8 +77,7 @@ const Step kLife[] = {
      [](Process& p) -> absl::Status {
        ASSIGN_OR_RETURN(const LoginRef co, p.Co());
        ASSIGN_OR_RETURN(const uint64_t handle, p.Labelled(co.get(), "note"));
-       ASSIGN_OR_RETURN(const ObjectRef note,
-                        p.first().Get(co.get(), handle));
+       ASSIGN_OR_RETURN(const ObjectRef note, p.first().Get(co.get(), handle));
        AttributeSet changed = note->attributes();
        changed.SetText(CKA_VALUE, "changed");
        changed.SetText(CKA_APPLICATION, "changed");
@@ -220,8 +220,7 @@ TEST_P(FaultyStepTest, IsDoneOrNotDoneAndCanBeDoneAgain) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, FaultyStepTest,
-                         ::testing::Range(size_t{0}, kSteps),
+INSTANTIATE_TEST_SUITE_P(, FaultyStepTest, ::testing::Range(size_t{0}, kSteps),
                          [](const auto& info) {
                            std::string name = kLife[info.param].name;
                            for (char& c : name) c = c == ' ' ? '_' : c;
