@@ -23,6 +23,12 @@ absl::StatusOr<PERIGEE_DEVICE> DeviceAt(const Shell& shell, CK_SLOT_ID slot) {
   return device;
 }
 
+void PrintFingerprint(const PERIGEE_DEVICE& device) {
+  const std::string print = FingerprintText(device.fingerprint);
+  absl::PrintF("%s", SlotField("Fingerprint", print.substr(0, 39)));
+  absl::PrintF("%28s%s\n", "", print.substr(40));
+}
+
 void PrintDevice(CK_SLOT_ID slot, const PERIGEE_DEVICE& device) {
   const auto yes = [&](CK_FLAGS flag) {
     return device.flags & flag ? "Yes" : "No";
@@ -37,9 +43,7 @@ void PrintDevice(CK_SLOT_ID slot, const PERIGEE_DEVICE& device) {
   absl::PrintF("%s", SlotField("Trusted", yes(PERIGEE_DEVICE_TRUSTED)));
   absl::PrintF("%s", SlotField("Adoption Allowed",
                                yes(PERIGEE_DEVICE_ADOPTION_ALLOWED)));
-  const std::string print = FingerprintText(device.fingerprint);
-  absl::PrintF("%s", SlotField("Fingerprint", print.substr(0, 39)));
-  absl::PrintF("%28s%s\n", "", print.substr(40));
+  PrintFingerprint(device);
 }
 
 absl::Status Show(Shell& shell, const Arguments& arguments) {
@@ -117,8 +121,16 @@ absl::Status Adopt(Shell& shell, const Arguments& arguments) {
       slot, device.fingerprint, sizeof device.fingerprint,
       password.RevealBytes(), password.size())));
   absl::PrintF(
-      "\n    The device belongs to this host's fleet now; its "
-      "contents are as before.\n");
+      "\n    The device belongs to this host's fleet now; its contents "
+      "are as before.\n");
+  const absl::StatusOr<PERIGEE_DEVICE> now = DeviceAt(shell, slot);
+  if (now.ok()) {
+    absl::PrintF(
+        "    With its certificate the fingerprint has changed. Write "
+        "it down: whoever has to\n    adopt the device next compares "
+        "it.\n\n");
+    PrintFingerprint(*now);
+  }
   return absl::OkStatus();
 }
 
