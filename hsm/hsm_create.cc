@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/crypto.h"
 #include "hsm/durable_files.h"
@@ -149,6 +150,16 @@ absl::StatusOr<PolicyValues> PoliciesOf(const HsmView& view,
   return std::move(change->values);
 }
 
+// The error with the path where it was found, unless it names it.
+absl::Status At(const std::string& path, const absl::Status& status) {
+  if (absl::StrContains(status.message(), path)) return status;
+  const std::string message = absl::StrCat(path, ": ", status.message());
+  const std::string reason = base::Reason(status);
+  return reason.empty()
+             ? base::Error(base::CkRv(status), message)
+             : base::ErrorWithReason(base::CkRv(status), reason, message);
+}
+
 }  // namespace
 
 absl::StatusOr<IdentityRecord> LoadIdentity(const HsmCore& core,
@@ -254,13 +265,16 @@ absl::Status Hsm::Create(const HsmSpec& spec, const std::string& directory,
 }
 
 absl::StatusOr<std::unique_ptr<Hsm>> Hsm::Open(const std::string& directory) {
+  const std::string key_path = absl::StrCat(directory, "/", kStorageKeyFile);
   ASSIGN_OR_RETURN(const SecretBytes storage_key,
-                   ReadKeyFile(absl::StrCat(directory, "/", kStorageKeyFile),
-                               kStorageKeySize));
+                   ReadKeyFile(key_path, kStorageKeySize));
   ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenSqliteStore(directory));
-  ASSIGN_OR_RETURN(std::unique_ptr<HsmCore> core,
-                   HsmCore::New(std::move(store), storage_key));
-  return Over(std::move(core));
+  absl::StatusOr<std::unique_ptr<HsmCore>> core =
+      HsmCore::New(std::move(store), storage_key);
+  if (!core.ok()) return At(key_path, core.status());
+  absl::StatusOr<std::unique_ptr<Hsm>> hsm = Over(*std::move(core));
+  if (!hsm.ok()) return At(absl::StrCat(directory, "/hsm.db"), hsm.status());
+  return hsm;
 }
 
 absl::StatusOr<std::unique_ptr<Hsm>> Hsm::Over(std::unique_ptr<HsmCore> core) {
