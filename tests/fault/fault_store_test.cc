@@ -129,7 +129,8 @@ std::string Describe(const std::shared_ptr<Store>& store) {
   Process p(store);
   std::string text =
       absl::StrCat("initialised ", p.hsm->Info()->initialized, "\n");
-  for (const PartitionInfo& info : *p.hsm->Partitions()) {
+  const std::vector<PartitionInfo> partitions = *p.hsm->Partitions();
+  for (const PartitionInfo& info : partitions) {
     absl::StrAppend(&text, "partition ", info.space, " ", info.label, " ",
                     info.initialized, " ", info.capacity, "\n");
   }
