@@ -33,6 +33,30 @@ bool IsEqual(hsm::AttributeSet a, hsm::AttributeSet b) {
   return a == b;
 }
 
+// An older copy does not take back what was done to protect the object since:
+// what may only be set one way stays so (PKCS#11 footnotes 10 to 12).
+absl::Status CheckNotWeaker(const hsm::AttributeSet& there,
+                            const hsm::AttributeSet& copy) {
+  constexpr CK_ATTRIBUTE_TYPE kOnceTrue[] = {CKA_SENSITIVE, CKA_PRIVATE,
+                                             CKA_WRAP_WITH_TRUSTED,
+                                             CKA_ALWAYS_AUTHENTICATE};
+  constexpr CK_ATTRIBUTE_TYPE kOnceFalse[] = {CKA_EXTRACTABLE, CKA_MODIFIABLE,
+                                              CKA_COPYABLE, CKA_DESTROYABLE};
+  bool weaker = false;
+  for (CK_ATTRIBUTE_TYPE type : kOnceTrue) {
+    weaker = weaker || (there.IsTrue(type) && !copy.IsTrue(type));
+  }
+  for (CK_ATTRIBUTE_TYPE type : kOnceFalse) {
+    weaker =
+        weaker || (there.Has(type) && !there.IsTrue(type) && copy.IsTrue(type));
+  }
+  if (!weaker) return absl::OkStatus();
+  return base::ErrorWithReason(
+      CKR_ATTRIBUTE_READ_ONLY, "weaker-copy",
+      "the target protects this object better than the copy does; destroy it "
+      "there first if the copy is wanted");
+}
+
 absl::Status Conflict() {
   return base::ErrorWithReason(
       CKR_OBJECT_ALREADY_EXISTS, "conflict",
@@ -92,6 +116,7 @@ absl::Status Intake::Decide(ObjectRecord record, TargetResult& result) {
     }
     if (options_.on_conflict != OnConflict::kReplace) return Conflict();
     RETURN_IF_ERROR(CheckObject(partition_, *login_, there->attributes()));
+    RETURN_IF_ERROR(CheckNotWeaker(there->attributes(), attributes));
     result.outcome = Outcome::kReplaced;
     object.replaces = there->handle();
     given_back = partition_.CostOf(there->attributes());

@@ -6,6 +6,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "base/crypto.h"
+#include "base/wire.h"
 #include "hsm/vault.h"
 
 namespace hsm {
@@ -81,6 +82,13 @@ absl::StatusOr<KdfParameters> NewKdfParameters(KdfCost cost) {
 
 absl::StatusOr<SecretBytes> DeriveFromPin(const KdfParameters& parameters,
                                           ByteSpan pin) {
+  // The length is part of what is derived from: HMAC, inside both functions,
+  // fills a short key up with zeros, so that a PIN and the same PIN with zero
+  // bytes behind it would be one.
+  wire::Writer counted;
+  counted.Raw(pin);
+  counted.U32(static_cast<uint32_t>(pin.size()));
+  const SecretBytes input = std::move(counted).TakeSecret();
   // The parameters come from a file: nothing is run that could eat the host.
   if (parameters.salt.size() != kSaltSize) {
     return base::Error(CKR_DEVICE_ERROR, "PIN derivation: size of the salt");
@@ -90,13 +98,14 @@ absl::StatusOr<SecretBytes> DeriveFromPin(const KdfParameters& parameters,
     case KdfParameters::Algorithm::kScrypt: {
       if (cost < kMinLog2N || cost > kMaxLog2N) break;
       absl::MutexLock lock(&OneAtATime());
-      return base::Scrypt(pin, parameters.salt, static_cast<int>(cost),
-                          kKeySize);
+      return base::Scrypt(input.Expose(), parameters.salt,
+                          static_cast<int>(cost), kKeySize);
     }
     case KdfParameters::Algorithm::kPbkdf2Sha256: {
       if (cost < kMinIterations || cost > kMaxIterations) break;
       absl::MutexLock lock(&OneAtATime());
-      return base::Pbkdf2Sha256(pin, parameters.salt, cost, kKeySize);
+      return base::Pbkdf2Sha256(input.Expose(), parameters.salt, cost,
+                                kKeySize);
     }
   }
   return base::Error(CKR_DEVICE_ERROR, "PIN derivation: cost out of bounds");

@@ -100,14 +100,16 @@ TEST(PinLength, OfTheOfficer_IsAPolicy) {
   EXPECT_TRUE(p.InitRole(**po, Role::kCo, Pin("twelve-chars")).ok());
 }
 
-TEST(Lockout, ARightPin_WritesNothing) {
+// Where a wrong PIN cannot be counted a right one does not work either.
+TEST(Lockout, ARightPin_IsWrittenOnceEachTime) {
   TestHsm hsm(AppSpec());
   MakeOfficer(hsm.first());
   const int writes = hsm.store().writes();
-  for (int i = 0; i < 72; ++i) {
+  for (int i = 0; i < 12; ++i) {
     ASSERT_TRUE(hsm.first().Unlock(Role::kCo, Pin("co-pin-1")).ok());
   }
-  EXPECT_EQ(hsm.store().writes(), writes);
+  EXPECT_EQ(hsm.store().writes(), writes + 12);
+  EXPECT_EQ(hsm.first().State(Role::kCo)->failures, 0u);
 }
 
 TEST(Lockout, WrongPinsAreCounted_AndARightOneForgetsThem) {

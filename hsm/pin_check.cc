@@ -3,10 +3,10 @@
 //
 // What makes guessing cost: a wrong PIN is counted and durable before anybody
 // learns that it was wrong, and a process that is killed in between has learnt
-// nothing. A right PIN with nothing to reset writes nothing, so any number of
-// processes may log in at once. Checks of one process stand in a row
-// (login_mu); between processes a right PIN may overtake wrong ones that are
-// not committed yet, which gives nothing to whom the store does not belong.
+// nothing. A right PIN commits a record too: where nothing can be written (a
+// full disk) the two must not differ, or guessing would be free there. Any
+// number of processes may log in at once, none counts as a failure. Checks of
+// one process stand in a row (login_mu).
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -202,7 +202,6 @@ absl::StatusOr<std::optional<CheckedPin>> Partition::State_::Decide(
   if (Changed(seen, now)) return std::optional<CheckedPin>();
   RETURN_IF_ERROR(RefuseWhenLocked(role, now));
   ASSIGN_OR_RETURN(std::optional<CheckedPin> checked, Unwrap(role, now, kek));
-  if (checked.has_value() && now.failures.count == 0) return checked;
   if (!core->store().writable()) {
     // Media that cannot count; decided, and said in the token's flags.
     if (!checked.has_value()) return WrongPin();
@@ -219,7 +218,9 @@ absl::StatusOr<std::optional<CheckedPin>> Partition::State_::Decide(
         refused = RefuseWhenLocked(role, here);
         if (!refused.ok()) return absl::OkStatus();
         if (checked.has_value()) {
-          return tx.DeleteValue(space, FailuresValue(role));
+          FailureRecord none;
+          none.last = SecondsNow();
+          return core->values().SaveAs(tx, space, FailuresValue(role), none);
         }
         ASSIGN_OR_RETURN(destroyed, CountFailure(tx, role, here));
         return absl::OkStatus();

@@ -390,6 +390,12 @@ absl::StatusOr<AttributeSet> ApplyChanges(How how, const ObjectType& type,
                                           const AttributeSet& input,
                                           const ResolveContext& context) {
   RETURN_IF_ERROR(CheckEntries(input, 0));
+  for (const AttributeSet::Entry& entry : input.entries()) {
+    if (FindRule(type, entry.type) == nullptr) {
+      return base::Error(CKR_ATTRIBUTE_TYPE_INVALID,
+                         absl::StrCat("the object has no ", Named(entry.type)));
+    }
+  }
   ASSIGN_OR_RETURN(const AttributeSet changes, StoredForm(type, input));
   AttributeSet object = *context.base;
   for (const AttributeSet::Entry& entry : changes.entries()) {

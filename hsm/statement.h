@@ -46,8 +46,8 @@ struct Statement {
   uint8_t partition_version = 0;  // 0 = V0, 1 = V1; 0 before 7.7.0
   FmState fm = FmState::kNever;
   bool attached_to_appliance = false;
-  uint8_t allow_cpv1 = 0;          // partition policy 42
-  uint8_t restricted_restore = 0;  // HSM policy 55
+  uint8_t allow_cpv1 = 0;           // partition policy 42
+  uint8_t restricted_restore = 0;   // HSM policy 55
   uint8_t private_key_cloning = 1;  // partition policy 0
   uint8_t secret_key_cloning = 1;   // partition policy 4
 

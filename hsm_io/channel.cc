@@ -26,10 +26,10 @@ absl::Status Channel::Prepare(Direction& direction, FrameOp op,
     return base::Error(CKR_DEVICE_ERROR, "link: the secure channel is closed");
   }
   if (direction.counter != 0 && direction.counter % kMessagesPerKey == 0) {
-    ASSIGN_OR_RETURN(direction.key,
-                     base::HkdfSha256(direction.key.Expose(), {},
-                                      base::AsBytes("perigee rekey"),
-                                      base::kAeadKeySize));
+    ASSIGN_OR_RETURN(
+        direction.key,
+        base::HkdfSha256(direction.key.Expose(), {},
+                         base::AsBytes("perigee rekey"), base::kAeadKeySize));
   }
   wire::Writer n;
   n.U32(0);
@@ -55,8 +55,8 @@ absl::StatusOr<Bytes> Channel::Seal(FrameOp op, const RequestId& id,
                                     ByteSpan message) {
   Bytes nonce, aad;
   RETURN_IF_ERROR(Prepare(send_, op, id, nonce, aad));
-  ASSIGN_OR_RETURN(Bytes sealed, base::AeadSeal(send_.key.Expose(), nonce, aad,
-                                                message));
+  ASSIGN_OR_RETURN(Bytes sealed,
+                   base::AeadSeal(send_.key.Expose(), nonce, aad, message));
   ++send_.counter;
   return sealed;
 }

@@ -18,8 +18,7 @@ class Channel {
 
   // CKR_DEVICE_ERROR after a failure; otherwise a sealed body for a frame with
   // this op and id.
-  absl::StatusOr<Bytes> Seal(FrameOp op, const RequestId& id,
-                             ByteSpan message);
+  absl::StatusOr<Bytes> Seal(FrameOp op, const RequestId& id, ByteSpan message);
   absl::StatusOr<base::SecretBytes> Open(const Frame& frame);
 
   const base::Certificate& peer() const { return peer_; }

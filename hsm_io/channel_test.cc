@@ -11,8 +11,8 @@ namespace {
 constexpr uint8_t kToDevice = 0x11, kToHost = 0x22;
 
 const base::Certificate& SomeCertificate() {
-  static const auto* const certificate = new base::Certificate(
-      TestRoot::New().Issue("backup", "42")->certificate);
+  static const auto* const certificate =
+      new base::Certificate(TestRoot::New().Issue("backup", "42")->certificate);
   return *certificate;
 }
 
@@ -22,22 +22,18 @@ base::SecretBytes Key(uint8_t fill) {
 
 // Ends as a handshake would leave them.
 Channel Host() {
-  return Channel(Channel::Side::kHost, {{SomeCertificate(), {}},
-                                        Key(kToDevice),
-                                        Key(kToHost),
-                                        {}});
+  return Channel(Channel::Side::kHost,
+                 {{SomeCertificate(), {}}, Key(kToDevice), Key(kToHost), {}});
 }
 Channel Device() {
-  return Channel(Channel::Side::kDevice, {{SomeCertificate(), {}},
-                                          Key(kToHost),
-                                          Key(kToDevice),
-                                          {}});
+  return Channel(Channel::Side::kDevice,
+                 {{SomeCertificate(), {}}, Key(kToHost), Key(kToDevice), {}});
 }
 
 Frame SealedBy(Channel& channel, uint8_t id, absl::string_view text) {
-  return Frame::Make(FrameOp::kSealed, Id(id),
-                     *channel.Seal(FrameOp::kSealed, Id(id),
-                                   base::AsBytes(text)));
+  return Frame::Make(
+      FrameOp::kSealed, Id(id),
+      *channel.Seal(FrameOp::kSealed, Id(id), base::AsBytes(text)));
 }
 
 std::string OpenedBy(Channel& channel, const Frame& frame) {
@@ -67,8 +63,7 @@ TEST(ChannelTest, EveryFlippedBitOfTheBody_ClosesIt) {
     Bytes body = frame.body();
     body[bit / 8] ^= static_cast<uint8_t>(1u << (bit % 8));
     Channel device = Device();
-    EXPECT_FALSE(
-        device.Open(Frame::Make(frame.op(), frame.id(), body)).ok())
+    EXPECT_FALSE(device.Open(Frame::Make(frame.op(), frame.id(), body)).ok())
         << "bit " << bit;
     EXPECT_FALSE(device.Open(frame).ok()) << "still open, bit " << bit;
   }
@@ -81,8 +76,7 @@ TEST(ChannelTest, EveryFlippedBitOfTheRequestId_ClosesIt) {
     RequestId id = frame.id();
     id[bit / 8] ^= static_cast<uint8_t>(1u << (bit % 8));
     Channel device = Device();
-    EXPECT_FALSE(
-        device.Open(Frame::Make(frame.op(), id, frame.body())).ok())
+    EXPECT_FALSE(device.Open(Frame::Make(frame.op(), id, frame.body())).ok())
         << "bit " << bit;
   }
 }
@@ -91,8 +85,7 @@ TEST(ChannelTest, AnotherOpOfTheFrame_ClosesIt) {
   Channel host = Host(), device = Device();
   const Frame frame = SealedBy(host, 1, "x");
   EXPECT_FALSE(
-      device.Open(Frame::Make(FrameOp::kReady, frame.id(), frame.body()))
-          .ok());
+      device.Open(Frame::Make(FrameOp::kReady, frame.id(), frame.body())).ok());
   ExpectClosed(device);
 }
 
@@ -102,15 +95,13 @@ TEST(ChannelTest, ShorterAndLongerBodies_CloseIt) {
   for (size_t size = 0; size < frame.body().size(); ++size) {
     Channel device = Device();
     const Bytes body(frame.body().begin(), frame.body().begin() + size);
-    EXPECT_FALSE(
-        device.Open(Frame::Make(frame.op(), frame.id(), body)).ok())
+    EXPECT_FALSE(device.Open(Frame::Make(frame.op(), frame.id(), body)).ok())
         << size;
   }
   Bytes longer = frame.body();
   longer.push_back(0);
   Channel device = Device();
-  EXPECT_FALSE(
-      device.Open(Frame::Make(frame.op(), frame.id(), longer)).ok());
+  EXPECT_FALSE(device.Open(Frame::Make(frame.op(), frame.id(), longer)).ok());
 }
 
 TEST(ChannelTest, Replay_ClosesIt) {

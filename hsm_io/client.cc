@@ -21,9 +21,9 @@ absl::StatusOr<RequestId> NewRequestId() {
 }
 
 absl::Status Removed(const absl::Status& cause) {
-  return base::Error(CKR_DEVICE_REMOVED,
-                     absl::StrCat("the link to the Backup HSM broke: ",
-                                  cause.message()));
+  return base::Error(
+      CKR_DEVICE_REMOVED,
+      absl::StrCat("the link to the Backup HSM broke: ", cause.message()));
 }
 
 }  // namespace
@@ -59,8 +59,7 @@ struct Client::State {
       RETURN_IF_ERROR(WriteFrame(*transport, frame, deadline));
       ASSIGN_OR_RETURN(Frame got, ReadFrame(*transport, deadline));
       if (got.id() != frame.id()) {
-        return base::Error(CKR_DEVICE_ERROR,
-                           "link: answer to another request");
+        return base::Error(CKR_DEVICE_ERROR, "link: answer to another request");
       }
       if (got.op() == FrameOp::kError) return DecodeLinkError(got.body());
       if (got.op() != expected) {
@@ -103,20 +102,18 @@ absl::Status Client::State::Handshake(Deadline deadline) {
   ASSIGN_OR_RETURN(handshake::Initiator initiator,
                    handshake::Initiator::Start(std::move(exchange)));
   ASSIGN_OR_RETURN(RequestId id, NewRequestId());
-  ASSIGN_OR_RETURN(
-      Frame reply,
-      Exchange(Frame::Make(FrameOp::kHello, id, initiator.hello()),
-               FrameOp::kReply, deadline));
+  ASSIGN_OR_RETURN(Frame reply,
+                   Exchange(Frame::Make(FrameOp::kHello, id, initiator.hello()),
+                            FrameOp::kReply, deadline));
   absl::StatusOr<handshake::Initiator::Result> result =
       std::move(initiator).Finish(reply.body());
   if (!result.ok()) {
     Drop();
     return result.status();
   }
-  ASSIGN_OR_RETURN(
-      Frame ready,
-      Exchange(Frame::Make(FrameOp::kFinish, id, std::move(result->finish)),
-               FrameOp::kReady, deadline));
+  ASSIGN_OR_RETURN(Frame ready, Exchange(Frame::Make(FrameOp::kFinish, id,
+                                                     std::move(result->finish)),
+                                         FrameOp::kReady, deadline));
   Channel opened(Channel::Side::kHost, std::move(result->established));
   absl::StatusOr<base::SecretBytes> empty = opened.Open(ready);
   if (!empty.ok()) {
@@ -135,10 +132,9 @@ absl::StatusOr<base::SecretBytes> Client::State::Send(const RequestId& id,
   base::SecretBytes message = EncodeRequest(op, body);
   ASSIGN_OR_RETURN(Bytes sealed,
                    channel->Seal(FrameOp::kSealed, id, message.Expose()));
-  ASSIGN_OR_RETURN(Frame answer,
-                   Exchange(Frame::Make(FrameOp::kSealed, id,
-                                        std::move(sealed)),
-                            FrameOp::kSealed, deadline));
+  ASSIGN_OR_RETURN(Frame answer, Exchange(Frame::Make(FrameOp::kSealed, id,
+                                                      std::move(sealed)),
+                                          FrameOp::kSealed, deadline));
   absl::StatusOr<base::SecretBytes> reply = channel->Open(answer);
   if (!reply.ok()) Drop();
   return reply;
@@ -235,8 +231,7 @@ absl::StatusOr<base::SecretBytes> Client::CallBytes(uint16_t op, bool changes,
       state_->Send(id, op, body.Expose(), deadline);
   if (!reply.ok()) {
     if (!changes) return Removed(reply.status());
-    ASSIGN_OR_RETURN(reply,
-                     state_->AskOutcome(id, reply.status(), deadline));
+    ASSIGN_OR_RETURN(reply, state_->AskOutcome(id, reply.status(), deadline));
   }
   return DecodeReply(reply->Expose());
 }

@@ -56,8 +56,7 @@ class Client {
     ASSIGN_OR_RETURN(base::SecretBytes body,
                      CallBytes(Request::kOp, Request::kChanges,
                                wire::EncodeSecret(request), deadline));
-    return wire::Decode<typename Request::Reply>(body.Expose(),
-                                                 Request::kName);
+    return wire::Decode<typename Request::Reply>(body.Expose(), Request::kName);
   }
 
  private:

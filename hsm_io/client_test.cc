@@ -57,8 +57,7 @@ TEST_F(ClientTest, CallsOverTheChannel) {
 
 TEST_F(ClientTest, ErrorsCrossWithCodeAndReason) {
   ASSERT_TRUE(OpenChannel().ok());
-  const absl::Status status =
-      client_.Call(DeleteContainer(), Soon()).status();
+  const absl::Status status = client_.Call(DeleteContainer(), Soon()).status();
   EXPECT_EQ(base::CkRv(status), CKR_CONTAINER_HANDLE_INVALID);
   EXPECT_EQ(base::Reason(status), "no-such");
   EXPECT_EQ(status.message(), "no container?[2J");
@@ -160,8 +159,7 @@ TEST_F(ClientTest, AdoptionWhereItIsNotAllowed_GetsNoChannel) {
   ChannelOptions options;
   options.identity = TestRoot::New().Issue("host", "8");
   options.adopt_fingerprint = device_.identity().certificate.key_fingerprint();
-  EXPECT_EQ(base::CkRv(client_.OpenChannel(options, Soon())),
-            CKR_DEVICE_ERROR);
+  EXPECT_EQ(base::CkRv(client_.OpenChannel(options, Soon())), CKR_DEVICE_ERROR);
 }
 
 TEST_F(ClientTest, AdoptionOfAnotherFingerprint_IsRefusedByTheHost) {
@@ -169,16 +167,14 @@ TEST_F(ClientTest, AdoptionOfAnotherFingerprint_IsRefusedByTheHost) {
   ChannelOptions options;
   options.identity = TestRoot::New().Issue("host", "8");
   options.adopt_fingerprint = Bytes(32, 1);
-  EXPECT_EQ(base::CkRv(client_.OpenChannel(options, Soon())),
-            CKR_DEVICE_ERROR);
+  EXPECT_EQ(base::CkRv(client_.OpenChannel(options, Soon())), CKR_DEVICE_ERROR);
 }
 
 TEST_F(ClientTest, DeviceOfAnotherRoot_GetsNoRequest) {
   device_.allow_adoption = true;
   ChannelOptions options;
   options.identity = TestRoot::New().Issue("host", "8");
-  EXPECT_EQ(base::CkRv(client_.OpenChannel(options, Soon())),
-            CKR_DEVICE_ERROR);
+  EXPECT_EQ(base::CkRv(client_.OpenChannel(options, Soon())), CKR_DEVICE_ERROR);
 }
 
 // --- hostile devices ---------------------------------------------------------
@@ -239,20 +235,19 @@ TEST(HostileDeviceTest, AnotherOp_IsADeviceError) {
 }
 
 TEST(HostileDeviceTest, TruncatedDeviceInfo_IsADeviceError) {
-  EXPECT_EQ(DiscoverFrom([](const Frame& asked) {
-              Bytes body = wire::Encode(DeviceInfo());
-              body.pop_back();
-              return Frame::Make(FrameOp::kDiscoverReply, asked.id(), body)
-                  .Encode();
-            }),
-            CKR_DEVICE_ERROR);
+  EXPECT_EQ(
+      DiscoverFrom([](const Frame& asked) {
+        Bytes body = wire::Encode(DeviceInfo());
+        body.pop_back();
+        return Frame::Make(FrameOp::kDiscoverReply, asked.id(), body).Encode();
+      }),
+      CKR_DEVICE_ERROR);
 }
 
 TEST(HostileDeviceTest, BodyOfFourGigabytes_IsADeviceErrorAtOnce) {
   EXPECT_EQ(DiscoverFrom([](const Frame& asked) {
               Bytes bytes =
-                  Frame::Make(FrameOp::kDiscoverReply, asked.id(), {})
-                      .Encode();
+                  Frame::Make(FrameOp::kDiscoverReply, asked.id(), {}).Encode();
               bytes[24] = bytes[25] = bytes[26] = bytes[27] = 0xFF;
               return bytes;
             }),
@@ -263,8 +258,8 @@ TEST(HostileDeviceTest, BodyOfFourGigabytes_IsADeviceErrorAtOnce) {
 TEST(HostileDeviceTest, ErrorInClear_IsADeviceErrorWhateverItSays) {
   EXPECT_EQ(DiscoverFrom([](const Frame& asked) {
               return Frame::Make(FrameOp::kError, asked.id(),
-                                 EncodeLinkError(base::Error(
-                                     CKR_PIN_LOCKED, "give up")))
+                                 EncodeLinkError(
+                                     base::Error(CKR_PIN_LOCKED, "give up")))
                   .Encode();
             }),
             CKR_DEVICE_ERROR);

@@ -21,7 +21,7 @@ struct FaultPlan {
     kFlipRead,
   };
   Kind kind = Kind::kNone;
-  int at = 0;     // the n-th Write (kCut..Write, kFlipWrite) or Read, from 1
+  int at = 0;      // the n-th Write (kCut..Write, kFlipWrite) or Read, from 1
   size_t bit = 0;  // for flips, modulo the length
   int writes = 0;  // counted
   int reads = 0;

@@ -88,13 +88,11 @@ Bytes Frame::Encode() const {
 
 absl::StatusOr<std::optional<Frame>> TakeFrame(Bytes& received) {
   if (received.size() < kFrameHeaderSize) return std::nullopt;
-  ASSIGN_OR_RETURN(
-      Header header,
-      ParseHeader(ByteSpan(received.data(), kFrameHeaderSize)));
+  ASSIGN_OR_RETURN(Header header,
+                   ParseHeader(ByteSpan(received.data(), kFrameHeaderSize)));
   const size_t whole = kFrameHeaderSize + header.length;
   if (received.size() < whole) return std::nullopt;
-  ASSIGN_OR_RETURN(Frame frame,
-                   Frame::Parse(ByteSpan(received.data(), whole)));
+  ASSIGN_OR_RETURN(Frame frame, Frame::Parse(ByteSpan(received.data(), whole)));
   received.erase(received.begin(), received.begin() + whole);
   return std::optional<Frame>(std::move(frame));
 }

@@ -26,9 +26,9 @@ enum class FrameOp : uint16_t {
   kHello = 3,          // handshake messages; body as base/handshake gives them
   kReply = 4,
   kFinish = 5,
-  kReady = 6,          // device: the channel is open (sealed, empty)
-  kSealed = 7,         // a sealed message, both directions
-  kError = 8,          // clear: status, channel closed
+  kReady = 6,   // device: the channel is open (sealed, empty)
+  kSealed = 7,  // a sealed message, both directions
+  kError = 8,   // clear: status, channel closed
 };
 
 class Frame {

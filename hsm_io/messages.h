@@ -33,7 +33,7 @@ struct DeviceInfo {
   std::string model;        // row of the model table
   std::string token_model;  // CK_TOKEN_INFO.model
   std::string manufacturer;
-  std::string label;        // empty until initialised
+  std::string label;  // empty until initialised
   std::array<uint8_t, 3> firmware{};
   bool initialized = false;
   bool zeroized = false;

@@ -62,8 +62,7 @@ base::SecretBytes EncodeReply(const absl::StatusOr<base::SecretBytes>& reply) {
 absl::StatusOr<base::SecretBytes> DecodeReply(base::ByteSpan message) {
   wire::Reader r(message);
   const StatusHead head = GetStatus(r);
-  base::SecretBytes body =
-      base::SecretBytes::CopyOf(r.Raw(r.remaining()));
+  base::SecretBytes body = base::SecretBytes::CopyOf(r.Raw(r.remaining()));
   RETURN_IF_ERROR(r.Finish("reply"));
   RETURN_IF_ERROR(ToStatus(head));
   return body;

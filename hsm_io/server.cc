@@ -45,10 +45,10 @@ namespace {
 
 absl::Status CheckHost(const base::Certificate& certificate, ByteSpan) {
   if (certificate.name().kind == "host") return absl::OkStatus();
-  return base::Error(CKR_DEVICE_ERROR,
-                     absl::StrCat("a certificate of kind '",
-                                  certificate.name().kind,
-                                  "' does not open a channel"));
+  return base::Error(
+      CKR_DEVICE_ERROR,
+      absl::StrCat("a certificate of kind '", certificate.name().kind,
+                   "' does not open a channel"));
 }
 
 bool ChainsToKnownRoot(const base::Certificate& certificate,
@@ -69,9 +69,9 @@ absl::StatusOr<Frame> Server::State::Hello(const Frame& frame) {
   exchange.identity = identity.get();
   exchange.check_peer = CheckHost;
   exchange.accept_unknown_peer = options.allow_adoption;
-  ASSIGN_OR_RETURN(handshake::Responder answer,
-                   handshake::Responder::Answer(std::move(exchange),
-                                                frame.body()));
+  ASSIGN_OR_RETURN(
+      handshake::Responder answer,
+      handshake::Responder::Answer(std::move(exchange), frame.body()));
   adoption_only = !ChainsToKnownRoot(answer.peer().certificate, *identity);
   Frame reply = Frame::Make(FrameOp::kReply, frame.id(), answer.reply());
   responder.emplace(std::move(answer));
@@ -87,8 +87,7 @@ absl::StatusOr<Frame> Server::State::Finish(const Frame& frame) {
   ASSIGN_OR_RETURN(handshake::Established established,
                    std::move(pending).Confirm(frame.body()));
   channel.emplace(Channel::Side::kDevice, std::move(established));
-  ASSIGN_OR_RETURN(Bytes ready,
-                   channel->Seal(FrameOp::kReady, frame.id(), {}));
+  ASSIGN_OR_RETURN(Bytes ready, channel->Seal(FrameOp::kReady, frame.id(), {}));
   return Frame::Make(FrameOp::kReady, frame.id(), std::move(ready));
 }
 
@@ -107,10 +106,9 @@ base::SecretBytes Server::State::Answer(const SealedRequest& request,
     auto asked = wire::Decode<Outcome>(request.body.Expose(), Outcome::kName);
     if (!asked.ok()) return EncodeReply(asked.status());
     Outcome::Reply reply;
-    std::optional<Bytes> kept = options.find_outcome
-                                    ? options.find_outcome(call.client,
-                                                           asked->id)
-                                    : std::nullopt;
+    std::optional<Bytes> kept =
+        options.find_outcome ? options.find_outcome(call.client, asked->id)
+                             : std::nullopt;
     reply.done = kept.has_value();
     if (kept) reply.reply = base::SecretBytes::CopyOf(*kept);
     return EncodeReply(wire::EncodeSecret(reply));
@@ -118,8 +116,8 @@ base::SecretBytes Server::State::Answer(const SealedRequest& request,
   auto binding = bindings.find(request.op);
   if (binding == bindings.end()) {
     return refuse(CKR_FUNCTION_NOT_SUPPORTED,
-                  absl::StrCat("this device does not know message ",
-                               request.op, ": update it"));
+                  absl::StrCat("this device does not know message ", request.op,
+                               ": update it"));
   }
   if (binding->second.changes && options.find_outcome) {
     // The same id again is not done again.
@@ -141,11 +139,10 @@ absl::StatusOr<Frame> Server::State::Sealed(const Frame& frame) {
   }
   ASSIGN_OR_RETURN(base::SecretBytes message, channel->Open(frame));
   absl::StatusOr<SealedRequest> request = DecodeRequest(message.Expose());
-  base::SecretBytes reply = request.ok()
-                                ? Answer(*request, frame.id())
-                                : EncodeReply(request.status());
-  ASSIGN_OR_RETURN(Bytes sealed, channel->Seal(FrameOp::kSealed, frame.id(),
-                                               reply.Expose()));
+  base::SecretBytes reply = request.ok() ? Answer(*request, frame.id())
+                                         : EncodeReply(request.status());
+  ASSIGN_OR_RETURN(Bytes sealed,
+                   channel->Seal(FrameOp::kSealed, frame.id(), reply.Expose()));
   return Frame::Make(FrameOp::kSealed, frame.id(), std::move(sealed));
 }
 

@@ -42,17 +42,17 @@ TEST_F(ServerTest, FinishBeforeHello_IsAnError) {
 }
 
 TEST_F(ServerTest, OpsOfADevice_AreErrors) {
-  for (FrameOp op : {FrameOp::kDiscoverReply, FrameOp::kReply,
-                     FrameOp::kReady, FrameOp::kError}) {
+  for (FrameOp op : {FrameOp::kDiscoverReply, FrameOp::kReply, FrameOp::kReady,
+                     FrameOp::kError}) {
     EXPECT_EQ(Served(Frame::Make(op, Id(1), {})).op(), FrameOp::kError);
   }
 }
 
 TEST_F(ServerTest, GarbageHellos_AreErrors) {
   for (size_t size : {0, 1, 100, 5000}) {
-    EXPECT_EQ(Served(Frame::Make(FrameOp::kHello, Id(1), Bytes(size, 0xA5)))
-                  .op(),
-              FrameOp::kError)
+    EXPECT_EQ(
+        Served(Frame::Make(FrameOp::kHello, Id(1), Bytes(size, 0xA5))).op(),
+        FrameOp::kError)
         << size;
   }
 }
@@ -87,9 +87,8 @@ TEST_F(ServerTest, EveryFlippedBitOfASealedRequest_DoesNothing) {
     Frame mine = host.Seal(Id(5), Label("x"));
     Bytes body = mine.body();
     body[bit / 8] ^= static_cast<uint8_t>(1u << (bit % 8));
-    EXPECT_EQ(
-        server->Serve(Frame::Make(mine.op(), mine.id(), body))->op(),
-        FrameOp::kError)
+    EXPECT_EQ(server->Serve(Frame::Make(mine.op(), mine.id(), body))->op(),
+              FrameOp::kError)
         << "bit " << bit;
   }
   EXPECT_EQ(device_.changes, 0);

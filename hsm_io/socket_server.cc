@@ -28,6 +28,8 @@ class Link {
   Link& operator=(const Link&) = delete;
 
   int fd() const { return fd_; }
+  // A channel was opened on it once: it belongs to an enrolled host.
+  bool has_been_trusted() const { return has_been_trusted_; }
   bool has_output() const { return sent_ < output_.size(); }
   short events() const { return has_output() ? POLLOUT : POLLIN; }
 
@@ -58,6 +60,7 @@ class Link {
       if (!frame->has_value()) return true;
       absl::StatusOr<Frame> answer = server_->Serve(**frame);
       if (!answer.ok()) return false;
+      has_been_trusted_ |= answer->op() == FrameOp::kReady;
       output_ = answer->Encode();
       sent_ = 0;
       if (!Flush()) return false;
@@ -85,7 +88,20 @@ class Link {
   Bytes input_;
   Bytes output_;
   size_t sent_ = 0;
+  bool has_been_trusted_ = false;
 };
+
+// Makes room for a new link: the oldest of those that never got further than
+// knocking goes, so that strangers cannot keep the hosts out.
+bool MakeRoom(std::vector<std::unique_ptr<Link>>& links) {
+  if (links.size() < kMaxLinks) return true;
+  const auto stranger =
+      std::find_if(links.begin(), links.end(),
+                   [](const auto& link) { return !link->has_been_trusted(); });
+  if (stranger == links.end()) return false;
+  links.erase(stranger);
+  return true;
+}
 
 }  // namespace
 
@@ -95,8 +111,11 @@ absl::Status ServeSockets(Listener& listener, const PlugIn& plug_in,
   for (;;) {
     std::vector<pollfd> waiting;
     waiting.push_back({stop_fd, POLLIN, 0});
-    const short accepting = links.size() < kMaxLinks ? POLLIN : 0;
-    waiting.push_back({listener.fd(), accepting, 0});
+    const bool full =
+        links.size() >= kMaxLinks &&
+        std::all_of(links.begin(), links.end(),
+                    [](const auto& link) { return link->has_been_trusted(); });
+    waiting.push_back({listener.fd(), full ? short{0} : short{POLLIN}, 0});
     for (const auto& link : links) {
       waiting.push_back({link->fd(), link->events(), 0});
     }
@@ -110,7 +129,7 @@ absl::Status ServeSockets(Listener& listener, const PlugIn& plug_in,
       if (events != 0 && !links[i]->Proceed(events)) links[i].reset();
     }
     links.erase(std::remove(links.begin(), links.end(), nullptr), links.end());
-    if ((waiting[1].revents & POLLIN) != 0) {
+    if ((waiting[1].revents & POLLIN) != 0 && MakeRoom(links)) {
       absl::StatusOr<int> fd = listener.Accept();
       if (!fd.ok()) continue;  // The host gave up meanwhile.
       absl::StatusOr<std::unique_ptr<Server>> server = plug_in();

@@ -9,8 +9,8 @@
 namespace hsm_io {
 
 // Runs until `stop_fd` becomes readable; then finishes the answers under way.
-// A link that sends what is not a frame is closed; more than 64 links at once
-// are not accepted. Errors of the listening socket end it.
+// A link that sends what is not a frame is closed; of more than 64 links the
+// oldest without a channel is closed. Errors of the listening socket end it.
 absl::Status ServeSockets(Listener& listener, const PlugIn& plug_in,
                           int stop_fd);
 

@@ -72,8 +72,7 @@ class SocketTest : public testing::TestWithParam<bool> {
 
 TEST_P(SocketTest, CarriesACall) {
   Client client(Factory());
-  ASSERT_EQ(client.OpenChannel({.identity = host_}, Soon()),
-            absl::OkStatus());
+  ASSERT_EQ(client.OpenChannel({.identity = host_}, Soon()), absl::OkStatus());
   ChangeLabel request;
   request.label = "over a socket";
   EXPECT_EQ(client.Call(request, Soon()).status(), absl::OkStatus());
@@ -102,8 +101,7 @@ TEST_P(SocketTest, TwoHostsEachHaveAChannel) {
 TEST_P(SocketTest, BytesOneByOne_AreAFrame) {
   auto transport = NewSocketTransport(listener_->address());
   ASSERT_TRUE(transport->Open(Soon()).ok());
-  for (uint8_t byte :
-       Frame::Make(FrameOp::kDiscover, Id(1), {}).Encode()) {
+  for (uint8_t byte : Frame::Make(FrameOp::kDiscover, Id(1), {}).Encode()) {
     ASSERT_TRUE(transport->Write({&byte, 1}, Soon()).ok());
   }
   const absl::StatusOr<Frame> answer = ReadFrame(*transport, Soon());
@@ -128,16 +126,14 @@ TEST_P(SocketTest, Garbage_ClosesOnlyItsOwnLink) {
   auto hostile = NewSocketTransport(listener_->address());
   ASSERT_TRUE(hostile->Open(Soon()).ok());
   ASSERT_TRUE(hostile->Write(Bytes(1000, 0x41), Soon()).ok());
-  EXPECT_EQ(base::CkRv(hostile->Read(1, Soon()).status()),
-            CKR_DEVICE_REMOVED);
+  EXPECT_EQ(base::CkRv(hostile->Read(1, Soon()).status()), CKR_DEVICE_REMOVED);
   EXPECT_TRUE(client.Call(GetRoleStatus(), Soon()).ok());
 }
 
 TEST_P(SocketTest, SilentDevice_EndsAtTheDeadline) {
   auto transport = NewSocketTransport(listener_->address());
   ASSERT_TRUE(transport->Open(Soon()).ok());
-  const auto read = transport->Read(
-      1, Deadline::After(absl::Milliseconds(50)));
+  const auto read = transport->Read(1, Deadline::After(absl::Milliseconds(50)));
   EXPECT_TRUE(absl::IsDeadlineExceeded(read.status())) << read.status();
   EXPECT_EQ(base::CkRv(read.status()), CKR_DEVICE_ERROR);
 }
@@ -160,8 +156,7 @@ INSTANTIATE_TEST_SUITE_P(Addresses, SocketTest, testing::Bool(),
 class ListenerTest : public SocketTest {};
 
 TEST_P(ListenerTest, PathInUse_IsRefused) {
-  EXPECT_EQ(base::CkRv(Listener::Listen(path()).status()),
-            CKR_FUNCTION_FAILED);
+  EXPECT_EQ(base::CkRv(Listener::Listen(path()).status()), CKR_FUNCTION_FAILED);
 }
 
 TEST_P(ListenerTest, PathIsTheOwnersAlone) {

@@ -27,8 +27,8 @@ std::string ErrnoText(int error) {
 
 absl::Status SystemError(CK_RV rv, absl::string_view what,
                          absl::string_view address, int error) {
-  return base::Error(rv, absl::StrCat("socket ", address, ": ", what, ": ",
-                                      ErrnoText(error)));
+  return base::Error(
+      rv, absl::StrCat("socket ", address, ": ", what, ": ", ErrnoText(error)));
 }
 
 struct Address {
@@ -63,9 +63,8 @@ absl::StatusOr<Address> ParseAddress(const std::string& text) {
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  const int error =
-      getaddrinfo(text.substr(0, colon).c_str(),
-                  text.substr(colon + 1).c_str(), &hints, &found);
+  const int error = getaddrinfo(text.substr(0, colon).c_str(),
+                                text.substr(colon + 1).c_str(), &hints, &found);
   if (error != 0) {
     return base::Error(CKR_ARGUMENTS_BAD, absl::StrCat("socket ", text, ": ",
                                                        gai_strerror(error)));
@@ -77,10 +76,9 @@ absl::StatusOr<Address> ParseAddress(const std::string& text) {
   return address;
 }
 
-absl::StatusOr<int> NewSocket(const Address& address,
-                              const std::string& text) {
-  const int fd = socket(address.family,
-                        SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+absl::StatusOr<int> NewSocket(const Address& address, const std::string& text) {
+  const int fd =
+      socket(address.family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return SystemError(CKR_DEVICE_ERROR, "socket", text, errno);
   return fd;
 }
@@ -196,7 +194,7 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Listen(
           CKR_FUNCTION_FAILED,
           absl::StrCat("socket ", text, ": another process serves it"));
     }
-    struct stat there{};
+    struct stat there {};
     if (lstat(text.c_str(), &there) == 0 && S_ISSOCK(there.st_mode)) {
       unlink(text.c_str());
     }
@@ -238,8 +236,7 @@ Listener::~Listener() {
 }
 
 absl::StatusOr<int> Listener::Accept() {
-  const int fd =
-      accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  const int fd = accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd < 0) return SystemError(CKR_DEVICE_ERROR, "accept", address_, errno);
   return fd;
 }

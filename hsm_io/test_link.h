@@ -52,13 +52,11 @@ class TestDevice {
   std::unique_ptr<Server> PlugIn() {
     ServerOptions options;
     options.identity = [this] { return identity_; };
-    options.discover = [this]() -> absl::StatusOr<DeviceInfo> {
-      return info;
-    };
+    options.discover = [this]() -> absl::StatusOr<DeviceInfo> { return info; };
     options.allow_adoption = allow_adoption;
     options.on_channel_reset = [this] { ++resets; };
-    options.find_outcome = [this](ByteSpan client, const RequestId& id)
-        -> std::optional<Bytes> {
+    options.find_outcome = [this](ByteSpan client,
+                                  const RequestId& id) -> std::optional<Bytes> {
       const auto it = outcomes.find({base::ToBytes(client), id});
       if (it == outcomes.end()) return std::nullopt;
       return it->second;
@@ -78,8 +76,8 @@ class TestDevice {
     server->On<DeleteContainer>(
         [this](const DeleteContainer&, Call&) -> absl::StatusOr<Empty> {
           ++changes;
-          return base::ErrorWithReason(CKR_CONTAINER_HANDLE_INVALID,
-                                       "no-such", "no container\x1b[2J");
+          return base::ErrorWithReason(CKR_CONTAINER_HANDLE_INVALID, "no-such",
+                                       "no container\x1b[2J");
         });
     server->On<GetRoleStatus>(
         [this](const GetRoleStatus& m, Call&) -> absl::StatusOr<RoleStatus> {
@@ -136,9 +134,9 @@ class RawHost {
     options.identity = identity_.get();
     ASSIGN_OR_RETURN(auto initiator,
                      handshake::Initiator::Start(std::move(options)));
-    ASSIGN_OR_RETURN(Frame reply, server_.Serve(Frame::Make(
-                                      FrameOp::kHello, Id(1),
-                                      initiator.hello())));
+    ASSIGN_OR_RETURN(
+        Frame reply,
+        server_.Serve(Frame::Make(FrameOp::kHello, Id(1), initiator.hello())));
     if (reply.op() != FrameOp::kReply) return DecodeLinkError(reply.body());
     ASSIGN_OR_RETURN(auto result, std::move(initiator).Finish(reply.body()));
     ASSIGN_OR_RETURN(Frame ready,
@@ -154,8 +152,7 @@ class RawHost {
     const base::SecretBytes message =
         EncodeRequest(Request::kOp, wire::Encode(request));
     return Frame::Make(FrameOp::kSealed, id,
-                       *channel_->Seal(FrameOp::kSealed, id,
-                                       message.Expose()));
+                       *channel_->Seal(FrameOp::kSealed, id, message.Expose()));
   }
   absl::Status StatusOf(const Frame& answer) {
     ASSIGN_OR_RETURN(base::SecretBytes reply, channel_->Open(answer));

@@ -18,6 +18,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
@@ -121,7 +123,8 @@ class Section {
   const toml::table& table() const { return table_; }
   // An error at the table itself.
   void Fail(absl::string_view key, absl::string_view why) {
-    const toml::node* node = table_.get(std::string_view(key.data(), key.size()));
+    const toml::node* node =
+        table_.get(std::string_view(key.data(), key.size()));
     Fail(node != nullptr ? *node : table_, key, why);
   }
   absl::Status Finish() {
@@ -142,9 +145,9 @@ class Section {
   void Fail(const toml::node& node, absl::string_view key,
             absl::string_view why) {
     if (!status_.ok()) return;
-    status_ = Bad(absl::StrCat(file_, ":", node.source().begin.line, ": ",
-                               name_.empty() ? "" : name_ + ".", key, " ",
-                               why));
+    status_ =
+        Bad(absl::StrCat(file_, ":", node.source().begin.line, ": ",
+                         name_.empty() ? "" : name_ + ".", key, " ", why));
   }
 
   const toml::table& table_;
@@ -273,8 +276,8 @@ void CheckHsm(Section& section, const HsmConfig& hsm,
                                        "\" is not a model of this kind"));
   } else if (!firmware.empty() &&
              hsm::FindFirmware(spec.kind, spec.firmware) == nullptr) {
-    section.Fail("firmware", absl::StrCat("\"", firmware,
-                                          "\" is not known for this kind"));
+    section.Fail("firmware",
+                 absl::StrCat("\"", firmware, "\" is not known for this kind"));
   }
   if (!IsTransport(hsm.transport)) {
     section.Fail("transport",
@@ -379,8 +382,7 @@ std::string EnvironmentValue(const char* name) {
 }
 
 // "stderr", "syslog", "/path" or any of them with ":level" behind it.
-absl::Status ParseLogVariable(absl::string_view value,
-                              base::LogSettings& log) {
+absl::Status ParseLogVariable(absl::string_view value, base::LogSettings& log) {
   for (const auto& [name, level] : kLevels) {
     const std::string suffix = absl::StrCat(":", name);
     if (absl::EndsWith(value, suffix)) {
@@ -399,8 +401,9 @@ absl::Status ParseLogVariable(absl::string_view value,
       return absl::OkStatus();
     }
   }
-  return Bad("PERIGEE_LOG must be none, stderr, syslog or an absolute path, "
-             "with :error, :warning, :info or :debug behind it if wanted");
+  return Bad(
+      "PERIGEE_LOG must be none, stderr, syslog or an absolute path, "
+      "with :error, :warning, :info or :debug behind it if wanted");
 }
 
 // The file to read; empty: none, use the defaults.
@@ -438,6 +441,26 @@ absl::Status FinishConfig(const Environment& environment, Config& config) {
   }
   if (environment.perigee_log.empty()) return absl::OkStatus();
   return ParseLogVariable(environment.perigee_log, config.log);
+}
+
+// toml++ 3.3 takes for granted that a header's name begins as a name does, and
+// stops the process (or does worse) when it does not.
+absl::Status CheckHeaders(absl::string_view text, const std::string& file) {
+  int line = 0;
+  for (absl::string_view rest : absl::StrSplit(text, '\n')) {
+    ++line;
+    rest = absl::StripLeadingAsciiWhitespace(rest);
+    if (!absl::ConsumePrefix(&rest, "[")) continue;
+    absl::ConsumePrefix(&rest, "[");
+    rest = absl::StripLeadingAsciiWhitespace(rest);
+    if (!rest.empty() &&
+        (absl::ascii_isalnum(static_cast<unsigned char>(rest.front())) ||
+         absl::StrContains("_-\"'", rest.substr(0, 1)))) {
+      continue;
+    }
+    return Bad(absl::StrCat(file, ":", line, ": a header without a name"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -490,14 +513,14 @@ std::string DefaultStateDirectory(const Environment& environment) {
 absl::StatusOr<Config> ParseConfig(absl::string_view text,
                                    const std::string& file,
                                    const Environment& environment) {
+  RETURN_IF_ERROR(CheckHeaders(text, file));
   const toml::parse_result parsed =
       toml::parse(std::string_view(text.data(), text.size()));
   if (!parsed) {
     const toml::parse_error& error = parsed.error();
-    return Bad(absl::StrCat(
-        file, ":", error.source().begin.line, ": ",
-        absl::string_view(error.description().data(),
-                          error.description().size())));
+    return Bad(absl::StrCat(file, ":", error.source().begin.line, ": ",
+                            absl::string_view(error.description().data(),
+                                              error.description().size())));
   }
   Config config;
   config.file = file;

@@ -15,6 +15,9 @@ namespace {
 
 // To find a device and to open the channel: no key is derived there.
 constexpr absl::Duration kOpeningBudget = absl::Seconds(10);
+// "Is it there?" is asked by every listing of slots, also of programs that
+// never use the device.
+constexpr absl::Duration kDiscoverBudget = absl::Seconds(2);
 
 absl::StatusOr<std::unique_ptr<hsm_io::Transport>> NewTransport(
     const std::string& transport,
@@ -27,16 +30,15 @@ absl::StatusOr<std::unique_ptr<hsm_io::Transport>> NewTransport(
   if (absl::ConsumePrefix(&address, "socket:")) {
     return hsm_io::NewSocketTransport(std::string(address));
   }
-  return base::Error(CKR_TOKEN_NOT_PRESENT,
-                     absl::StrCat("the transport ", transport,
-                                  " is not in this build"));
+  return base::Error(
+      CKR_TOKEN_NOT_PRESENT,
+      absl::StrCat("the transport ", transport, " is not in this build"));
 }
 
 }  // namespace
 
 DeviceLink::DeviceLink(const HsmConfig& config, std::string fleet_directory,
-                       WrapTransport wrap,
-                       std::function<void()> on_new_channel)
+                       WrapTransport wrap, std::function<void()> on_new_channel)
     : fleet_directory_(std::move(fleet_directory)),
       on_new_channel_(std::move(on_new_channel)) {
   if (config.embedded()) {
@@ -44,8 +46,8 @@ DeviceLink::DeviceLink(const HsmConfig& config, std::string fleet_directory,
   }
   client_ = std::make_shared<hsm_io::Client>(
       [transport = config.transport, embedded = embedded_,
-       wrap = std::move(wrap)]()
-          -> absl::StatusOr<std::unique_ptr<hsm_io::Transport>> {
+       wrap = std::move(
+           wrap)]() -> absl::StatusOr<std::unique_ptr<hsm_io::Transport>> {
         ASSIGN_OR_RETURN(std::unique_ptr<hsm_io::Transport> made,
                          NewTransport(transport, embedded));
         return wrap ? wrap(std::move(made)) : std::move(made);
@@ -57,7 +59,7 @@ absl::Status DeviceLink::Create() {
 }
 
 absl::StatusOr<hsm_io::DeviceInfo> DeviceLink::Discover() {
-  const auto deadline = base::Deadline::After(kOpeningBudget);
+  const auto deadline = base::Deadline::After(kDiscoverBudget);
   absl::StatusOr<hsm_io::DeviceInfo> info = client_->Discover(deadline);
   // The link may be one that broke long ago; nothing is done twice by asking
   // again on a new one.

@@ -146,8 +146,12 @@ TEST_P(RoundTripTest, NotExtractableKey_IsKeyUnextractable) {
                 .rv);
 }
 
+// Not by GCM, whose caller chooses the IV: two keys wrapped under one IV give
+// each other away.
 TEST_P(RoundTripTest, SensitiveExtractableKey_IsWrapped) {
-  EXPECT_OK(Wrap(GetParam().mechanism, wrapper_,
+  const bool gcm = GetParam().mechanism.get()->mechanism == CKM_AES_GCM;
+  EXPECT_RV(gcm ? CKR_KEY_NOT_WRAPPABLE : CKR_OK,
+            Wrap(GetParam().mechanism, wrapper_,
                  Create(AesKey().Bool(CKA_SENSITIVE, true)))
                 .rv);
 }

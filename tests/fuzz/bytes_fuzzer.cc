@@ -17,7 +17,6 @@
 #include "hsm_io/frame.h"
 #include "hsm_io/messages.h"
 #include "hsm_io/sealed_message.h"
-#include "pkcs11/config.h"
 #include "pkcs11/mechanism.h"
 
 namespace {
@@ -50,22 +49,38 @@ void Messages(ByteSpan in) {
   const uint8_t which = in[0];
   in.remove_prefix(1);
   switch (which % 16) {
-    case 0: return RoundTrip<hsm_io::DeviceInfo>(in);
-    case 1: return RoundTrip<hsm_io::GetHsmStatus::Reply>(in);
-    case 2: return RoundTrip<hsm_io::InitHsm>(in);
-    case 3: return RoundTrip<hsm_io::SetHsmPolicies>(in);
-    case 4: return RoundTrip<hsm_io::Login>(in);
-    case 5: return RoundTrip<hsm_io::ListContainers::Reply>(in);
-    case 6: return RoundTrip<hsm_io::CreateContainer>(in);
-    case 7: return RoundTrip<hsm_io::ListObjects::Reply>(in);
-    case 8: return RoundTrip<hsm_io::RunNext>(in);
-    case 9: return RoundTrip<hsm_io::RunAccept>(in);
-    case 10: return RoundTrip<hsm_io::Outcome::Reply>(in);
-    case 11: return RoundTrip<cloning::Batch>(in);
-    case 12: return RoundTrip<std::vector<cloning::TargetResult>>(in);
-    case 13: return RoundTrip<hsm::Statement>(in);
-    case 14: return RoundTrip<hsm::KdfParameters>(in);
-    default: return RoundTrip<hsm_io::Adopt>(in);
+    case 0:
+      return RoundTrip<hsm_io::DeviceInfo>(in);
+    case 1:
+      return RoundTrip<hsm_io::GetHsmStatus::Reply>(in);
+    case 2:
+      return RoundTrip<hsm_io::InitHsm>(in);
+    case 3:
+      return RoundTrip<hsm_io::SetHsmPolicies>(in);
+    case 4:
+      return RoundTrip<hsm_io::Login>(in);
+    case 5:
+      return RoundTrip<hsm_io::ListContainers::Reply>(in);
+    case 6:
+      return RoundTrip<hsm_io::CreateContainer>(in);
+    case 7:
+      return RoundTrip<hsm_io::ListObjects::Reply>(in);
+    case 8:
+      return RoundTrip<hsm_io::RunNext>(in);
+    case 9:
+      return RoundTrip<hsm_io::RunAccept>(in);
+    case 10:
+      return RoundTrip<hsm_io::Outcome::Reply>(in);
+    case 11:
+      return RoundTrip<cloning::Batch>(in);
+    case 12:
+      return RoundTrip<std::vector<cloning::TargetResult>>(in);
+    case 13:
+      return RoundTrip<hsm::Statement>(in);
+    case 14:
+      return RoundTrip<hsm::KdfParameters>(in);
+    default:
+      return RoundTrip<hsm_io::Adopt>(in);
   }
 }
 
@@ -101,14 +116,13 @@ void Records(ByteSpan in) {
 const base::Identity& SomeIdentity() {
   static const base::Identity* const identity = [] {
     auto key = base::P384Key::Generate();
-    auto root =
-        base::Certificate::Issue({"fleet root", "", "root"},
-                                 key->public_point(), *key, nullptr);
+    auto root = base::Certificate::Issue({"fleet root", "", "root"},
+                                         key->public_point(), *key, nullptr);
     auto own = base::P384Key::Generate();
     auto certificate = base::Certificate::Issue(
         {"1234567", "fuzz", "host"}, own->public_point(), *key, &*root);
-    return new base::Identity{*std::move(own), *std::move(certificate),
-                              {*std::move(root)}};
+    return new base::Identity{
+        *std::move(own), *std::move(certificate), {*std::move(root)}};
   }();
   return *identity;
 }
@@ -125,29 +139,36 @@ void KeyFiles(ByteSpan in) {
   base::P384Key::FromPrivateDer(in).status().IgnoreError();
 }
 
-void Configurations(ByteSpan in) {
-  pkcs11::Environment environment;
-  environment.home = "/nonexistent";
-  pkcs11::ParseConfig(base::AsText(in), "fuzz.toml", environment)
-      .status()
-      .IgnoreError();
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (size == 0) return 0;
   const ByteSpan in(bytes + 1, size - 1);
-  switch (bytes[0] % 9) {
-    case 0: Frames(in); break;
-    case 1: Messages(in); break;
-    case 2: Replies(in); break;
-    case 3: Attributes(in); break;
-    case 4: Records(in); break;
-    case 5: base::Certificate::Parse(in).status().IgnoreError(); break;
-    case 6: Handshakes(in); break;
-    case 7: KeyFiles(in); break;
-    default: Configurations(in); break;
+  switch (bytes[0] % 8) {
+    case 0:
+      Frames(in);
+      break;
+    case 1:
+      Messages(in);
+      break;
+    case 2:
+      Replies(in);
+      break;
+    case 3:
+      Attributes(in);
+      break;
+    case 4:
+      Records(in);
+      break;
+    case 5:
+      base::Certificate::Parse(in).status().IgnoreError();
+      break;
+    case 6:
+      Handshakes(in);
+      break;
+    default:
+      KeyFiles(in);
+      break;
   }
   return 0;
 }
