@@ -17,8 +17,7 @@ base::Deadline CallDeadline() {
 }  // namespace
 
 RemoteEndpoint::RemoteEndpoint(std::shared_ptr<hsm_io::Client> client,
-                               uint32_t space,
-                               std::function<void()> on_change)
+                               uint32_t space, std::function<void()> on_change)
     : client_(std::move(client)),
       space_(space),
       on_change_(std::move(on_change)) {}

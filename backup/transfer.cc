@@ -27,8 +27,7 @@ Outcome ToOutcome(cloning::TargetResult::Outcome outcome) {
 }
 
 bool Failed(const TransferItem& item) {
-  return item.outcome == Outcome::kLeftOut ||
-         item.outcome == Outcome::kRefused;
+  return item.outcome == Outcome::kLeftOut || item.outcome == Outcome::kRefused;
 }
 
 absl::Status ItemStatus(const TransferItem& item) {
@@ -48,8 +47,9 @@ void LeaveUntried(TransferReport& report, size_t from, CK_RV rv,
 }
 
 // Notes what the source said of a batch at `first`; gives the items it sent.
-absl::StatusOr<std::vector<size_t>> NoteSource(
-    const cloning::Batch& batch, size_t first, TransferReport& report) {
+absl::StatusOr<std::vector<size_t>> NoteSource(const cloning::Batch& batch,
+                                               size_t first,
+                                               TransferReport& report) {
   if (batch.items.empty() || first + batch.items.size() > report.items.size()) {
     return base::Error(CKR_DEVICE_ERROR,
                        "the source answered for objects nobody asked for");
@@ -109,12 +109,11 @@ absl::Status Carry(cloning::Endpoint& source, cloning::Endpoint& target,
   accept.on_conflict = options.on_conflict;
   accept.stop_at_refusal = !options.continue_on_error;
   while (done < handles.size()) {
-    ASSIGN_OR_RETURN(cloning::Batch batch,
-                     source.Next(handles.subspan(
-                         done, std::min(kHandlesABatch,
-                                        handles.size() - done))));
-    ASSIGN_OR_RETURN(std::vector<size_t> sent,
-                     NoteSource(batch, done, report));
+    ASSIGN_OR_RETURN(
+        cloning::Batch batch,
+        source.Next(handles.subspan(
+            done, std::min(kHandlesABatch, handles.size() - done))));
+    ASSIGN_OR_RETURN(std::vector<size_t> sent, NoteSource(batch, done, report));
     if (!sent.empty()) {
       ASSIGN_OR_RETURN(std::vector<cloning::TargetResult> results,
                        target.Accept(batch.sealed, accept));
@@ -122,9 +121,8 @@ absl::Status Carry(cloning::Endpoint& source, cloning::Endpoint& target,
     }
     const size_t first = done;
     done += batch.items.size();
-    const bool failed =
-        std::any_of(report.items.begin() + first, report.items.begin() + done,
-                    Failed);
+    const bool failed = std::any_of(report.items.begin() + first,
+                                    report.items.begin() + done, Failed);
     if (failed && !options.continue_on_error) break;
     if (options.progress && !options.progress(done, handles.size())) {
       LeaveUntried(report, done, CKR_FUNCTION_CANCELED,
@@ -139,10 +137,9 @@ absl::Status Carry(cloning::Endpoint& source, cloning::Endpoint& target,
 }  // namespace
 
 size_t TransferReport::Count(Outcome outcome) const {
-  return static_cast<size_t>(
-      std::count_if(items.begin(), items.end(), [&](const TransferItem& item) {
-        return item.outcome == outcome;
-      }));
+  return static_cast<size_t>(std::count_if(
+      items.begin(), items.end(),
+      [&](const TransferItem& item) { return item.outcome == outcome; }));
 }
 
 absl::Status TransferReport::FirstFailure() const {
@@ -166,8 +163,7 @@ absl::Status Transfer(cloning::Endpoint& source, cloning::Endpoint& target,
     report.items[i].text = "not tried: the run ended before this object";
   }
   size_t done = 0;
-  absl::Status status =
-      Carry(source, target, handles, options, report, done);
+  absl::Status status = Carry(source, target, handles, options, report, done);
   return status;
 }
 

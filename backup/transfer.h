@@ -24,7 +24,7 @@ struct TransferOptions {
 struct TransferItem {
   enum class Outcome : uint8_t {
     kStored,
-    kPresent,   // was there already, equal
+    kPresent,  // was there already, equal
     kReplaced,
     kLeftOut,   // the source did not send it
     kRefused,   // the target did not take it

@@ -73,8 +73,8 @@ std::string JsonText(absl::string_view text) {
 
 std::string Format(const LogSettings& settings, LogLevel level,
                    absl::string_view text) {
-  const std::string time = absl::FormatTime(
-      "%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone());
+  const std::string time = absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(),
+                                            absl::UTCTimeZone());
   const std::string line = Printable(text);
   if (settings.format == LogSettings::Format::kJson) {
     return absl::StrFormat(
@@ -93,8 +93,8 @@ void WriteTo(int fd, const std::string& line) {
 
 void AppendTo(const std::string& file, const std::string& line) {
   const int fd =
-      open(file.c_str(),
-           O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+      open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
+           0600);
   if (fd < 0) return;
   WriteTo(fd, line);
   close(fd);

@@ -42,17 +42,17 @@ std::string CkRvName(CK_RV rv);
 #define PERIGEE_CONCAT_(a, b) PERIGEE_CONCAT_INNER_(a, b)
 
 // Returns from the enclosing function when `expr` is not OK.
-#define RETURN_IF_ERROR(expr)                      \
-  do {                                             \
-    absl::Status perigee_status_ = (expr);         \
+#define RETURN_IF_ERROR(expr)                          \
+  do {                                                 \
+    absl::Status perigee_status_ = (expr);             \
     if (!perigee_status_.ok()) return perigee_status_; \
   } while (false)
 
 // ASSIGN_OR_RETURN(auto x, Make()); declares or assigns, or returns the error.
 #define ASSIGN_OR_RETURN(lhs, expr) \
   ASSIGN_OR_RETURN_IMPL_(PERIGEE_CONCAT_(status_or_, __COUNTER__), lhs, expr)
-#define ASSIGN_OR_RETURN_IMPL_(tmp, lhs, expr) \
-  auto tmp = (expr);                           \
+#define ASSIGN_OR_RETURN_IMPL_(tmp, lhs, expr)   \
+  auto tmp = (expr);                             \
   if (!tmp.ok()) return std::move(tmp).status(); \
   lhs = std::move(tmp).value()
 

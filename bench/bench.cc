@@ -96,25 +96,32 @@ Options Parse(int argc, char** argv) {
   const std::string self = argv[0];
   options.perigee =
       self.substr(0, self.find_last_of('/') + 1) + "libperigee.so";
-  static const option kLong[] = {{"perigee", 1, nullptr, 'p'},
-                                 {"module", 1, nullptr, 'm'},
-                                 {"objects", 1, nullptr, 'o'},
-                                 {"rounds", 1, nullptr, 'r'},
-                                 {"seconds", 1, nullptr, 's'},
-                                 {"kdf-cost", 1, nullptr, 'k'},
-                                 {"start-child", 1, nullptr, 'c'},
-                                 {nullptr, 0, nullptr, 0}};
+  static const option kLong[] = {
+      {"perigee", 1, nullptr, 'p'},     {"module", 1, nullptr, 'm'},
+      {"objects", 1, nullptr, 'o'},     {"rounds", 1, nullptr, 'r'},
+      {"seconds", 1, nullptr, 's'},     {"kdf-cost", 1, nullptr, 'k'},
+      {"start-child", 1, nullptr, 'c'}, {nullptr, 0, nullptr, 0}};
   for (int c; (c = getopt_long(argc, argv, "", kLong, nullptr)) != -1;) {
     switch (c) {
-      case 'p': options.perigee = optarg; break;
+      case 'p':
+        options.perigee = optarg;
+        break;
       case 'm':
         options.other = optarg;
         options.other_name = "other";
         break;
-      case 'o': options.settings.objects = std::atoi(optarg); break;
-      case 'r': options.rounds = std::atoi(optarg); break;
-      case 's': options.seconds = std::atof(optarg); break;
-      case 'k': options.settings.kdf_cost = optarg; break;
+      case 'o':
+        options.settings.objects = std::atoi(optarg);
+        break;
+      case 'r':
+        options.rounds = std::atoi(optarg);
+        break;
+      case 's':
+        options.seconds = std::atof(optarg);
+        break;
+      case 'k':
+        options.settings.kdf_cost = optarg;
+        break;
       case 'c':
         StartToFirstSignature(optarg);
         std::exit(0);
@@ -139,8 +146,8 @@ int Main(int argc, char** argv) {
       NewModuleContender("perigee", options.perigee, options.settings));
   const bool have_other = access(options.other.c_str(), R_OK) == 0;
   if (have_other) {
-    contenders.push_back(NewModuleContender(
-        options.other_name, options.other, options.settings));
+    contenders.push_back(NewModuleContender(options.other_name, options.other,
+                                            options.settings));
   }
   std::vector<std::string> names;
   for (const auto& contender : contenders) names.push_back(contender->name());
@@ -148,8 +155,10 @@ int Main(int argc, char** argv) {
   std::printf("operations a second, median of %d rounds; %d objects stored\n",
               options.rounds, options.settings.objects);
   const std::pair<const char*, Workload> kWorkloads[] = {
-      {"sign-rsa2048", Workload::kSignRsa}, {"sign-p256", Workload::kSignP256},
-      {"aes-gcm-1k", Workload::kAesGcm},    {"find-id", Workload::kFindId},
+      {"sign-rsa2048", Workload::kSignRsa},
+      {"sign-p256", Workload::kSignP256},
+      {"aes-gcm-1k", Workload::kAesGcm},
+      {"find-id", Workload::kFindId},
       {"create", Workload::kCreate}};
   for (const auto& [name, workload] : kWorkloads) {
     Row row{name, {}};

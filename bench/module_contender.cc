@@ -35,8 +35,7 @@ CK_UTF8CHAR_PTR Text(const char* text) {
   return reinterpret_cast<CK_UTF8CHAR_PTR>(const_cast<char*>(text));
 }
 
-CK_ATTRIBUTE Attribute(CK_ATTRIBUTE_TYPE type, const void* value,
-                       size_t size) {
+CK_ATTRIBUTE Attribute(CK_ATTRIBUTE_TYPE type, const void* value, size_t size) {
   return {type, const_cast<void*>(value), static_cast<CK_ULONG>(size)};
 }
 
@@ -183,8 +182,7 @@ class ModuleContender : public Contender {
     CK_MECHANISM mechanism{type, nullptr, 0};
     CK_OBJECT_HANDLE public_key = 0, private_key = 0;
     Check(f_->C_GenerateKeyPair(session_, &mechanism, public_template.data(),
-                                public_template.size(),
-                                private_template.data(),
+                                public_template.size(), private_template.data(),
                                 private_template.size(), &public_key,
                                 &private_key),
           "C_GenerateKeyPair");
@@ -198,12 +196,15 @@ class ModuleContender : public Contender {
     const std::string id = absl::StrCat("object ", number);
     uint8_t value[32] = {1, 2, 3};
     std::memcpy(value, &number, sizeof number);
-    std::vector<CK_ATTRIBUTE> set = {
-        Attribute(CKA_CLASS, secret),  Attribute(CKA_KEY_TYPE, type),
-        Attribute(CKA_TOKEN, yes),     Attribute(CKA_PRIVATE, yes),
-        Attribute(CKA_ENCRYPT, yes),   Attribute(CKA_DECRYPT, yes),
-        Attribute(CKA_SENSITIVE, yes), Attribute(CKA_VALUE, value),
-        Attribute(CKA_ID, id.data(), id.size())};
+    std::vector<CK_ATTRIBUTE> set = {Attribute(CKA_CLASS, secret),
+                                     Attribute(CKA_KEY_TYPE, type),
+                                     Attribute(CKA_TOKEN, yes),
+                                     Attribute(CKA_PRIVATE, yes),
+                                     Attribute(CKA_ENCRYPT, yes),
+                                     Attribute(CKA_DECRYPT, yes),
+                                     Attribute(CKA_SENSITIVE, yes),
+                                     Attribute(CKA_VALUE, value),
+                                     Attribute(CKA_ID, id.data(), id.size())};
     CK_OBJECT_HANDLE handle = 0;
     Check(f_->C_CreateObject(session_, set.data(), set.size(), &handle),
           "C_CreateObject");
@@ -271,9 +272,10 @@ void StartToFirstSignature(const std::string& module) {
   Check(f->C_Initialize(nullptr), "C_Initialize");
   const CK_SESSION_HANDLE session = LoggedIn(f, InitialisedSlot(f));
   const CK_OBJECT_CLASS private_key = CKO_PRIVATE_KEY;
-  Sign(f, session, CKM_ECDSA,
-       FindOne(f, session,
-               {Attribute(CKA_CLASS, private_key), Attribute(CKA_ID, "ec", 2)}));
+  Sign(
+      f, session, CKM_ECDSA,
+      FindOne(f, session,
+              {Attribute(CKA_CLASS, private_key), Attribute(CKA_ID, "ec", 2)}));
 }
 
 }  // namespace bench

@@ -9,17 +9,17 @@ extern "C" {
 void __tsan_acquire(void* address);
 void __tsan_release(void* address);
 
-#define PERIGEE_WRAP_LOCK(name)                \
-  void __real_##name(absl::Mutex* mutex);      \
-  void __wrap_##name(absl::Mutex* mutex) {     \
-    __real_##name(mutex);                      \
-    __tsan_acquire(mutex);                     \
+#define PERIGEE_WRAP_LOCK(name)            \
+  void __real_##name(absl::Mutex* mutex);  \
+  void __wrap_##name(absl::Mutex* mutex) { \
+    __real_##name(mutex);                  \
+    __tsan_acquire(mutex);                 \
   }
-#define PERIGEE_WRAP_UNLOCK(name)              \
-  void __real_##name(absl::Mutex* mutex);      \
-  void __wrap_##name(absl::Mutex* mutex) {     \
-    __tsan_release(mutex);                     \
-    __real_##name(mutex);                      \
+#define PERIGEE_WRAP_UNLOCK(name)          \
+  void __real_##name(absl::Mutex* mutex);  \
+  void __wrap_##name(absl::Mutex* mutex) { \
+    __tsan_release(mutex);                 \
+    __real_##name(mutex);                  \
   }
 
 PERIGEE_WRAP_LOCK(_ZN4absl7debian35Mutex4LockEv)

@@ -105,8 +105,7 @@ TEST_F(DeviceTest, Zeroize_TakesContainersAndLogins) {
 
 TEST_F(DeviceTest, SecondLoginOnAPlace_IsRefused) {
   InitAndLogIn();
-  EXPECT_EQ(host_->Rv(LogIn(0, Role::kSo, kSoPin)),
-            CKR_USER_ALREADY_LOGGED_IN);
+  EXPECT_EQ(host_->Rv(LogIn(0, Role::kSo, kSoPin)), CKR_USER_ALREADY_LOGGED_IN);
   EXPECT_EQ(host_->Rv(LogIn(0, Role::kAuditor, kSoPin)),
             CKR_USER_ANOTHER_ALREADY_LOGGED_IN);
 }
@@ -299,9 +298,8 @@ void CutEverywhere(Host& host, const std::function<CK_RV()>& act,
       prepare();
       const int before = count_done();
       host.plan().kind = kind;
-      host.plan().at =
-          n + (kind == Kind::kCutBeforeRead ? host.plan().reads
-                                            : host.plan().writes);
+      host.plan().at = n + (kind == Kind::kCutBeforeRead ? host.plan().reads
+                                                         : host.plan().writes);
       const CK_RV rv = act();
       host.plan().kind = Kind::kNone;
       if (!host.client().channel_open()) {
@@ -337,8 +335,7 @@ TEST_F(DeviceTest, CutWhileAContainerIsDeleted_LeavesItOrNot) {
   uint32_t space = 0;
   int made = 0;
   CutEverywhere(
-      *host_,
-      [&] { return host_->Rv(On<hsm_io::DeleteContainer>(space)); },
+      *host_, [&] { return host_->Rv(On<hsm_io::DeleteContainer>(space)); },
       [&] { return -static_cast<int>(Containers().size()); },
       [&] {
         host_->Rv(LogIn(0, Role::kSo, kSoPin));
@@ -351,8 +348,8 @@ TEST_F(DeviceTest, CutWhileAContainerIsDeleted_LeavesItOrNot) {
 TEST_F(DeviceTest, Adoption_NeedsTheSosPinAndTrustsTheNewRoot) {
   InitAndLogIn();
   const uint32_t space = NewContainer("kept");
-  const hsm::Fleet fleet = *hsm::Fleet::OpenOrCreate(
-      hsm::testing::TemporaryDirectory() + "/fleet");
+  const hsm::Fleet fleet =
+      *hsm::Fleet::OpenOrCreate(hsm::testing::TemporaryDirectory() + "/fleet");
   const auto identity = HostUnder(fleet, "90");
   Host stranger(*device_, identity, /*allow_adoption=*/true);
   EXPECT_EQ(base::CkRv(stranger.Open()), CKR_DEVICE_ERROR);
@@ -379,9 +376,9 @@ TEST_F(DeviceTest, Adoption_NeedsTheSosPinAndTrustsTheNewRoot) {
 // --- who may serve a directory ----------------------------------------------
 
 TEST(BackupHsmTest, ApplicationHsm_IsNotOne) {
-  auto made = hsm::Hsm::CreateForTest(hsm::testing::AppSpec(),
-                                      hsm::NewMemoryStore(),
-                                      hsm::testing::TestFleet());
+  auto made =
+      hsm::Hsm::CreateForTest(hsm::testing::AppSpec(), hsm::NewMemoryStore(),
+                              hsm::testing::TestFleet());
   ASSERT_TRUE(made.ok());
   EXPECT_EQ(base::CkRv(BackupHsm::New(*std::move(made)).status()),
             CKR_TOKEN_NOT_RECOGNIZED);
@@ -393,9 +390,9 @@ TEST(DirectoryLockTest, EmbeddedDevicesShareAndADaemonDoesNot) {
   auto one = DirectoryLock::Take(directory.path(), Mode::kEmbedded);
   ASSERT_TRUE(one.ok()) << one.status();
   EXPECT_TRUE(DirectoryLock::Take(directory.path(), Mode::kEmbedded).ok());
-  EXPECT_EQ(base::CkRv(
-                DirectoryLock::Take(directory.path(), Mode::kDaemon).status()),
-            CKR_TOKEN_NOT_PRESENT);
+  EXPECT_EQ(
+      base::CkRv(DirectoryLock::Take(directory.path(), Mode::kDaemon).status()),
+      CKR_TOKEN_NOT_PRESENT);
 }
 
 TEST(DirectoryLockTest, UnderADaemon_NobodyElseServes) {
@@ -405,9 +402,9 @@ TEST(DirectoryLockTest, UnderADaemon_NobodyElseServes) {
     auto daemon = DirectoryLock::Take(directory.path(), Mode::kDaemon);
     ASSERT_TRUE(daemon.ok()) << daemon.status();
     for (const Mode mode : {Mode::kEmbedded, Mode::kDaemon}) {
-      EXPECT_EQ(base::CkRv(
-                    DirectoryLock::Take(directory.path(), mode).status()),
-                CKR_TOKEN_NOT_PRESENT);
+      EXPECT_EQ(
+          base::CkRv(DirectoryLock::Take(directory.path(), mode).status()),
+          CKR_TOKEN_NOT_PRESENT);
     }
   }
   EXPECT_TRUE(DirectoryLock::Take(directory.path(), Mode::kDaemon).ok());

@@ -23,17 +23,17 @@ absl::StatusOr<DirectoryLock> DirectoryLock::Take(const std::string& directory,
   }
   char text[128];
   if (fd < 0) {
-    return base::Error(CKR_DEVICE_ERROR,
-                       absl::StrCat(path, ": ",
-                                    strerror_r(errno, text, sizeof text)));
+    return base::Error(
+        CKR_DEVICE_ERROR,
+        absl::StrCat(path, ": ", strerror_r(errno, text, sizeof text)));
   }
   DirectoryLock lock(fd);
   const int kind = mode == Mode::kDaemon ? LOCK_EX : LOCK_SH;
   if (flock(fd, kind | LOCK_NB) == 0) return lock;
   if (errno != EWOULDBLOCK) {
-    return base::Error(CKR_DEVICE_ERROR,
-                       absl::StrCat(path, ": ",
-                                    strerror_r(errno, text, sizeof text)));
+    return base::Error(
+        CKR_DEVICE_ERROR,
+        absl::StrCat(path, ": ", strerror_r(errno, text, sizeof text)));
   }
   return base::Error(
       CKR_TOKEN_NOT_PRESENT,

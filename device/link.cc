@@ -68,10 +68,9 @@ absl::StatusOr<hsm::LoginRef> Link::NeedLogin(uint32_t space) {
 }
 
 void Link::BindHsm(hsm_io::Server& server) {
-  server.On<hsm_io::GetHsmStatus>(
-      [this](const hsm_io::GetHsmStatus&, Call&) {
-        return MakeHsmStatus(hsm_);
-      });
+  server.On<hsm_io::GetHsmStatus>([this](const hsm_io::GetHsmStatus&, Call&) {
+    return MakeHsmStatus(hsm_);
+  });
   server.On<hsm_io::InitHsm>(
       [this](const hsm_io::InitHsm& m, Call&) -> absl::StatusOr<Empty> {
         RETURN_IF_ERROR(hsm_.Init(m.label, m.so_pin, m.domain.Expose()));
@@ -87,20 +86,18 @@ void Link::BindHsm(hsm_io::Server& server) {
       });
   server.On<hsm_io::ZeroizeHsm>(
       [this](const hsm_io::ZeroizeHsm& m, Call&) -> absl::StatusOr<Empty> {
-        RETURN_IF_ERROR(m.factory_reset ? hsm_.FactoryReset()
-                                        : hsm_.Zeroize());
+        RETURN_IF_ERROR(m.factory_reset ? hsm_.FactoryReset() : hsm_.Zeroize());
         Drop();
         return Empty{};
       });
-  server.On<hsm_io::Adopt>(
-      [this](const hsm_io::Adopt& m, Call&) -> absl::StatusOr<Empty> {
-        ASSIGN_OR_RETURN(base::Certificate root,
-                         base::Certificate::Parse(m.root));
-        ASSIGN_OR_RETURN(base::Certificate certificate,
-                         base::Certificate::Parse(m.certificate));
-        RETURN_IF_ERROR(hsm_.Adopt(m.so_pin, root, certificate));
-        return Empty{};
-      });
+  server.On<hsm_io::Adopt>([this](const hsm_io::Adopt& m,
+                                  Call&) -> absl::StatusOr<Empty> {
+    ASSIGN_OR_RETURN(base::Certificate root, base::Certificate::Parse(m.root));
+    ASSIGN_OR_RETURN(base::Certificate certificate,
+                     base::Certificate::Parse(m.certificate));
+    RETURN_IF_ERROR(hsm_.Adopt(m.so_pin, root, certificate));
+    return Empty{};
+  });
 }
 
 void Link::BindRoles(hsm_io::Server& server) {
@@ -194,22 +191,19 @@ void Link::BindContainers(hsm_io::Server& server) {
                              "the admin partition is initialised by InitHsm");
         }
         ASSIGN_OR_RETURN(hsm::Partition * partition, Space(m.space));
-        RETURN_IF_ERROR(
-            partition->Init(m.label, m.so_pin, m.domain.Expose()));
+        RETURN_IF_ERROR(partition->Init(m.label, m.so_pin, m.domain.Expose()));
         logins_.erase(m.space);
         return Empty{};
       });
   server.On<hsm_io::DeleteContainer>(
-      [this](const hsm_io::DeleteContainer& m,
-             Call&) -> absl::StatusOr<Empty> {
+      [this](const hsm_io::DeleteContainer& m, Call&) -> absl::StatusOr<Empty> {
         ASSIGN_OR_RETURN(hsm::LoginRef so, NeedLogin(0));
         RETURN_IF_ERROR(hsm_.DeletePartition(*so, m.space));
         logins_.erase(m.space);
         return Empty{};
       });
   server.On<hsm_io::ResizeContainer>(
-      [this](const hsm_io::ResizeContainer& m,
-             Call&) -> absl::StatusOr<Empty> {
+      [this](const hsm_io::ResizeContainer& m, Call&) -> absl::StatusOr<Empty> {
         ASSIGN_OR_RETURN(hsm::LoginRef so, NeedLogin(0));
         RETURN_IF_ERROR(hsm_.ResizePartition(*so, m.space, m.capacity));
         return Empty{};
@@ -235,8 +229,8 @@ void Link::BindContainers(hsm_io::Server& server) {
         ASSIGN_OR_RETURN(hsm::HsmInfo info, hsm_.Info());
         ASSIGN_OR_RETURN(hsm::PolicyValues policies, partition->Policies());
         hsm_io::GetContainerPolicies::Reply reply;
-        reply.capabilities = ToMessage(
-            hsm::PartitionCapabilities(*info.model, *info.firmware));
+        reply.capabilities =
+            ToMessage(hsm::PartitionCapabilities(*info.model, *info.firmware));
         reply.policies = ToMessage(policies);
         return reply;
       });
@@ -245,8 +239,8 @@ void Link::BindContainers(hsm_io::Server& server) {
              Call&) -> absl::StatusOr<Empty> {
         ASSIGN_OR_RETURN(hsm::Partition * partition, Space(m.space));
         ASSIGN_OR_RETURN(hsm::LoginRef login, NeedLogin(m.space));
-        RETURN_IF_ERROR(partition->SetPolicies(
-            *login, FromMessage(m.changes), m.allow_destructive));
+        RETURN_IF_ERROR(partition->SetPolicies(*login, FromMessage(m.changes),
+                                               m.allow_destructive));
         return Empty{};
       });
 }
@@ -255,8 +249,7 @@ void Link::BindContainers(hsm_io::Server& server) {
 absl::Status Link::InitNew(uint32_t space, const hsm_io::CreateContainer& m) {
   ASSIGN_OR_RETURN(hsm::Partition * partition, Space(space));
   RETURN_IF_ERROR(partition->Init(m.label, m.pin, m.domain.Expose()));
-  ASSIGN_OR_RETURN(hsm::LoginRef po,
-                   partition->Unlock(hsm::Role::kSo, m.pin));
+  ASSIGN_OR_RETURN(hsm::LoginRef po, partition->Unlock(hsm::Role::kSo, m.pin));
   absl::Status made = partition->InitRole(*po, hsm::Role::kCo, m.pin);
   po->End();
   return made;
@@ -293,8 +286,7 @@ void Link::BindObjects(hsm_io::Server& server) {
         return reply;
       });
   server.On<hsm_io::DestroyObjects>(
-      [this](const hsm_io::DestroyObjects& m,
-             Call&) -> absl::StatusOr<Empty> {
+      [this](const hsm_io::DestroyObjects& m, Call&) -> absl::StatusOr<Empty> {
         ASSIGN_OR_RETURN(hsm::Partition * partition, Space(m.space));
         ASSIGN_OR_RETURN(hsm::LoginRef login, NeedLogin(m.space));
         if (m.handles.empty()) {
@@ -325,18 +317,16 @@ absl::StatusOr<uint32_t> Link::Keep(
 }
 
 void Link::BindRuns(hsm_io::Server& server) {
-  server.On<hsm_io::RunStart>(
-      [this](const hsm_io::RunStart& m,
-             Call&) -> absl::StatusOr<hsm_io::RunStart::Reply> {
-        ASSIGN_OR_RETURN(hsm::Partition * partition, Space(m.space));
-        ASSIGN_OR_RETURN(hsm::LoginRef login, NeedLogin(m.space));
-        auto source =
-            std::make_unique<cloning::LocalEndpoint>(partition, login);
-        hsm_io::RunStart::Reply reply;
-        ASSIGN_OR_RETURN(reply.hello, source->Start());
-        ASSIGN_OR_RETURN(reply.run, Keep(std::move(source)));
-        return reply;
-      });
+  server.On<hsm_io::RunStart>([this](const hsm_io::RunStart& m, Call&)
+                                  -> absl::StatusOr<hsm_io::RunStart::Reply> {
+    ASSIGN_OR_RETURN(hsm::Partition * partition, Space(m.space));
+    ASSIGN_OR_RETURN(hsm::LoginRef login, NeedLogin(m.space));
+    auto source = std::make_unique<cloning::LocalEndpoint>(partition, login);
+    hsm_io::RunStart::Reply reply;
+    ASSIGN_OR_RETURN(reply.hello, source->Start());
+    ASSIGN_OR_RETURN(reply.run, Keep(std::move(source)));
+    return reply;
+  });
   server.On<hsm_io::RunBind>(
       [this](const hsm_io::RunBind& m, Call&) -> absl::StatusOr<Empty> {
         ASSIGN_OR_RETURN(cloning::Endpoint * source, Run(m.run));
@@ -357,25 +347,22 @@ void Link::BindRuns(hsm_io::Server& server) {
         reply.batch = wire::Encode(batch);
         return reply;
       });
-  server.On<hsm_io::RunJoin>(
-      [this](const hsm_io::RunJoin& m,
-             Call&) -> absl::StatusOr<hsm_io::RunJoin::Reply> {
-        ASSIGN_OR_RETURN(hsm::Partition * partition, Space(m.space));
-        ASSIGN_OR_RETURN(hsm::LoginRef login, NeedLogin(m.space));
-        auto target =
-            std::make_unique<cloning::LocalEndpoint>(partition, login);
-        hsm_io::RunJoin::Reply reply;
-        ASSIGN_OR_RETURN(reply.reply, target->Join(m.hello));
-        ASSIGN_OR_RETURN(reply.run, Keep(std::move(target)));
-        return reply;
-      });
+  server.On<hsm_io::RunJoin>([this](const hsm_io::RunJoin& m, Call&)
+                                 -> absl::StatusOr<hsm_io::RunJoin::Reply> {
+    ASSIGN_OR_RETURN(hsm::Partition * partition, Space(m.space));
+    ASSIGN_OR_RETURN(hsm::LoginRef login, NeedLogin(m.space));
+    auto target = std::make_unique<cloning::LocalEndpoint>(partition, login);
+    hsm_io::RunJoin::Reply reply;
+    ASSIGN_OR_RETURN(reply.reply, target->Join(m.hello));
+    ASSIGN_OR_RETURN(reply.run, Keep(std::move(target)));
+    return reply;
+  });
   server.On<hsm_io::RunAccept>(
       [this](const hsm_io::RunAccept& m,
              Call&) -> absl::StatusOr<hsm_io::RunAccept::Reply> {
         ASSIGN_OR_RETURN(cloning::Endpoint * target, Run(m.run));
-        ASSIGN_OR_RETURN(auto options,
-                         wire::Decode<cloning::AcceptOptions>(m.options,
-                                                              "options"));
+        ASSIGN_OR_RETURN(auto options, wire::Decode<cloning::AcceptOptions>(
+                                           m.options, "options"));
         ASSIGN_OR_RETURN(std::vector<cloning::TargetResult> results,
                          target->Accept(m.sealed, options));
         hsm_io::RunAccept::Reply reply;

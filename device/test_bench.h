@@ -24,8 +24,8 @@ inline std::shared_ptr<const base::Identity> HostUnder(
   base::P384Key key = *base::P384Key::Generate();
   base::Certificate certificate = *fleet.Issue(
       {.serial = serial, .model = "", .kind = "host"}, key.public_point());
-  return std::make_shared<const base::Identity>(base::Identity{
-      std::move(key), std::move(certificate), {fleet.root()}});
+  return std::make_shared<const base::Identity>(
+      base::Identity{std::move(key), std::move(certificate), {fleet.root()}});
 }
 
 // A host with its own link, channel and faults.

@@ -27,8 +27,7 @@ using Argument =
 
 }  // namespace pkcs11
 
-#define PERIGEE_ARGUMENT(p, i) \
-  [[maybe_unused]] pkcs11::Argument<p, i> a##i
+#define PERIGEE_ARGUMENT(p, i) [[maybe_unused]] pkcs11::Argument<p, i> a##i
 #define PERIGEE_ARGUMENTS_0(p)
 #define PERIGEE_ARGUMENTS_1(p) PERIGEE_ARGUMENT(p, 0)
 #define PERIGEE_ARGUMENTS_2(p) PERIGEE_ARGUMENTS_1(p), PERIGEE_ARGUMENT(p, 1)

@@ -59,9 +59,8 @@ absl::StatusOr<hsm::HsmInfo> BackupToken::Hsm() {
     return info;
   }
   ASSIGN_OR_RETURN(const hsm_io::GetHsmStatus::Reply status, Status());
-  ASSIGN_OR_RETURN(
-      const Shape shape,
-      ShapeOf(status.info.model, ToVersion(status.info.firmware)));
+  ASSIGN_OR_RETURN(const Shape shape,
+                   ShapeOf(status.info.model, ToVersion(status.info.firmware)));
   info.serial = status.info.serial;
   info.model = shape.model;
   info.firmware = shape.firmware;
@@ -127,8 +126,7 @@ absl::Status BackupToken::Zeroize(bool factory_reset) {
   if (!link_.exists()) return absl::OkStatus();
   hsm_io::ZeroizeHsm request;
   request.factory_reset = factory_reset;
-  RETURN_IF_ERROR(
-      Call(request, std::nullopt, DeviceLink::kPinBudget).status());
+  RETURN_IF_ERROR(Call(request, std::nullopt, DeviceLink::kPinBudget).status());
   EndLogins();
   return absl::OkStatus();
 }

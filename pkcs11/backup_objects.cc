@@ -30,8 +30,7 @@ hsm::ObjectRef ToObject(const hsm_io::ObjectStatus& m) {
 
 }  // namespace
 
-absl::StatusOr<BackupToken::ListingRef> BackupToken::NewListing(
-    SpaceId space) {
+absl::StatusOr<BackupToken::ListingRef> BackupToken::NewListing(SpaceId space) {
   auto listing = std::make_shared<Listing>();
   hsm_io::ListObjects request;
   request.space = space;

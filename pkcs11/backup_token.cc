@@ -215,8 +215,7 @@ absl::Status BackupToken::InitToken(absl::string_view label,
   request.label = std::string(label);
   request.so_pin = so_pin.Clone();
   request.domain = SecretBytes::CopyOf(domain);
-  RETURN_IF_ERROR(
-      Call(request, std::nullopt, DeviceLink::kPinBudget).status());
+  RETURN_IF_ERROR(Call(request, std::nullopt, DeviceLink::kPinBudget).status());
   EndLogins();
   absl::MutexLock lock(&mu_);
   lost_.clear();  // This process did it itself.
@@ -258,8 +257,7 @@ absl::Status BackupToken::ChangePin(SpaceId space, hsm::Role role,
   request.role = static_cast<uint8_t>(role);
   request.old_pin = old_pin.Clone();
   request.new_pin = new_pin.Clone();
-  RETURN_IF_ERROR(
-      Call(request, std::nullopt, DeviceLink::kPinBudget).status());
+  RETURN_IF_ERROR(Call(request, std::nullopt, DeviceLink::kPinBudget).status());
   const std::shared_ptr<Application> here = application(space);
   if (here->role() == role) here->PinChanged();
   return absl::OkStatus();

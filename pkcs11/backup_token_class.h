@@ -133,8 +133,7 @@ class BackupToken : public Token, public BackupDevice {
       absl::Duration budget = DeviceLink::kBudget);
   absl::StatusOr<hsm_io::GetHsmStatus::Reply> Status();
   absl::StatusOr<hsm_io::ContainerStatus> StatusOf(SpaceId space);
-  absl::StatusOr<hsm_io::GetContainerPolicies::Reply> PoliciesOf(
-      SpaceId space);
+  absl::StatusOr<hsm_io::GetContainerPolicies::Reply> PoliciesOf(SpaceId space);
   absl::Status Zeroize(bool factory_reset);
 
   // The channel broke or was replaced: so did every login on it.

@@ -102,8 +102,7 @@ class BackupTokenTest : public testing::Test {
     EXPECT_EQ(made->InitToken("app", Secret(kSo), base::AsBytes(kDomain)),
               absl::OkStatus());
     EXPECT_EQ(LogIn(*made, space, Role::kSo, kSo), absl::OkStatus());
-    EXPECT_EQ(made->InitRole(space, Role::kCo, Secret(kCo)),
-              absl::OkStatus());
+    EXPECT_EQ(made->InitRole(space, Role::kCo, Secret(kCo)), absl::OkStatus());
     EXPECT_EQ(made->Logout(space), absl::OkStatus());
     EXPECT_EQ(LogIn(*made, space, Role::kCo, kCo), absl::OkStatus());
     return made;
@@ -239,8 +238,7 @@ TEST_F(BackupTokenTest, BackupDestroyRestore_GivesTheSameObjects) {
   const SpaceId space = *NewBackup("archive");
   ASSERT_EQ(LogIn(token(), space, Role::kCo, kCo), absl::OkStatus());
   backup::TransferReport report;
-  ASSERT_EQ(Carry(*from, 1, token(), space, handles, report),
-            absl::OkStatus());
+  ASSERT_EQ(Carry(*from, 1, token(), space, handles, report), absl::OkStatus());
   ASSERT_EQ(report.Count(Outcome::kStored), handles.size());
   ASSERT_EQ(from->Clear(1), absl::OkStatus());
 
@@ -265,10 +263,8 @@ TEST_F(BackupTokenTest, SecondBackup_CopiesNothing) {
   const SpaceId space = *NewBackup("archive");
   ASSERT_EQ(LogIn(token(), space, Role::kCo, kCo), absl::OkStatus());
   backup::TransferReport report;
-  ASSERT_EQ(Carry(*from, 1, token(), space, handles, report),
-            absl::OkStatus());
-  ASSERT_EQ(Carry(*from, 1, token(), space, handles, report),
-            absl::OkStatus());
+  ASSERT_EQ(Carry(*from, 1, token(), space, handles, report), absl::OkStatus());
+  ASSERT_EQ(Carry(*from, 1, token(), space, handles, report), absl::OkStatus());
   EXPECT_EQ(report.Count(Outcome::kPresent), handles.size());
   EXPECT_EQ(token().Find(space, {})->size(), handles.size());
 }
@@ -281,8 +277,7 @@ TEST_F(BackupTokenTest, ObjectsShowWhatTheyAreAndNoValue) {
   EXPECT_TRUE(token().Find(space, {})->empty()) << "without login";
   ASSERT_EQ(LogIn(token(), space, Role::kCo, kCo), absl::OkStatus());
   backup::TransferReport report;
-  ASSERT_EQ(Carry(*from, 1, token(), space, handles, report),
-            absl::OkStatus());
+  ASSERT_EQ(Carry(*from, 1, token(), space, handles, report), absl::OkStatus());
   hsm::AttributeSet pattern;
   pattern.SetText(CKA_LABEL, "aes");
   const std::vector<uint64_t> found = *token().Find(space, pattern);
@@ -292,9 +287,9 @@ TEST_F(BackupTokenTest, ObjectsShowWhatTheyAreAndNoValue) {
   EXPECT_EQ(seen.object_class(), CKO_SECRET_KEY);
   EXPECT_EQ(seen.key_type(), CKK_AES);
   EXPECT_TRUE(seen.IsTrue(CKA_PRIVATE));
-  EXPECT_EQ(base::ToBytes(seen.Value(CKA_OUID)),
-            base::ToBytes((*from->Get(1, handles[0]))->attributes().Value(
-                CKA_OUID)));
+  EXPECT_EQ(
+      base::ToBytes(seen.Value(CKA_OUID)),
+      base::ToBytes((*from->Get(1, handles[0]))->attributes().Value(CKA_OUID)));
   EXPECT_FALSE(seen.Has(CKA_VALUE));
   EXPECT_GT(*token().CostOf(space, seen), 0u);
   EXPECT_TRUE(token().IsCurrent(space, *key));
@@ -323,14 +318,12 @@ TEST_F(BackupTokenTest, FullContainer_IsFinishedAfterAResize) {
   const SpaceId space = *NewBackup("archive", 2000);
   ASSERT_EQ(LogIn(token(), space, Role::kCo, kCo), absl::OkStatus());
   backup::TransferReport report;
-  ASSERT_EQ(Carry(*from, 1, token(), space, handles, report),
-            absl::OkStatus());
+  ASSERT_EQ(Carry(*from, 1, token(), space, handles, report), absl::OkStatus());
   EXPECT_EQ(CkRv(report.FirstFailure()), CKR_CONTAINER_OBJECT_STORAGE_FULL);
   const size_t arrived = report.Count(Outcome::kStored);
   EXPECT_LT(arrived, handles.size());
   ASSERT_EQ(token().ResizeContainer(space, 100000), absl::OkStatus());
-  ASSERT_EQ(Carry(*from, 1, token(), space, handles, report),
-            absl::OkStatus());
+  ASSERT_EQ(Carry(*from, 1, token(), space, handles, report), absl::OkStatus());
   EXPECT_EQ(report.Count(Outcome::kPresent), arrived);
   EXPECT_EQ(report.Count(Outcome::kStored), handles.size() - arrived);
 }
@@ -347,8 +340,7 @@ TEST_F(BackupTokenTest, BrokenLink_EndsTheLoginAndIsToldOnce) {
   EXPECT_FALSE(token().application(space)->role().has_value());
   EXPECT_EQ(CkRv(token().Find(space, {}).status()), CKR_DEVICE_REMOVED);
   EXPECT_TRUE(token().Find(space, {})->empty()) << "as without login";
-  EXPECT_EQ(CkRv(token().MakeEndpoint(space).status()),
-            CKR_USER_NOT_LOGGED_IN);
+  EXPECT_EQ(CkRv(token().MakeEndpoint(space).status()), CKR_USER_NOT_LOGGED_IN);
   EXPECT_EQ(LogIn(token(), space, Role::kCo, kCo), absl::OkStatus());
 }
 
@@ -386,11 +378,10 @@ class CutTest : public BackupTokenTest,
       RETURN_IF_ERROR(LogIn(token(), space, Role::kCo, kCo));
     }
     backup::TransferReport report;
-    RETURN_IF_ERROR(Carry(from, from.own_space(), token(), space, handles,
-                          report));
+    RETURN_IF_ERROR(
+        Carry(from, from.own_space(), token(), space, handles, report));
     EXPECT_EQ(report.FirstFailure(), absl::OkStatus());
-    ASSIGN_OR_RETURN(const std::vector<uint64_t> kept,
-                     token().Find(space, {}));
+    ASSIGN_OR_RETURN(const std::vector<uint64_t> kept, token().Find(space, {}));
     EXPECT_EQ(kept.size(), handles.size());
     return token().DeleteContainer(space);
   }

@@ -22,9 +22,8 @@ CK_RV Guarded(const char* name,
 template <typename... P, typename... A>
 CK_RV Call(const char* name, absl::Status (*function)(Library&, P...),
            A... arguments) noexcept {
-  return Guarded(name, [&](Library& library) {
-    return function(library, arguments...);
-  });
+  return Guarded(
+      name, [&](Library& library) { return function(library, arguments...); });
 }
 template <typename... P, typename... A>
 CK_RV Call(const char* name, absl::Status (*function)(P...),

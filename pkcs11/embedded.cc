@@ -15,8 +15,7 @@ namespace {
 
 class EmbeddedBackupHsm : public EmbeddedDevice {
  public:
-  EmbeddedBackupHsm(const HsmConfig& config,
-                    const std::string& fleet_directory)
+  EmbeddedBackupHsm(const HsmConfig& config, const std::string& fleet_directory)
       : spec_(config.spec),
         directory_(config.store),
         fleet_directory_(fleet_directory) {}
@@ -59,8 +58,7 @@ class EmbeddedBackupHsm : public EmbeddedDevice {
       }
       return lock.status();
     }
-    ASSIGN_OR_RETURN(std::unique_ptr<hsm::Hsm> hsm,
-                     hsm::Hsm::Open(directory_));
+    ASSIGN_OR_RETURN(std::unique_ptr<hsm::Hsm> hsm, hsm::Hsm::Open(directory_));
     ASSIGN_OR_RETURN(device_, device::BackupHsm::New(std::move(hsm)));
     lock_.emplace(*std::move(lock));
     told_ = false;

@@ -15,11 +15,11 @@ namespace pkcs11 {
 
 }  // namespace pkcs11
 
-#define PERIGEE_FUNCTION(version, name, arguments)                         \
-  extern "C" [[gnu::visibility("default")]] CK_RV name(                    \
-      PERIGEE_ARGUMENTS_##arguments(CK_##name)) {                               \
-    return pkcs11::Call(#name, &pkcs11::api::name,                         \
-                        PERIGEE_VALUES_##arguments);                       \
+#define PERIGEE_FUNCTION(version, name, arguments)      \
+  extern "C" [[gnu::visibility("default")]] CK_RV name( \
+      PERIGEE_ARGUMENTS_##arguments(CK_##name)) {       \
+    return pkcs11::Call(#name, &pkcs11::api::name,      \
+                        PERIGEE_VALUES_##arguments);    \
   }
 #include "pkcs11/functions.def"
 #undef PERIGEE_FUNCTION
@@ -58,8 +58,7 @@ CK_FUNCTION_LIST_3_0* List_3_0() {
   return &list;
 }
 CK_FUNCTION_LIST* List_2_40() {
-  static CK_FUNCTION_LIST list =
-      MakeList<CK_FUNCTION_LIST, IsIn_2_40>({2, 40});
+  static CK_FUNCTION_LIST list = MakeList<CK_FUNCTION_LIST, IsIn_2_40>({2, 40});
   return &list;
 }
 

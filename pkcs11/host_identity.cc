@@ -44,9 +44,9 @@ absl::Status PutFile(const std::string& path, ByteSpan bytes, mode_t mode) {
   unlink(temporary.c_str());
   if (failed == 0 || failed == EEXIST) return absl::OkStatus();
   char text[128];
-  return base::Error(CKR_GENERAL_ERROR,
-                     absl::StrCat(path, ": ",
-                                  strerror_r(failed, text, sizeof text)));
+  return base::Error(
+      CKR_GENERAL_ERROR,
+      absl::StrCat(path, ": ", strerror_r(failed, text, sizeof text)));
 }
 
 absl::StatusOr<base::P384Key> OpenOrMakeKey(const std::string& path) {
@@ -87,16 +87,15 @@ absl::StatusOr<std::shared_ptr<const base::Identity>> OpenOrMakeHostIdentity(
   const std::string key_path = absl::StrCat(fleet_directory, "/host.key");
   const std::string certificate_path =
       absl::StrCat(fleet_directory, "/host.crt");
-  ASSIGN_OR_RETURN(hsm::Fleet fleet,
-                   hsm::Fleet::OpenOrCreate(fleet_directory));
+  ASSIGN_OR_RETURN(hsm::Fleet fleet, hsm::Fleet::OpenOrCreate(fleet_directory));
   ASSIGN_OR_RETURN(base::P384Key key, OpenOrMakeKey(key_path));
   ASSIGN_OR_RETURN(base::Certificate certificate,
                    OpenOrMakeCertificate(certificate_path, fleet, key));
   if (!certificate.VerifyUnder(fleet.root()).ok() ||
       certificate.public_point() != key.public_point()) {
-    return base::Error(CKR_GENERAL_ERROR,
-                       absl::StrCat(certificate_path,
-                                    " is not of host.key under root.crt"));
+    return base::Error(
+        CKR_GENERAL_ERROR,
+        absl::StrCat(certificate_path, " is not of host.key under root.crt"));
   }
   return std::make_shared<const base::Identity>(
       base::Identity{std::move(key), std::move(certificate), {fleet.root()}});

@@ -54,8 +54,7 @@ absl::StatusOr<const Mechanism*> FindMechanism(const Token& token,
   if (row == nullptr) {
     return base::Error(
         CKR_MECHANISM_INVALID,
-        absl::StrCat("unknown mechanism 0x",
-                     absl::Hex(mechanism->mechanism)));
+        absl::StrCat("unknown mechanism 0x", absl::Hex(mechanism->mechanism)));
   }
   return row;
 }
@@ -73,9 +72,9 @@ absl::Status CheckKeyUse(const Mechanism& mechanism, const AttributeSet& key,
                                                  mechanism.name));
   }
   if (!Allows(key, mechanism.type)) {
-    return base::Error(CKR_MECHANISM_INVALID,
-                       absl::StrCat("CKA_ALLOWED_MECHANISMS lacks ",
-                                    mechanism.name));
+    return base::Error(
+        CKR_MECHANISM_INVALID,
+        absl::StrCat("CKA_ALLOWED_MECHANISMS lacks ", mechanism.name));
   }
   if (!key.IsTrue(usage)) {
     return base::Error(CKR_KEY_FUNCTION_NOT_PERMITTED,

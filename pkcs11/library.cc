@@ -94,7 +94,7 @@ ForkMark fork_mark;
 struct Library::Process {
   const pid_t pid = getpid();
   Process* inherited = nullptr;  // kept reachable, never touched
-  absl::Mutex mu;  // initialising and finalising
+  absl::Mutex mu;                // initialising and finalising
   std::atomic<bool> initialized{false};
   Library library;
 
@@ -129,8 +129,7 @@ Library* Library::Usable() {
 }
 
 Library::Library()
-    : config_(std::make_shared<const Config>()),
-      slots_(Slots::Make(config_)) {}
+    : config_(std::make_shared<const Config>()), slots_(Slots::Make(config_)) {}
 
 absl::Status Library::Initialize(const void* arguments) {
   RETURN_IF_ERROR(CheckArguments(arguments));

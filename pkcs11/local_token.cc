@@ -80,7 +80,7 @@ absl::StatusOr<hsm::Hsm*> LocalHsm::OpenIfThere() {
 }
 
 absl::StatusOr<hsm::Hsm*> LocalHsm::OpenOrCreate() {
-  ASSIGN_OR_RETURN(hsm::Hsm* there, OpenIfThere());
+  ASSIGN_OR_RETURN(hsm::Hsm * there, OpenIfThere());
   if (there != nullptr) return there;
   ASSIGN_OR_RETURN(const hsm::Fleet fleet,
                    hsm::Fleet::OpenOrCreate(fleet_directory_));
@@ -162,15 +162,13 @@ absl::StatusOr<TokenFacts> LocalToken::Facts() {
   if (is_admin() ? about.initialized : info.initialized) {
     facts.flags |= CKF_TOKEN_INITIALIZED;
   }
-  facts.flags |=
-      PinFlags(so, CKF_SO_PIN_COUNT_LOW, CKF_SO_PIN_FINAL_TRY,
-               CKF_SO_PIN_LOCKED, CKF_SO_PIN_TO_BE_CHANGED);
+  facts.flags |= PinFlags(so, CKF_SO_PIN_COUNT_LOW, CKF_SO_PIN_FINAL_TRY,
+                          CKF_SO_PIN_LOCKED, CKF_SO_PIN_TO_BE_CHANGED);
   if (!is_admin()) {
     ASSIGN_OR_RETURN(const hsm::RoleState co, partition->State(hsm::Role::kCo));
     if (co.initialized) facts.flags |= CKF_USER_PIN_INITIALIZED;
-    facts.flags |=
-        PinFlags(co, CKF_USER_PIN_COUNT_LOW, CKF_USER_PIN_FINAL_TRY,
-                 CKF_USER_PIN_LOCKED, CKF_USER_PIN_TO_BE_CHANGED);
+    facts.flags |= PinFlags(co, CKF_USER_PIN_COUNT_LOW, CKF_USER_PIN_FINAL_TRY,
+                            CKF_USER_PIN_LOCKED, CKF_USER_PIN_TO_BE_CHANGED);
   }
   if (!partition->writable()) facts.flags |= CKF_WRITE_PROTECTED;
   ASSIGN_OR_RETURN(const hsm::StorageInfo storage, partition->Storage());
@@ -241,8 +239,7 @@ absl::Status LocalToken::Connect(SpaceId space) {
 // --- life cycle and roles ----------------------------------------------------
 
 absl::Status LocalToken::InitToken(absl::string_view label,
-                                   const SecretBytes& so_pin,
-                                   ByteSpan domain) {
+                                   const SecretBytes& so_pin, ByteSpan domain) {
   if (is_admin()) {
     ASSIGN_OR_RETURN(hsm::Hsm* const hsm, OpenedHsm());
     return hsm->Init(label, so_pin, domain);
@@ -322,8 +319,7 @@ absl::StatusOr<std::vector<uint64_t>> LocalToken::Create(
   return partition->Create(Access().get(), std::move(objects));
 }
 
-absl::StatusOr<hsm::ObjectRef> LocalToken::Get(SpaceId space,
-                                               uint64_t handle) {
+absl::StatusOr<hsm::ObjectRef> LocalToken::Get(SpaceId space, uint64_t handle) {
   if (space != space_) return NoSuchContainer();
   ASSIGN_OR_RETURN(hsm::Partition* const partition, PartitionIfThere(space));
   if (partition == nullptr) {
@@ -495,8 +491,7 @@ absl::StatusOr<hsm::PolicyValues> LocalToken::ContainerCapabilities(
   return hsm::PartitionCapabilities(*info.model, *info.firmware);
 }
 
-absl::StatusOr<hsm::PolicyValues> LocalToken::ContainerPolicies(
-    SpaceId space) {
+absl::StatusOr<hsm::PolicyValues> LocalToken::ContainerPolicies(SpaceId space) {
   ASSIGN_OR_RETURN(hsm::Partition* const partition, PartitionOf(space));
   return partition->Policies();
 }
@@ -515,8 +510,7 @@ absl::StatusOr<std::unique_ptr<cloning::Endpoint>> LocalToken::MakeEndpoint(
     SpaceId space) {
   ASSIGN_OR_RETURN(hsm::LoginRef login, LoginOn(space));
   ASSIGN_OR_RETURN(hsm::Partition* const partition, Own(space));
-  return std::make_unique<cloning::LocalEndpoint>(partition,
-                                                  std::move(login));
+  return std::make_unique<cloning::LocalEndpoint>(partition, std::move(login));
 }
 
 }  // namespace pkcs11

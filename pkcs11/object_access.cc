@@ -75,8 +75,8 @@ absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> CreateObjects(
   }
   std::vector<uint64_t> kept;
   if (!durable.empty()) {
-    ASSIGN_OR_RETURN(kept, session.token().Create(session.space(),
-                                                  std::move(durable)));
+    ASSIGN_OR_RETURN(
+        kept, session.token().Create(session.space(), std::move(durable)));
   }
   std::vector<CK_OBJECT_HANDLE> held;
   if (!passing.empty()) {

@@ -24,8 +24,7 @@ bool IsNeverSensitive(CK_ATTRIBUTE_TYPE type) {
       CKA_TRUSTED,   CKA_SIGN,     CKA_VERIFY,           CKA_ENCRYPT,
       CKA_DECRYPT,   CKA_WRAP,     CKA_UNWRAP,           CKA_DERIVE,
       CKA_MODULUS,   CKA_EC_PARAMS};
-  return std::find(std::begin(kOpen), std::end(kOpen), type) !=
-         std::end(kOpen);
+  return std::find(std::begin(kOpen), std::end(kOpen), type) != std::end(kOpen);
 }
 
 }  // namespace
@@ -56,8 +55,7 @@ absl::StatusOr<hsm::ObjectRef> Session::FindObject(
   }
   absl::StatusOr<hsm::ObjectRef> object =
       IsSessionObject(handle)
-          ? application_->objects().Get(handle,
-                                        application_->user_logged_in())
+          ? application_->objects().Get(handle, application_->user_logged_in())
           : token_->Get(space_, handle);
   if (object.ok() && (*object)->is_private() &&
       application_->must_change_pin()) {
@@ -144,15 +142,14 @@ absl::Status Session::Start(const CK_MECHANISM& mechanism,
   if constexpr (!std::is_same_v<Kind, DigestKind>) {
     ASSIGN_OR_RETURN(begun.key, FindKey(key));
     const AttributeSet& attributes = begun.key->attributes();
-    RETURN_IF_ERROR(CheckKeyUse(*begun.mechanism, attributes, Kind::kUsage,
-                                kKeyErrors));
+    RETURN_IF_ERROR(
+        CheckKeyUse(*begun.mechanism, attributes, Kind::kUsage, kKeyErrors));
     begun.authenticated = !AlwaysAuthenticates(attributes);
   }
   ASSIGN_OR_RETURN(const ParametersRef parameters,
                    ParseParameters(*begun.mechanism, mechanism));
-  ASSIGN_OR_RETURN(
-      begun.tool,
-      factory(Use{*begun.mechanism, parameters.get(), begun.key}));
+  ASSIGN_OR_RETURN(begun.tool,
+                   factory(Use{*begun.mechanism, parameters.get(), begun.key}));
   place<Kind>() = std::move(begun);
   return absl::OkStatus();
 }
@@ -206,8 +203,8 @@ absl::Status Session::Flow(const absl::StatusOr<Output>& output,
                            SizeOf<Kind> size, Make<Kind> make) {
   absl::MutexLock lock(&mu_);
   ASSIGN_OR_RETURN(ActiveOf<Kind>* const active, Continue<Kind>());
-  absl::StatusOr<Answer> answer = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_)
-      -> absl::StatusOr<Answer> {
+  absl::StatusOr<Answer> answer =
+      [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) -> absl::StatusOr<Answer> {
     RETURN_IF_ERROR(output.status());
     if (active->held.has_value()) {
       return NotBegun("the operation waits to give its result");
@@ -227,8 +224,8 @@ absl::Status Session::Finish(Last last, const absl::StatusOr<Output>& output,
                              SizeOf<Kind> size, Make<Kind> make) {
   absl::MutexLock lock(&mu_);
   ASSIGN_OR_RETURN(ActiveOf<Kind>* const active, Continue<Kind>());
-  const absl::StatusOr<Answer> answer = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_)
-      -> absl::StatusOr<Answer> {
+  const absl::StatusOr<Answer> answer =
+      [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) -> absl::StatusOr<Answer> {
     RETURN_IF_ERROR(output.status());
     if (last == Last::kOneShot && active->parts) {
       return NotBegun("a single-part call in a multi-part operation");
@@ -349,8 +346,7 @@ absl::Status Session::BeginFind(const AttributeSet& pattern) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> Session::NextFound(
-    size_t limit) {
+absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> Session::NextFound(size_t limit) {
   absl::MutexLock lock(&mu_);
   RETURN_IF_ERROR(CheckOpen());
   if (!search_.has_value() || search_->epoch != application_->epoch()) {
@@ -373,18 +369,18 @@ absl::Status Session::EndFind() {
 
 // --- the kinds ---------------------------------------------------------------
 
-#define PERIGEE_KIND(Kind)                                                    \
-  template absl::Status Session::Begin<Kind>(const CK_MECHANISM*,             \
-                                             CK_OBJECT_HANDLE);               \
-  template absl::Status Session::Feed<Kind>(                                  \
+#define PERIGEE_KIND(Kind)                                        \
+  template absl::Status Session::Begin<Kind>(const CK_MECHANISM*, \
+                                             CK_OBJECT_HANDLE);   \
+  template absl::Status Session::Feed<Kind>(                      \
       absl::FunctionRef<absl::Status(Kind::Tool&)>);
-#define PERIGEE_KIND_WITH_OUTPUT(Kind)                                        \
-  PERIGEE_KIND(Kind)                                                          \
-  template absl::Status Session::Finish<Kind>(                                \
+#define PERIGEE_KIND_WITH_OUTPUT(Kind)         \
+  PERIGEE_KIND(Kind)                           \
+  template absl::Status Session::Finish<Kind>( \
       Last, const absl::StatusOr<Output>&, SizeOf<Kind>, Make<Kind>);
-#define PERIGEE_CIPHER_KIND(Kind)                                             \
-  PERIGEE_KIND_WITH_OUTPUT(Kind)                                              \
-  template absl::Status Session::Flow<Kind>(const absl::StatusOr<Output>&,    \
+#define PERIGEE_CIPHER_KIND(Kind)                                          \
+  PERIGEE_KIND_WITH_OUTPUT(Kind)                                           \
+  template absl::Status Session::Flow<Kind>(const absl::StatusOr<Output>&, \
                                             SizeOf<Kind>, Make<Kind>);
 
 PERIGEE_KIND_WITH_OUTPUT(DigestKind)

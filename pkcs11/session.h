@@ -98,8 +98,7 @@ class Session {
   // A step that takes input only (C_SignUpdate, ...). An error ends the
   // operation.
   template <typename Kind>
-  absl::Status Feed(
-      absl::FunctionRef<absl::Status(typename Kind::Tool&)> feed);
+  absl::Status Feed(absl::FunctionRef<absl::Status(typename Kind::Tool&)> feed);
 
   template <typename Kind>
   using SizeOf = absl::FunctionRef<size_t(const typename Kind::Tool&)>;
@@ -137,7 +136,8 @@ class Session {
   // for it. The PIN is checked without the session's lock.
   absl::Status Authenticate(const SecretBytes& pin);
 
-  // --- search ------------------------------------------------------------------
+  // --- search
+  // ------------------------------------------------------------------
 
   absl::Status BeginFind(const AttributeSet& pattern);
   absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> NextFound(size_t limit);
@@ -172,8 +172,7 @@ class Session {
   }
   // The active operation when it may go on; what has to end is ended here.
   template <typename Kind>
-  absl::StatusOr<ActiveOf<Kind>*> Continue()
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::StatusOr<ActiveOf<Kind>*> Continue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   template <typename Kind>
   absl::Status Start(const CK_MECHANISM& mechanism, CK_OBJECT_HANDLE key)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

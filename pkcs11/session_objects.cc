@@ -16,8 +16,7 @@ std::atomic<CK_OBJECT_HANDLE> next_handle{hsm::kFirstSessionHandle};
 absl::Status AddIdentifiers(hsm::AttributeSet& attributes) {
   ASSIGN_OR_RETURN(const base::Bytes random, base::RandomBytes(28));
   const base::ByteSpan all(random);
-  std::string unique =
-      absl::BytesToHexString(base::AsText(all.subspan(0, 16)));
+  std::string unique = absl::BytesToHexString(base::AsText(all.subspan(0, 16)));
   for (const size_t at : {8, 13, 18, 23}) unique.insert(at, "-");
   attributes.SetText(CKA_UNIQUE_ID, unique);
   if (!attributes.Has(CKA_OUID)) {
@@ -53,9 +52,9 @@ absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> SessionObjects::Create(
   absl::MutexLock lock(&mu_);
   for (hsm::AttributeSet& attributes : objects) {
     const CK_OBJECT_HANDLE handle = next_handle.fetch_add(1);
-    objects_.emplace(
-        handle, Held{owner, std::make_shared<hsm::Object>(
-                                handle, 1, std::move(attributes))});
+    objects_.emplace(handle,
+                     Held{owner, std::make_shared<hsm::Object>(
+                                     handle, 1, std::move(attributes))});
     handles.push_back(handle);
   }
   return handles;

@@ -25,8 +25,8 @@ class EmptyToken : public Token {
   }
 
  protected:
-  absl::StatusOr<Authenticated> Authenticate(
-      SpaceId, hsm::Role, const SecretBytes& pin) override {
+  absl::StatusOr<Authenticated> Authenticate(SpaceId, hsm::Role,
+                                             const SecretBytes& pin) override {
     if (pin.Equals(base::AsBytes("right"))) return Authenticated();
     return base::Error(CKR_PIN_INCORRECT, "");
   }
@@ -35,9 +35,7 @@ class EmptyToken : public Token {
   const std::string name_ = "none";
 };
 
-SecretBytes RightPin() {
-  return SecretBytes::CopyOf(base::AsBytes("right"));
-}
+SecretBytes RightPin() { return SecretBytes::CopyOf(base::AsBytes("right")); }
 
 class SessionTest : public testing::Test {
  protected:
@@ -87,17 +85,15 @@ class SessionTest : public testing::Test {
     EXPECT_TRUE(session_.Begin<EncryptKind>(&mechanism, key).ok());
     base::Bytes out(in.size() + 32);
     CK_ULONG size = out.size();
-    EXPECT_TRUE(session_
-                    .Finish<EncryptKind>(
-                        Session::Last::kOneShot,
-                        Output::Make(out.data(), &size),
-                        [&](const Cipher& c) {
-                          return c.OneShotSize(in.size());
-                        },
-                        [&](Cipher& c, MutableByteSpan room) {
-                          return c.OneShot(in, room);
-                        })
-                    .ok());
+    EXPECT_TRUE(
+        session_
+            .Finish<EncryptKind>(
+                Session::Last::kOneShot, Output::Make(out.data(), &size),
+                [&](const Cipher& c) { return c.OneShotSize(in.size()); },
+                [&](Cipher& c, MutableByteSpan room) {
+                  return c.OneShot(in, room);
+                })
+            .ok());
     out.resize(size);
     return out;
   }
@@ -122,8 +118,7 @@ TEST_F(SessionTest, SecondInit_IsActive) {
 }
 
 TEST_F(SessionTest, NullMechanism_CancelsOnce) {
-  EXPECT_EQ(base::CkRv(session_.Begin<DigestKind>(nullptr)),
-            CKR_ARGUMENTS_BAD);
+  EXPECT_EQ(base::CkRv(session_.Begin<DigestKind>(nullptr)), CKR_ARGUMENTS_BAD);
   ASSERT_TRUE(session_.Begin<DigestKind>(&sha256_).ok());
   EXPECT_TRUE(session_.Begin<DigestKind>(nullptr).ok());
   EXPECT_TRUE(session_.Begin<DigestKind>(&sha256_).ok());

@@ -111,8 +111,8 @@ Slots::Slots(std::shared_ptr<const Config> config)
     : config_(std::move(config)) {
   for (const HsmConfig& hsm : config_->hsms) {
     if (hsm.spec.kind != hsm::Kind::kApplication) continue;
-    local_.emplace(hsm.spec.name, std::make_shared<LocalHsm>(
-                                      hsm, config_->fleet_directory()));
+    local_.emplace(hsm.spec.name,
+                   std::make_shared<LocalHsm>(hsm, config_->fleet_directory()));
   }
 }
 
@@ -234,8 +234,8 @@ void Slots::StoreNumbers(const std::map<std::string, Seen>& seen,
     }
   }
   if (!stored.ok()) {
-    base::Log(base::LogLevel::kWarning, "slot numbers were not stored: ",
-              stored.message());
+    base::Log(base::LogLevel::kWarning,
+              "slot numbers were not stored: ", stored.message());
   }
 }
 
@@ -262,9 +262,8 @@ void Slots::PutEntries(const std::map<std::string, Seen>& seen) {
     }
     const LocalHsmRef& local = local_.at(name);
     if (admin.has_value()) {
-      keep(*admin, config_->list_admin_slots, [&] {
-        return std::make_shared<LocalToken>(*admin, local, 0);
-      });
+      keep(*admin, config_->list_admin_slots,
+           [&] { return std::make_shared<LocalToken>(*admin, local, 0); });
     }
     const auto it = seen.find(name);
     if (it == seen.end()) {
@@ -276,18 +275,16 @@ void Slots::PutEntries(const std::map<std::string, Seen>& seen) {
       for (SpaceId i = 1; i <= hsm.partitions.size(); ++i) {
         const auto slot = numbers_.Of({name, i});
         if (!slot.has_value() || entries.count(*slot) != 0) continue;
-        keep(*slot, true, [&] {
-          return std::make_shared<LocalToken>(*slot, local, i);
-        });
+        keep(*slot, true,
+             [&] { return std::make_shared<LocalToken>(*slot, local, i); });
       }
       continue;
     }
     for (const SpaceId space : it->second.spaces) {
       const auto slot = numbers_.Of({name, space});
       if (!slot.has_value()) continue;
-      keep(*slot, true, [&] {
-        return std::make_shared<LocalToken>(*slot, local, space);
-      });
+      keep(*slot, true,
+           [&] { return std::make_shared<LocalToken>(*slot, local, space); });
     }
   }
   absl::MutexLock lock(&mu_);
@@ -420,9 +417,9 @@ absl::StatusOr<CK_SLOT_ID> Slots::SlotOf(absl::string_view hsm_name,
       return slot;
     }
   }
-  return base::Error(CKR_SLOT_ID_INVALID,
-                     absl::StrCat("HSM ", hsm_name, " partition ", space,
-                                  " has no slot"));
+  return base::Error(
+      CKR_SLOT_ID_INVALID,
+      absl::StrCat("HSM ", hsm_name, " partition ", space, " has no slot"));
 }
 
 }  // namespace pkcs11

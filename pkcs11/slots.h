@@ -70,8 +70,7 @@ class Slots : public std::enable_shared_from_this<Slots> {
   // belongs to.
   absl::StatusOr<CK_SLOT_ID> AdminSlotOf(CK_SLOT_ID slot);
   // The slot of a partition of that HSM; CKR_SLOT_ID_INVALID.
-  absl::StatusOr<CK_SLOT_ID> SlotOf(absl::string_view hsm_name,
-                                    SpaceId space);
+  absl::StatusOr<CK_SLOT_ID> SlotOf(absl::string_view hsm_name, SpaceId space);
 
  private:
   struct Entry {

@@ -39,8 +39,8 @@ absl::Status Token::Login(SpaceId space, hsm::Role role,
   RETURN_IF_ERROR(application->MayLogin(role));
   ASSIGN_OR_RETURN(Authenticated got, Authenticate(space, role, pin));
   const hsm::LoginRef login = got.login;
-  absl::Status begun = application->BeginLogin(role, std::move(got.login),
-                                               got.must_change_pin);
+  absl::Status begun =
+      application->BeginLogin(role, std::move(got.login), got.must_change_pin);
   if (begun.ok()) return begun;
   if (login != nullptr) login->End();
   // Somebody else's login on a device is not ours to end.
@@ -77,8 +77,7 @@ absl::StatusOr<Token::Authenticated> Token::Authenticate(SpaceId, hsm::Role,
 }
 void Token::Deauthenticate(SpaceId) {}
 
-absl::Status Token::InitToken(absl::string_view, const SecretBytes&,
-                              ByteSpan) {
+absl::Status Token::InitToken(absl::string_view, const SecretBytes&, ByteSpan) {
   return NotHere();
 }
 absl::Status Token::InitContainer(SpaceId, absl::string_view,
@@ -127,9 +126,7 @@ absl::Status Token::CheckWrapPolicy(SpaceId, bool, CK_OBJECT_CLASS) {
 
 absl::StatusOr<hsm::HsmInfo> Token::Hsm() { return NotHere(); }
 absl::StatusOr<bool> Token::InApprovedMode() { return NotHere(); }
-absl::StatusOr<hsm::PolicyValues> Token::HsmCapabilities() {
-  return NotHere();
-}
+absl::StatusOr<hsm::PolicyValues> Token::HsmCapabilities() { return NotHere(); }
 absl::StatusOr<hsm::PolicyValues> Token::HsmPolicies() { return NotHere(); }
 absl::Status Token::SetHsmPolicies(const hsm::PolicyValues&, bool) {
   return NotHere();

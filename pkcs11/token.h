@@ -85,7 +85,8 @@ class Token {
   // Whether the token can be changed at all (a read-only file system).
   virtual bool writable() { return true; }
 
-  // --- sessions and logins ----------------------------------------------------
+  // --- sessions and logins
+  // ----------------------------------------------------
 
   // CKR_CONTAINER_HANDLE_INVALID when a session cannot be opened on `space`.
   // A BackupToken opens its channel here.
@@ -104,7 +105,8 @@ class Token {
   // CKU_CONTEXT_SPECIFIC: the PIN of the role that is logged in, once more.
   absl::Status VerifyPin(SpaceId space, const SecretBytes& pin);
 
-  // --- life cycle and roles ----------------------------------------------------
+  // --- life cycle and roles
+  // ----------------------------------------------------
 
   // C_InitToken: `partition init` of the own space, `hsm init` on an admin
   // slot. `domain` empty: none.
@@ -125,8 +127,9 @@ class Token {
   virtual absl::Status SetDomain(SpaceId space, ByteSpan domain);
   virtual absl::Status ChangeLabel(SpaceId space, absl::string_view label);
 
-  // --- objects -------------------------------------------------------------------
-  // Token objects of `space`, as the application's login there may see them.
+  // --- objects
+  // ------------------------------------------------------------------- Token
+  // objects of `space`, as the application's login there may see them.
 
   virtual absl::StatusOr<std::vector<uint64_t>> Create(
       SpaceId space, std::vector<hsm::NewObject> objects);
@@ -148,7 +151,8 @@ class Token {
   virtual absl::Status CheckWrapPolicy(SpaceId space, bool wrap,
                                        CK_OBJECT_CLASS object_class);
 
-  // --- administration (CA_*), by the role that is logged in ---------------------
+  // --- administration (CA_*), by the role that is logged in
+  // ---------------------
 
   virtual absl::StatusOr<hsm::HsmInfo> Hsm();
   virtual absl::StatusOr<bool> InApprovedMode();
@@ -176,7 +180,8 @@ class Token {
                                             const hsm::PolicyValues& changes,
                                             bool allow_destructive);
 
-  // --- cloning ----------------------------------------------------------------------
+  // --- cloning
+  // ----------------------------------------------------------------------
 
   // `space` as source or target, under the application's login there. Holds
   // the login; its end ends the run.

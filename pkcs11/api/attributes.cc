@@ -44,8 +44,8 @@ void PutElement(void* array, CK_ULONG index, const CK_ATTRIBUTE& attribute) {
 absl::StatusOr<AttributeSet> Parse(const void* array, CK_ULONG count,
                                    TemplateUse use, int depth);
 
-absl::Status ParseOne(const CK_ATTRIBUTE& attribute, TemplateUse use,
-                      int depth, AttributeSet& set) {
+absl::Status ParseOne(const CK_ATTRIBUTE& attribute, TemplateUse use, int depth,
+                      AttributeSet& set) {
   const CK_ATTRIBUTE_TYPE type = attribute.type;
   if (attribute.ulValueLen > kLongestValue) {
     return BadValue(type, "an impossible length");
@@ -91,9 +91,8 @@ absl::StatusOr<AttributeSet> Parse(const void* array, CK_ULONG count,
   for (CK_ULONG i = 0; i < count; ++i) {
     const CK_ATTRIBUTE attribute = ElementAt(array, i);
     if (set.Has(attribute.type)) {
-      return base::Error(
-          CKR_TEMPLATE_INCONSISTENT,
-          absl::StrCat(NameOf(attribute.type), " stands twice"));
+      return base::Error(CKR_TEMPLATE_INCONSISTENT,
+                         absl::StrCat(NameOf(attribute.type), " stands twice"));
     }
     RETURN_IF_ERROR(ParseOne(attribute, use, depth, set));
   }
@@ -139,11 +138,10 @@ CK_RV GiveNested(const AttributeSet& nested, CK_ATTRIBUTE& attribute) {
   for (const auto& entry : nested.entries()) {
     CK_ATTRIBUTE element = ElementAt(attribute.pValue, index);
     element.type = entry.type;
-    const CK_RV given = entry.nested != nullptr
-                            ? GiveNested(*entry.nested, element)
-                            : Give(ByteSpan(entry.value.data(),
-                                            entry.value.size()),
-                                   element);
+    const CK_RV given =
+        entry.nested != nullptr
+            ? GiveNested(*entry.nested, element)
+            : Give(ByteSpan(entry.value.data(), entry.value.size()), element);
     if (given != CKR_OK) rv = given;
     PutElement(attribute.pValue, index, element);
     ++index;

@@ -38,9 +38,9 @@ TEST(ParseTemplateTest, EmptyIsAllowed) {
 }
 
 TEST(ParseTemplateTest, CountWithoutArray_IsBadArguments) {
-  EXPECT_EQ(base::CkRv(
-                ParseTemplate(nullptr, 1, TemplateUse::kObject).status()),
-            CKR_ARGUMENTS_BAD);
+  EXPECT_EQ(
+      base::CkRv(ParseTemplate(nullptr, 1, TemplateUse::kObject).status()),
+      CKR_ARGUMENTS_BAD);
 }
 
 TEST(ParseTemplateTest, ImpossibleCount_IsBadArgumentsAndReadsNothing) {
@@ -61,8 +61,7 @@ TEST(ParseTemplateTest, WrongLengths_AreValueInvalid) {
   EXPECT_EQ(ParseError({{CKA_TOKEN, &yes, 8}}), CKR_ATTRIBUTE_VALUE_INVALID);
   EXPECT_EQ(ParseError({{CKA_LABEL, label, CK_UNAVAILABLE_INFORMATION}}),
             CKR_ATTRIBUTE_VALUE_INVALID);
-  EXPECT_EQ(ParseError({{CKA_LABEL, nullptr, 4}}),
-            CKR_ATTRIBUTE_VALUE_INVALID);
+  EXPECT_EQ(ParseError({{CKA_LABEL, nullptr, 4}}), CKR_ATTRIBUTE_VALUE_INVALID);
 }
 
 TEST(ParseTemplateTest, UnknownType_IsRefusedInObjectsAndKeptInSearches) {
@@ -104,9 +103,9 @@ TEST(ParseTemplateTest, NestingIsBounded) {
     chain[i] = {CKA_WRAP_TEMPLATE, &chain[std::min(i + 1, chain.size() - 1)],
                 sizeof(CK_ATTRIBUTE)};
   }
-  EXPECT_EQ(base::CkRv(
-                ParseTemplate(&chain[0], 1, TemplateUse::kObject).status()),
-            CKR_TEMPLATE_INCONSISTENT);
+  EXPECT_EQ(
+      base::CkRv(ParseTemplate(&chain[0], 1, TemplateUse::kObject).status()),
+      CKR_TEMPLATE_INCONSISTENT);
 }
 
 // --- giving ------------------------------------------------------------------

@@ -5,8 +5,7 @@
 namespace pkcs11::api {
 
 absl::Status C_EncryptInit(Library& library, CK_SESSION_HANDLE hSession,
-                           CK_MECHANISM_PTR pMechanism,
-                           CK_OBJECT_HANDLE hKey) {
+                           CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey) {
   ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
   return session->Begin<EncryptKind>(pMechanism, hKey);
 }

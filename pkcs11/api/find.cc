@@ -29,8 +29,7 @@ absl::Status C_FindObjects(Library& library, CK_SESSION_HANDLE hSession,
   return absl::OkStatus();
 }
 
-absl::Status C_FindObjectsFinal(Library& library,
-                                CK_SESSION_HANDLE hSession) {
+absl::Status C_FindObjectsFinal(Library& library, CK_SESSION_HANDLE hSession) {
   ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
   return session->EndFind();
 }

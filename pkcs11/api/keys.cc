@@ -32,10 +32,9 @@ absl::StatusOr<AttributeSet> ResolveNew(const Session& session,
                                         CK_ULONG count) {
   ASSIGN_OR_RETURN(const AttributeSet input,
                    ParseTemplate(attributes, count, TemplateUse::kObject));
-  ASSIGN_OR_RETURN(
-      AttributeSet resolved,
-      hsm::Resolve(How::kGenerate, input,
-                   Generation(session, mechanism, object_class)));
+  ASSIGN_OR_RETURN(AttributeSet resolved,
+                   hsm::Resolve(How::kGenerate, input,
+                                Generation(session, mechanism, object_class)));
   RETURN_IF_ERROR(MayWrite(session, resolved));
   return resolved;
 }
@@ -46,8 +45,8 @@ absl::StatusOr<hsm::ObjectRef> BaseKey(const Session& session,
                                        CK_OBJECT_HANDLE handle) {
   absl::StatusOr<hsm::ObjectRef> key = session.FindObject(handle);
   if (!key.ok()) return AsKeyError(key.status(), CKR_KEY_HANDLE_INVALID);
-  RETURN_IF_ERROR(CheckKeyUse(mechanism, (*key)->attributes(), CKA_DERIVE,
-                              kKeyErrors));
+  RETURN_IF_ERROR(
+      CheckKeyUse(mechanism, (*key)->attributes(), CKA_DERIVE, kKeyErrors));
   // One call has no place for the PIN between Init and use.
   if (AlwaysAuthenticates((*key)->attributes())) {
     return base::Error(CKR_USER_NOT_LOGGED_IN,
@@ -94,12 +93,12 @@ absl::Status C_GenerateKeyPair(
   ASSIGN_OR_RETURN(const ParametersRef parameters,
                    ParseParameters(*mechanism, *pMechanism));
   std::vector<AttributeSet> pair(2);
-  ASSIGN_OR_RETURN(pair[0], ResolveNew(*session, *mechanism, CKO_PUBLIC_KEY,
-                                       pPublicKeyTemplate,
-                                       ulPublicKeyAttributeCount));
-  ASSIGN_OR_RETURN(pair[1], ResolveNew(*session, *mechanism, CKO_PRIVATE_KEY,
-                                       pPrivateKeyTemplate,
-                                       ulPrivateKeyAttributeCount));
+  ASSIGN_OR_RETURN(pair[0],
+                   ResolveNew(*session, *mechanism, CKO_PUBLIC_KEY,
+                              pPublicKeyTemplate, ulPublicKeyAttributeCount));
+  ASSIGN_OR_RETURN(pair[1],
+                   ResolveNew(*session, *mechanism, CKO_PRIVATE_KEY,
+                              pPrivateKeyTemplate, ulPrivateKeyAttributeCount));
   ASSIGN_OR_RETURN(
       const GeneratedPair material,
       mechanism->generate_pair(Use{*mechanism, parameters.get(), nullptr},
@@ -114,9 +113,8 @@ absl::Status C_GenerateKeyPair(
 }
 
 absl::Status C_DeriveKey(Library& library, CK_SESSION_HANDLE hSession,
-                         CK_MECHANISM_PTR pMechanism,
-                         CK_OBJECT_HANDLE hBaseKey, CK_ATTRIBUTE_PTR pTemplate,
-                         CK_ULONG ulAttributeCount,
+                         CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hBaseKey,
+                         CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulAttributeCount,
                          CK_OBJECT_HANDLE_PTR phKey) {
   ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
   RETURN_IF_ERROR(Need(phKey, "no place for the handle"));

@@ -21,8 +21,7 @@ constexpr UserType kUserTypes[] = {
     {CKU_AUDIT, hsm::Role::kAuditor, true, false, "au"},
 };
 
-absl::StatusOr<const UserType*> FindUserType(CK_USER_TYPE type,
-                                             SpaceId space) {
+absl::StatusOr<const UserType*> FindUserType(CK_USER_TYPE type, SpaceId space) {
   for (const UserType& row : kUserTypes) {
     if (row.type != type) continue;
     if (space == 0 ? row.on_admin : row.on_partition) return &row;

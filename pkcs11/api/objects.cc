@@ -88,8 +88,7 @@ absl::Status C_GetObjectSize(Library& library, CK_SESSION_HANDLE hSession,
 
 absl::Status C_GetAttributeValue(Library& library, CK_SESSION_HANDLE hSession,
                                  CK_OBJECT_HANDLE hObject,
-                                 CK_ATTRIBUTE_PTR pTemplate,
-                                 CK_ULONG ulCount) {
+                                 CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulCount) {
   ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
   ASSIGN_OR_RETURN(const hsm::ObjectRef object, session->FindObject(hObject));
   return FillTemplate(object->attributes(), pTemplate, ulCount);
@@ -97,8 +96,7 @@ absl::Status C_GetAttributeValue(Library& library, CK_SESSION_HANDLE hSession,
 
 absl::Status C_SetAttributeValue(Library& library, CK_SESSION_HANDLE hSession,
                                  CK_OBJECT_HANDLE hObject,
-                                 CK_ATTRIBUTE_PTR pTemplate,
-                                 CK_ULONG ulCount) {
+                                 CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulCount) {
   ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
   if (ulCount == 0) RETURN_IF_ERROR(Need(pTemplate, "no template"));
   ASSIGN_OR_RETURN(const AttributeSet changes,

@@ -38,8 +38,7 @@ absl::Status C_SignUpdate(Library& library, CK_SESSION_HANDLE hSession,
 }
 
 absl::Status C_SignFinal(Library& library, CK_SESSION_HANDLE hSession,
-                         CK_BYTE_PTR pSignature,
-                         CK_ULONG_PTR pulSignatureLen) {
+                         CK_BYTE_PTR pSignature, CK_ULONG_PTR pulSignatureLen) {
   ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
   return session->Finish<SignKind>(
       Session::Last::kFinal, Output::Make(pSignature, pulSignatureLen), SizeOf,

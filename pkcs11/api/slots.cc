@@ -80,8 +80,8 @@ absl::Status C_GetTokenInfo(Library& library, CK_SLOT_ID slotID,
 absl::Status C_GetMechanismList(Library& library, CK_SLOT_ID slotID,
                                 CK_MECHANISM_TYPE_PTR pMechanismList,
                                 CK_ULONG_PTR pulCount) {
-  ASSIGN_OR_RETURN(const auto output, OutputOf<CK_MECHANISM_TYPE>::Make(
-                                          pMechanismList, pulCount));
+  ASSIGN_OR_RETURN(const auto output,
+                   OutputOf<CK_MECHANISM_TYPE>::Make(pMechanismList, pulCount));
   ASSIGN_OR_RETURN(const TokenRef token, library.token(slotID));
   std::vector<CK_MECHANISM_TYPE> types;
   if (token->has_crypto()) {

@@ -113,8 +113,7 @@ absl::StatusOr<AttributeSet> Material(const SecretBytes& plain,
 absl::Status C_WrapKey(Library& library, CK_SESSION_HANDLE hSession,
                        CK_MECHANISM_PTR pMechanism,
                        CK_OBJECT_HANDLE hWrappingKey, CK_OBJECT_HANDLE hKey,
-                       CK_BYTE_PTR pWrappedKey,
-                       CK_ULONG_PTR pulWrappedKeyLen) {
+                       CK_BYTE_PTR pWrappedKey, CK_ULONG_PTR pulWrappedKeyLen) {
   ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
   ASSIGN_OR_RETURN(const Output output,
                    Output::Make(pWrappedKey, pulWrappedKeyLen));
@@ -133,10 +132,9 @@ absl::Status C_WrapKey(Library& library, CK_SESSION_HANDLE hSession,
   ASSIGN_OR_RETURN(const ParametersRef parameters,
                    ParseParameters(*mechanism, *pMechanism));
   ASSIGN_OR_RETURN(const SecretBytes plain, PlainForm(attributes));
-  ASSIGN_OR_RETURN(
-      const base::Bytes wrapped,
-      mechanism->wrap(Use{*mechanism, parameters.get(), wrapper},
-                      plain.Expose()));
+  ASSIGN_OR_RETURN(const base::Bytes wrapped,
+                   mechanism->wrap(Use{*mechanism, parameters.get(), wrapper},
+                                   plain.Expose()));
   return ToStatus(output.Give(wrapped));
 }
 

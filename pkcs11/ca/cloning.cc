@@ -94,17 +94,16 @@ absl::StatusOr<uint64_t> SendOne(Session& source, Session& target,
                                  uint64_t handle, ByteSpan reply) {
   ASSIGN_OR_RETURN(const base::Bytes sealed,
                    RunsOf(source).SealOne(reply, handle));
-  ASSIGN_OR_RETURN(
-      const cloning::TargetResult result,
-      RunsOf(target).AcceptOne(sealed, cloning::AcceptOptions()));
+  ASSIGN_OR_RETURN(const cloning::TargetResult result,
+                   RunsOf(target).AcceptOne(sealed, cloning::AcceptOptions()));
   return result.handle;
 }
 
 absl::StatusOr<uint64_t> Clone(Session& source, Session& target,
                                uint64_t handle) {
-  const std::shared_ptr<Pair> pair = PerProcess<Pairs>().Between(
-      source.token().application(source.space()),
-      target.token().application(target.space()));
+  const std::shared_ptr<Pair> pair =
+      PerProcess<Pairs>().Between(source.token().application(source.space()),
+                                  target.token().application(target.space()));
   absl::MutexLock lock(&pair->mu);
   if (!pair->reply.empty()) {
     const absl::StatusOr<uint64_t> sent =
@@ -147,8 +146,7 @@ absl::Status CA_CloneAsTargetInit(Library& library, CK_SESSION_HANDLE hSession,
                                   CK_ULONG_PTR pulOutputLen) {
   RETURN_IF_ERROR(NeedNoKev(ulKEVLen));
   ASSIGN_OR_RETURN(const ByteSpan hello, Input(pInput, ulInputLen));
-  ASSIGN_OR_RETURN(const SessionRef session,
-                   TargetSession(library, hSession));
+  ASSIGN_OR_RETURN(const SessionRef session, TargetSession(library, hSession));
   ASSIGN_OR_RETURN(const Output output, Output::Make(pOutput, pulOutputLen));
   if (!output.Fits(cloning::kMaxOpening)) {
     return ToStatus(output.Tell(cloning::kMaxOpening));
@@ -187,8 +185,7 @@ absl::Status CA_CloneAsTarget(Library& library, CK_SESSION_HANDLE hSession,
   RETURN_IF_ERROR(NeedNoKev(ulKEVLen));
   RETURN_IF_ERROR(Need(phNewObject, "no place for the handle"));
   ASSIGN_OR_RETURN(const ByteSpan sealed, Input(pInput, ulInputLen));
-  ASSIGN_OR_RETURN(const SessionRef session,
-                   TargetSession(library, hSession));
+  ASSIGN_OR_RETURN(const SessionRef session, TargetSession(library, hSession));
   RETURN_IF_ERROR(NeedObjects(ulObjectType));
   ASSIGN_OR_RETURN(
       const cloning::TargetResult result,
@@ -290,8 +287,7 @@ absl::Status CA_MigrateKeys(Library& library, CK_SESSION_HANDLE hSourceSession,
   if (options.continue_on_error) return absl::OkStatus();
   for (const CK_OBJECT_MIGRATION_DATA& item : items) {
     if (item.rv == CKR_OK) continue;
-    return base::Error(CKR_FAILED_TO_CLONE_AN_OBJECT,
-                       base::CkRvName(item.rv));
+    return base::Error(CKR_FAILED_TO_CLONE_AN_OBJECT, base::CkRvName(item.rv));
   }
   return absl::OkStatus();
 }

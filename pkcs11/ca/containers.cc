@@ -39,8 +39,7 @@ absl::StatusOr<SpaceId> ToSpace(CK_ULONG container) {
 absl::Status InitNew(Library& library, const Place& place,
                      const std::string& label, const SecretBytes& pin,
                      ByteSpan domain) {
-  RETURN_IF_ERROR(
-      place.token->InitContainer(place.space, label, pin, domain));
+  RETURN_IF_ERROR(place.token->InitContainer(place.space, label, pin, domain));
   ASSIGN_OR_RETURN(const SoForOneCall po,
                    SoForOneCall::Login(library, place, pin));
   return place.token->InitRole(place.space, hsm::Role::kCo, pin);
@@ -103,9 +102,8 @@ absl::Status CA_CreateContainer(Library& library, CK_SESSION_HANDLE hSession,
   spec.label = std::string(base::AsText(label));
   spec.capacity = ulStorageSize;
   const SecretBytes domain = pin.empty() ? SecretBytes() : NextDomain();
-  ASSIGN_OR_RETURN(const SpaceId space,
-                   Create(library, session->token(), spec, pin,
-                          domain.Expose()));
+  ASSIGN_OR_RETURN(const SpaceId space, Create(library, session->token(), spec,
+                                               pin, domain.Expose()));
   if (!pin.empty()) ClearNextDomain();
   *pulContainer = space;
   return absl::OkStatus();
@@ -185,8 +183,7 @@ absl::Status CA_GetContainerName(Library& library, CK_SLOT_ID slotID,
 absl::Status CA_GetUserContainerName(Library& library, CK_SLOT_ID slotID,
                                      CK_BYTE_PTR pName,
                                      CK_ULONG_PTR pulNameLen) {
-  return CA_GetContainerName(library, slotID, kOwnContainer, pName,
-                             pulNameLen);
+  return CA_GetContainerName(library, slotID, kOwnContainer, pName, pulNameLen);
 }
 
 absl::Status CA_SetUserContainerName(Library& library, CK_SLOT_ID slotID,
@@ -212,8 +209,7 @@ absl::Status CA_GetContainerStatus(Library& library, CK_SLOT_ID slotID,
                                    CK_ULONG_PTR pulFailedLimitedUser) {
   ASSIGN_OR_RETURN(const Place place, PlaceOf(library, slotID, ulContainer));
   Token& token = *place.token;
-  ASSIGN_OR_RETURN(const hsm::PartitionInfo info,
-                   token.Container(place.space));
+  ASSIGN_OR_RETURN(const hsm::PartitionInfo info, token.Container(place.space));
   ASSIGN_OR_RETURN(const hsm::RoleState so,
                    token.RoleState(place.space, hsm::Role::kSo));
   hsm::RoleState co, cu;
@@ -240,8 +236,7 @@ absl::Status CA_GetContainerStatus(Library& library, CK_SLOT_ID slotID,
 }
 
 absl::Status CA_GetTokenStatus(Library& library, CK_SLOT_ID slotID,
-                               CK_ULONG_PTR pulStatus,
-                               CK_ULONG_PTR pulFailedSO,
+                               CK_ULONG_PTR pulStatus, CK_ULONG_PTR pulFailedSO,
                                CK_ULONG_PTR pulFailedUser) {
   return CA_GetContainerStatus(library, slotID, kOwnContainer, pulStatus,
                                pulFailedSO, pulFailedUser, nullptr);
@@ -262,10 +257,12 @@ absl::Status CA_GetContainerStorageInformation(
   return absl::OkStatus();
 }
 
-absl::Status CA_GetTokenStorageInformation(
-    Library& library, CK_SLOT_ID slotID, CK_ULONG_PTR pulOverhead,
-    CK_ULONG_PTR pulTotal, CK_ULONG_PTR pulUsed, CK_ULONG_PTR pulFree,
-    CK_ULONG_PTR pulObjectCount) {
+absl::Status CA_GetTokenStorageInformation(Library& library, CK_SLOT_ID slotID,
+                                           CK_ULONG_PTR pulOverhead,
+                                           CK_ULONG_PTR pulTotal,
+                                           CK_ULONG_PTR pulUsed,
+                                           CK_ULONG_PTR pulFree,
+                                           CK_ULONG_PTR pulObjectCount) {
   return CA_GetContainerStorageInformation(library, slotID, kOwnContainer,
                                            pulOverhead, pulTotal, pulUsed,
                                            pulFree, pulObjectCount);
@@ -295,8 +292,7 @@ absl::Status CA_GetNumberOfAllowedContainers(Library& library,
 }
 
 absl::Status CA_GetFirmwareVersion(Library& library, CK_SLOT_ID slotID,
-                                   CK_ULONG_PTR pulMajor,
-                                   CK_ULONG_PTR pulMinor,
+                                   CK_ULONG_PTR pulMajor, CK_ULONG_PTR pulMinor,
                                    CK_ULONG_PTR pulSubMinor) {
   ASSIGN_OR_RETURN(const TokenRef token, library.token(slotID));
   ASSIGN_OR_RETURN(const TokenFacts facts, token->Facts());

@@ -23,10 +23,10 @@ CK_RV NotSupported(const char* name) {
 #define PERIGEE_CA_LATER(name, arguments) pkcs11::NotSupported(#name)
 #define PERIGEE_CA_NEVER(name, arguments) pkcs11::NotSupported(#name)
 
-#define PERIGEE_CA_FUNCTION(name, arguments, need, state)  \
-  extern "C" [[gnu::visibility("default")]] CK_RV name(    \
-      PERIGEE_ARGUMENTS_##arguments(CK_##name)) {          \
-    return PERIGEE_CA_##state(name, arguments);            \
+#define PERIGEE_CA_FUNCTION(name, arguments, need, state) \
+  extern "C" [[gnu::visibility("default")]] CK_RV name(   \
+      PERIGEE_ARGUMENTS_##arguments(CK_##name)) {         \
+    return PERIGEE_CA_##state(name, arguments);           \
   }
 #include "pkcs11/ca_functions.def"
 #undef PERIGEE_CA_FUNCTION

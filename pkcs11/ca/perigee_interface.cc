@@ -181,8 +181,7 @@ absl::Status CreatePartition(Library& library, CK_SESSION_HANDLE hSession,
   library.slots()->Refresh();
   Tell<CK_ULONG>(pulContainer, space);
   if (pSlotID == nullptr) return absl::OkStatus();
-  ASSIGN_OR_RETURN(*pSlotID,
-                   library.slots()->SlotOf(admin.hsm_name(), space));
+  ASSIGN_OR_RETURN(*pSlotID, library.slots()->SlotOf(admin.hsm_name(), space));
   return absl::OkStatus();
 }
 

@@ -90,9 +90,9 @@ absl::Status SetOfHsm(Library& library, CK_SESSION_HANDLE handle,
   return admin->SetHsmPolicies(changes, allow_destructive);
 }
 
-absl::Status SetOfContainer(const Place& place,
-                            CK_ULONG count, const CK_ULONG* ids,
-                            const CK_ULONG* values, bool allow_destructive) {
+absl::Status SetOfContainer(const Place& place, CK_ULONG count,
+                            const CK_ULONG* ids, const CK_ULONG* values,
+                            bool allow_destructive) {
   ASSIGN_OR_RETURN(const hsm::PolicyValues changes,
                    Changes(count, ids, values));
   return place.token->SetContainerPolicies(place.space, changes,
@@ -132,8 +132,8 @@ absl::Status CA_GetConfigurationElementDescription(
   }
   ASSIGN_OR_RETURN(const Output output,
                    Output::Make(pDescription, pulDescriptionLen));
-  const absl::string_view with_zero(text, std::char_traits<char>::length(text) +
-                                              1);
+  const absl::string_view with_zero(text,
+                                    std::char_traits<char>::length(text) + 1);
   return ToStatus(output.Give(base::AsBytes(with_zero)));
 }
 
@@ -186,8 +186,7 @@ absl::Status CA_SetDestructiveHSMPolicy(Library& library,
 
 absl::Status CA_SetDestructiveHSMPolicies(Library& library,
                                           CK_SESSION_HANDLE hSession,
-                                          CK_ULONG ulCount,
-                                          CK_ULONG_PTR pulIDs,
+                                          CK_ULONG ulCount, CK_ULONG_PTR pulIDs,
                                           CK_ULONG_PTR pulValues) {
   return SetOfHsm(library, hSession, ulCount, pulIDs, pulValues, true);
 }
@@ -200,9 +199,9 @@ absl::Status CA_GetContainerCapabilitySet(Library& library, CK_SLOT_ID slotID,
                                           CK_ULONG_PTR pulIDCount,
                                           CK_ULONG_PTR pulValues,
                                           CK_ULONG_PTR pulValueCount) {
-  return GiveSet(OfContainer(library, slotID, ulContainer,
-                             &Token::ContainerCapabilities),
-                 pulIDs, pulIDCount, pulValues, pulValueCount);
+  return GiveSet(
+      OfContainer(library, slotID, ulContainer, &Token::ContainerCapabilities),
+      pulIDs, pulIDCount, pulValues, pulValueCount);
 }
 
 absl::Status CA_GetContainerCapabilitySetting(Library& library,
@@ -210,14 +209,13 @@ absl::Status CA_GetContainerCapabilitySetting(Library& library,
                                               CK_ULONG ulContainer,
                                               CK_ULONG ulID,
                                               CK_ULONG_PTR pulValue) {
-  return GiveOne(OfContainer(library, slotID, ulContainer,
-                             &Token::ContainerCapabilities),
-                 ulID, pulValue);
+  return GiveOne(
+      OfContainer(library, slotID, ulContainer, &Token::ContainerCapabilities),
+      ulID, pulValue);
 }
 
 absl::Status CA_GetContainerPolicySet(Library& library, CK_SLOT_ID slotID,
-                                      CK_ULONG ulContainer,
-                                      CK_ULONG_PTR pulIDs,
+                                      CK_ULONG ulContainer, CK_ULONG_PTR pulIDs,
                                       CK_ULONG_PTR pulIDCount,
                                       CK_ULONG_PTR pulValues,
                                       CK_ULONG_PTR pulValueCount) {
@@ -245,8 +243,7 @@ absl::Status CA_SetContainerPolicies(Library& library,
   return SetOfContainer(place, ulCount, pulIDs, pulValues, false);
 }
 
-absl::Status CA_SetContainerPolicy(Library& library,
-                                   CK_SESSION_HANDLE hSession,
+absl::Status CA_SetContainerPolicy(Library& library, CK_SESSION_HANDLE hSession,
                                    CK_ULONG ulContainer, CK_ULONG ulID,
                                    CK_ULONG ulValue) {
   return CA_SetContainerPolicies(library, hSession, ulContainer, 1, &ulID,

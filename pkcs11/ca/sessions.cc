@@ -34,9 +34,9 @@ absl::Status CA_OpenSession(Library& library, CK_SLOT_ID slotID,
   if (read_write && !place.token->writable()) {
     return base::Error(CKR_TOKEN_WRITE_PROTECTED, "");
   }
-  ASSIGN_OR_RETURN(const SessionRef session,
-                   library.OpenSession(place.token, place.space, read_write,
-                                       flags));
+  ASSIGN_OR_RETURN(
+      const SessionRef session,
+      library.OpenSession(place.token, place.space, read_write, flags));
   *phSession = session->handle();
   return absl::OkStatus();
 }
@@ -79,8 +79,7 @@ absl::Status CA_FindAdminSlotForSlot(Library& library, CK_SLOT_ID slotID,
 }
 
 // Any slot of an HSM serves as its physical slot.
-absl::Status CA_GetSlotIdForContainer(Library& library,
-                                      CK_ULONG ulPhysicalSlot,
+absl::Status CA_GetSlotIdForContainer(Library& library, CK_ULONG ulPhysicalSlot,
                                       CK_ULONG ulContainer,
                                       CK_SLOT_ID_PTR pSlotID) {
   RETURN_IF_ERROR(Need(pSlotID, "no place for the slot"));

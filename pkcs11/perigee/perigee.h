@@ -69,31 +69,32 @@ typedef CK_RV (*PERIGEE_Slots)(CK_SLOT_ID* pSlots, CK_ULONG* pulCount);
 #define PERIGEE_KIND_APPLICATION 1UL
 #define PERIGEE_KIND_BACKUP 2UL
 
-#define PERIGEE_HSM_INITIALIZED 0x01UL      // there is an HSM SO
+#define PERIGEE_HSM_INITIALIZED 0x01UL  // there is an HSM SO
 #define PERIGEE_HSM_ZEROIZED 0x02UL
-#define PERIGEE_HSM_APPROVED_MODE 0x04UL    // the FIPS line of hsm showinfo
-#define PERIGEE_HSM_ON_APPLIANCE 0x08UL     // attached to an appliance
-#define PERIGEE_HSM_FM_ENABLED 0x10UL       // functionality modules, ever
-#define PERIGEE_HSM_TEST_KDF 0x20UL         // PINs are protected for tests only
-#define PERIGEE_HSM_EMBEDDED 0x40UL         // state on this host: a Backup HSM
-                                            // so used is a rehearsal, no backup
-#define PERIGEE_HSM_EXISTS 0x80UL           // its state was made already
+#define PERIGEE_HSM_APPROVED_MODE 0x04UL  // the FIPS line of hsm showinfo
+#define PERIGEE_HSM_ON_APPLIANCE 0x08UL   // attached to an appliance
+#define PERIGEE_HSM_FM_ENABLED 0x10UL     // functionality modules, ever
+#define PERIGEE_HSM_TEST_KDF 0x20UL       // PINs are protected for tests only
+#define PERIGEE_HSM_EMBEDDED \
+  0x40UL                           // state on this host: a Backup HSM
+                                   // so used is a rehearsal, no backup
+#define PERIGEE_HSM_EXISTS 0x80UL  // its state was made already
 
 typedef struct PERIGEE_HSM_INFO {
   CK_ULONG ulSize;
   CK_ULONG ulKind;
   CK_FLAGS flags;
-  CK_ULONG ulFirmware[3];     // 7, 7, 1
-  CK_SLOT_ID adminSlot;       // of a Backup HSM: its only slot
-  CK_ULONG ulPartitions;      // there are now
+  CK_ULONG ulFirmware[3];  // 7, 7, 1
+  CK_SLOT_ID adminSlot;    // of a Backup HSM: its only slot
+  CK_ULONG ulPartitions;   // there are now
   CK_ULONG ulAllowedPartitions;
-  char configName[64];        // the HSM's name in the configuration
+  char configName[64];  // the HSM's name in the configuration
   char label[64];
   char serial[32];
-  char model[32];             // row of the model table: "luna-g7-backup"
-  char tokenModel[32];        // as in CK_TOKEN_INFO
+  char model[32];       // row of the model table: "luna-g7-backup"
+  char tokenModel[32];  // as in CK_TOKEN_INFO
   char manufacturer[64];
-  char transport[128];        // "embedded", "socket:/run/perigee.sock"
+  char transport[128];  // "embedded", "socket:/run/perigee.sock"
 } PERIGEE_HSM_INFO;
 
 // The HSM that a slot belongs to. Opens the channel to a Backup HSM, except
@@ -104,17 +105,17 @@ typedef CK_RV (*PERIGEE_HsmInfo)(CK_SLOT_ID slotID, PERIGEE_HSM_INFO* pInfo);
 
 #define PERIGEE_PARTITION_INITIALIZED 0x01UL
 #define PERIGEE_PARTITION_ZEROIZED 0x02UL
-#define PERIGEE_PARTITION_BACKUP 0x04UL     // a container of a Backup HSM
+#define PERIGEE_PARTITION_BACKUP 0x04UL  // a container of a Backup HSM
 #define PERIGEE_PARTITION_HAS_DOMAIN 0x08UL
 #define PERIGEE_PARTITION_ADMIN 0x10UL
 
 typedef struct PERIGEE_PARTITION_INFO {
   CK_ULONG ulSize;
   CK_FLAGS flags;
-  CK_ULONG ulContainer;       // its container handle
-  CK_SLOT_ID slot;            // PERIGEE_NONE: it has no slot of its own
-  CK_ULONG ulVersion;         // 0 for V0, 1 for V1
-  CK_ULONG ulCapacity;        // bytes it was given; PERIGEE_NONE: no limit
+  CK_ULONG ulContainer;  // its container handle
+  CK_SLOT_ID slot;       // PERIGEE_NONE: it has no slot of its own
+  CK_ULONG ulVersion;    // 0 for V0, 1 for V1
+  CK_ULONG ulCapacity;   // bytes it was given; PERIGEE_NONE: no limit
   CK_ULONG ulOverhead, ulTotal, ulUsed, ulFree;  // bytes; PERIGEE_NONE
   CK_ULONG ulObjects;
   CK_BYTE id[16];
@@ -147,9 +148,9 @@ typedef CK_RV (*PERIGEE_RoleInfo)(CK_SLOT_ID slotID, CK_ULONG ulContainer,
 // CA_InitToken. Backup partitions are made with CA_CreateContainer.
 typedef struct PERIGEE_PARTITION_SPEC {
   CK_ULONG ulSize;
-  CK_ULONG ulVersion;         // 0 or 1
-  CK_ULONG ulCapacity;        // bytes; 0: no limit of its own
-  const char* pLabel;         // shown until it is initialised; may be null
+  CK_ULONG ulVersion;   // 0 or 1
+  CK_ULONG ulCapacity;  // bytes; 0: no limit of its own
+  const char* pLabel;   // shown until it is initialised; may be null
 } PERIGEE_PARTITION_SPEC;
 
 // Either output may be null.
@@ -188,11 +189,11 @@ typedef CK_RV (*PERIGEE_ClearPartition)(CK_SESSION_HANDLE hSession);
 
 typedef struct PERIGEE_TRANSFER_ITEM {
   CK_OBJECT_HANDLE hSource;
-  CK_OBJECT_HANDLE hTarget;   // 0 unless it is at the target now
+  CK_OBJECT_HANDLE hTarget;  // 0 unless it is at the target now
   CK_BYTE ouid[12];
   CK_ULONG ulOutcome;
-  CK_RV rv;                   // why not; CKR_OK when it is at the target
-  CK_ULONG ulCost;            // bytes of the source's storage
+  CK_RV rv;         // why not; CKR_OK when it is at the target
+  CK_ULONG ulCost;  // bytes of the source's storage
   char reason[64];
   char text[192];
 } PERIGEE_TRANSFER_ITEM;
@@ -233,7 +234,7 @@ typedef CK_RV (*PERIGEE_Transfer)(CK_SESSION_HANDLE hSource,
 
 // ---- Devices and adoption --------------------------------------------------
 
-#define PERIGEE_DEVICE_TRUSTED 0x1UL          // under this host's fleet root
+#define PERIGEE_DEVICE_TRUSTED 0x1UL  // under this host's fleet root
 #define PERIGEE_DEVICE_ADOPTION_ALLOWED 0x2UL
 #define PERIGEE_DEVICE_INITIALIZED 0x4UL
 #define PERIGEE_DEVICE_ZEROIZED 0x8UL
@@ -242,7 +243,7 @@ typedef struct PERIGEE_DEVICE {
   CK_ULONG ulSize;
   CK_FLAGS flags;
   CK_ULONG ulFirmware[3];
-  CK_BYTE fingerprint[32];    // SHA-256 of the device's public key
+  CK_BYTE fingerprint[32];  // SHA-256 of the device's public key
   char serial[32];
   char model[32];
   char label[64];

@@ -25,8 +25,9 @@ struct Process {
         std::make_unique<FaultStore>(std::make_unique<SharedStore>(store));
     faults = faulty.get();
     hsm = *Hsm::OpenForTest(std::move(faulty));
+    first_ = hsm->Find(1);
   }
-  Partition& first() { return *hsm->Find(1); }
+  Partition& first() { return *first_; }
   absl::StatusOr<LoginRef> So() {
     return hsm->admin().Unlock(Role::kSo, Pin("so-pin-1"));
   }
@@ -45,6 +46,9 @@ struct Process {
 
   FaultStore* faults = nullptr;
   std::unique_ptr<Hsm> hsm;
+
+ private:
+  Partition* first_ = nullptr;
 };
 
 struct Step {

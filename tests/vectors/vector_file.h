@@ -32,7 +32,6 @@ namespace vectors {
 // Where the files are; tests run in the source directory.
 inline constexpr char kVectorsDirectory[] = "tests/vectors";
 
-
 // What a block expects.
 enum class Result {
   kValid,       // must work and give the values in the block

@@ -77,20 +77,19 @@ absl::StatusOr<bool> ParseAppliance(absl::string_view text) {
 }
 
 absl::StatusOr<Options> ParseOptions(int argc, char** argv) {
-  static const option kLong[] = {
-      {"state", required_argument, nullptr, 's'},
-      {"socket", required_argument, nullptr, 'S'},
-      {"adopt", no_argument, nullptr, 'a'},
-      {"fingerprint", no_argument, nullptr, 'p'},
-      {"name", required_argument, nullptr, 'n'},
-      {"model", required_argument, nullptr, 'm'},
-      {"firmware", required_argument, nullptr, 'f'},
-      {"storage", required_argument, nullptr, 'b'},
-      {"fleet", required_argument, nullptr, 'F'},
-      {"kdf-cost", required_argument, nullptr, 'k'},
-      {"attached", required_argument, nullptr, 'A'},
-      {"help", no_argument, nullptr, 'h'},
-      {nullptr, 0, nullptr, 0}};
+  static const option kLong[] = {{"state", required_argument, nullptr, 's'},
+                                 {"socket", required_argument, nullptr, 'S'},
+                                 {"adopt", no_argument, nullptr, 'a'},
+                                 {"fingerprint", no_argument, nullptr, 'p'},
+                                 {"name", required_argument, nullptr, 'n'},
+                                 {"model", required_argument, nullptr, 'm'},
+                                 {"firmware", required_argument, nullptr, 'f'},
+                                 {"storage", required_argument, nullptr, 'b'},
+                                 {"fleet", required_argument, nullptr, 'F'},
+                                 {"kdf-cost", required_argument, nullptr, 'k'},
+                                 {"attached", required_argument, nullptr, 'A'},
+                                 {"help", no_argument, nullptr, 'h'},
+                                 {nullptr, 0, nullptr, 0}};
   Options options;
   options.spec.name = "backup";
   options.spec.kind = hsm::Kind::kBackup;
@@ -98,13 +97,27 @@ absl::StatusOr<Options> ParseOptions(int argc, char** argv) {
   for (int c; (c = getopt_long(argc, argv, "h", kLong, nullptr)) != -1;) {
     const std::string value = optarg != nullptr ? optarg : "";
     switch (c) {
-      case 's': options.state = value; break;
-      case 'S': options.socket = value; break;
-      case 'a': options.adopt = true; break;
-      case 'p': options.fingerprint = true; break;
-      case 'n': options.spec.name = value; break;
-      case 'm': options.spec.model = value; break;
-      case 'F': options.fleet = value; break;
+      case 's':
+        options.state = value;
+        break;
+      case 'S':
+        options.socket = value;
+        break;
+      case 'a':
+        options.adopt = true;
+        break;
+      case 'p':
+        options.fingerprint = true;
+        break;
+      case 'n':
+        options.spec.name = value;
+        break;
+      case 'm':
+        options.spec.model = value;
+        break;
+      case 'F':
+        options.fleet = value;
+        break;
       case 'f': {
         ASSIGN_OR_RETURN(options.spec.firmware,
                          hsm::FirmwareVersion::Parse(value));
@@ -140,11 +153,9 @@ absl::StatusOr<Options> ParseOptions(int argc, char** argv) {
 }
 
 // Opens the device, making it first when there is none.
-absl::StatusOr<std::unique_ptr<hsm::Hsm>> OpenOrCreate(
-    const Options& options) {
+absl::StatusOr<std::unique_ptr<hsm::Hsm>> OpenOrCreate(const Options& options) {
   const std::string directory = options.state + "/hsm";
-  absl::StatusOr<std::unique_ptr<hsm::Hsm>> opened =
-      hsm::Hsm::Open(directory);
+  absl::StatusOr<std::unique_ptr<hsm::Hsm>> opened = hsm::Hsm::Open(directory);
   if (opened.ok() || base::CkRv(opened.status()) != CKR_TOKEN_NOT_PRESENT) {
     return opened;
   }
@@ -154,8 +165,7 @@ absl::StatusOr<std::unique_ptr<hsm::Hsm>> OpenOrCreate(
   }
   const std::string fleet_directory =
       options.fleet.empty() ? options.state + "/factory-root" : options.fleet;
-  ASSIGN_OR_RETURN(hsm::Fleet fleet,
-                   hsm::Fleet::OpenOrCreate(fleet_directory));
+  ASSIGN_OR_RETURN(hsm::Fleet fleet, hsm::Fleet::OpenOrCreate(fleet_directory));
   RETURN_IF_ERROR(hsm::Hsm::Create(options.spec, directory, fleet));
   return hsm::Hsm::Open(directory);
 }
@@ -183,10 +193,10 @@ absl::Status Run(const Options& options) {
     std::printf("%s\n", fingerprint.c_str());
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(device::DirectoryLock lock,
-                   device::DirectoryLock::Take(
-                       options.state + "/hsm",
-                       device::DirectoryLock::Mode::kDaemon));
+  ASSIGN_OR_RETURN(
+      device::DirectoryLock lock,
+      device::DirectoryLock::Take(options.state + "/hsm",
+                                  device::DirectoryLock::Mode::kDaemon));
   ASSIGN_OR_RETURN(hsm::HsmInfo info, hsm->Info());
   ASSIGN_OR_RETURN(std::unique_ptr<device::BackupHsm> device,
                    device::BackupHsm::New(std::move(hsm)));
