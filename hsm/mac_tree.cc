@@ -244,9 +244,10 @@ Tag MacTree::LeafMac(uint32_t bucket, const LivePairs& pairs) const {
 }
 
 absl::Status MacTree::Damaged(absl::string_view what) const {
-  return base::Error(CKR_DEVICE_ERROR,
-                     absl::StrCat("the store was tampered with: space ", space_,
-                                  ", tree ", key_number_, ": ", what));
+  return base::ErrorWithReason(
+      CKR_DEVICE_ERROR, kTamperedReason,
+      absl::StrCat("the store was tampered with: space ", space_, ", tree ",
+                   key_number_, ": ", what));
 }
 
 }  // namespace hsm

@@ -13,6 +13,10 @@
 
 namespace hsm {
 
+// The reason in an error about a store that was tampered with, unlike one
+// about a store that cannot be read now.
+inline constexpr char kTamperedReason[] = "tampered";
+
 struct LivePair {
   uint64_t id;
   uint64_t version;

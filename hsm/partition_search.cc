@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "hsm/mac_tree.h"
 #include "hsm/object_record.h"
 #include "hsm/partition_state.h"
 
@@ -21,8 +22,12 @@ absl::StatusOr<ObjectRef> OpenObject(Reader& reader, SpaceId space,
   const KeyRing& ring = access.keys->ring;
   ASSIGN_OR_RETURN(const Vault::Opened opened,
                    access.view->vault->Open(reader, ring, handle));
-  ASSIGN_OR_RETURN(OpenedObject decoded, DecodeObject(space, opened, ring));
-  return access.cache->Put(std::move(decoded.object), decoded.bytes,
+  absl::StatusOr<OpenedObject> decoded = DecodeObject(space, opened, ring);
+  if (!decoded.ok()) {
+    return base::ErrorWithReason(base::CkRv(decoded.status()), kTamperedReason,
+                                 decoded.status().message());
+  }
+  return access.cache->Put(std::move(decoded->object), decoded->bytes,
                            generation);
 }
 
@@ -88,7 +93,12 @@ absl::StatusOr<std::vector<uint64_t>> Partition::Find(
           absl::StatusOr<ObjectRef> object = LoadObject(
               reader, state_->space, access, candidate.id, generation);
           if (!object.ok()) {
-            // One bad record does not hide the others.
+            // One bad record does not hide the others, but a store that
+            // cannot be read hides none.
+            if (base::Reason(object.status()) != kTamperedReason &&
+                base::CkRv(object.status()) != CKR_OBJECT_HANDLE_INVALID) {
+              return object.status();
+            }
             base::LogIntegrity(absl::StrCat("partition ", state_->space,
                                             ", object ", candidate.id, ": ",
                                             object.status().message()));

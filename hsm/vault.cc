@@ -116,9 +116,10 @@ absl::Status Gone(uint64_t id) {
 }
 
 absl::Status Tampered(SpaceId space, uint64_t id, absl::string_view what) {
-  return base::Error(CKR_DEVICE_ERROR,
-                     absl::StrCat("the store was tampered with: space ", space,
-                                  ", record ", id, ": ", what));
+  return base::ErrorWithReason(
+      CKR_DEVICE_ERROR, kTamperedReason,
+      absl::StrCat("the store was tampered with: space ", space, ", record ",
+                   id, ": ", what));
 }
 
 }  // namespace
