@@ -24,6 +24,9 @@ endif()
 if(PERIGEE_SANITIZE MATCHES thread)
   add_library(perigee_tsan_absl STATIC ${PROJECT_SOURCE_DIR}/cmake/tsan_absl.cc)
   target_compile_options(perigee_tsan_absl PRIVATE -fno-sanitize=thread)
+  # Abseil's own libraries refer to the wrapped names too.
+  set_target_properties(perigee_tsan_absl PROPERTIES
+    CXX_VISIBILITY_PRESET default)
   foreach(name Mutex4LockEv Mutex6UnlockEv Mutex10ReaderLockEv
       Mutex12ReaderUnlockEv Mutex7TryLockEv)
     target_link_options(perigee_options INTERFACE
