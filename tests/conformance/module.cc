@@ -18,32 +18,35 @@ void* Load() {
 }
 
 template <typename Pointer>
-void Find(const char* name, Pointer& function) {
-  function = reinterpret_cast<Pointer>(ModuleSymbol(name));
+void Find(void* handle, const char* name, Pointer& function) {
+  function = reinterpret_cast<Pointer>(dlsym(handle, name));
 }
 
-Functions FindFunctions() {
+void* TheHandle() {
+  static void* const handle = Load();
+  return handle;
+}
+
+}  // namespace
+
+Functions FunctionsOf(void* handle) {
   Functions functions;
-#define PERIGEE_FUNCTION(version, name, arguments) Find(#name, functions.name);
+#define PERIGEE_FUNCTION(version, name, arguments) \
+  Find(handle, #name, functions.name);
 #include "pkcs11/functions.def"
 #undef PERIGEE_FUNCTION
   return functions;
 }
-
-}  // namespace
 
 std::string ModulePath() {
   const char* path = std::getenv("PERIGEE_TEST_MODULE");
   return path != nullptr && *path != '\0' ? path : PERIGEE_BUILT_MODULE;
 }
 
-void* ModuleSymbol(const char* name) {
-  static void* const handle = Load();
-  return dlsym(handle, name);
-}
+void* ModuleSymbol(const char* name) { return dlsym(TheHandle(), name); }
 
 const Functions& p11() {
-  static const Functions functions = FindFunctions();
+  static const Functions functions = FunctionsOf(TheHandle());
   return functions;
 }
 

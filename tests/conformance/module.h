@@ -18,6 +18,9 @@ struct Functions {
 
 std::string ModulePath();
 
+// The functions of a module that the caller loaded.
+Functions FunctionsOf(void* handle);
+
 // Loaded at the first call, for the life of the process. The program ends when
 // it cannot be loaded.
 const Functions& p11();
