@@ -44,7 +44,7 @@ absl::StatusOr<CK_SESSION_HANDLE> OfficerSession(Shell& shell) {
   RETURN_IF_ERROR(shell.NeedPartitionSlot());
   ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
                    shell.Session(shell.slot()));
-  if (IsUser(shell.StateOf(session))) return session;
+  if (shell.LoggedIn(shell.slot()) == CKU_USER) return session;
   return Failure(CKR_USER_NOT_LOGGED_IN,
                  absl::StrCat("the Crypto Officer is not logged in on slot ",
                               shell.slot()),
@@ -61,7 +61,7 @@ class OpenArchive {
     std::unique_ptr<OpenArchive> open(new OpenArchive(shell, slot, container));
     ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
                      shell.Session(slot, container));
-    if (!IsUser(shell.StateOf(session))) {
+    if (shell.LoggedIn(slot, container) != CKU_USER) {
       RETURN_IF_ERROR(shell.Login(slot, container, CKU_USER, password));
     }
     open->session_ = session;
@@ -118,7 +118,7 @@ class BackupOfficer {
       Shell& shell, CK_SLOT_ID slot, const Arguments& arguments) {
     std::unique_ptr<BackupOfficer> officer(new BackupOfficer(shell));
     ASSIGN_OR_RETURN(officer->session_, shell.Session(slot));
-    if (IsSo(shell.StateOf(officer->session_))) return officer;
+    if (shell.LoggedIn(slot) == CKU_SO) return officer;
     ASSIGN_OR_RETURN(const SecretText password,
                      shell.Secret(arguments, "sopassword",
                                   "password for HSM SO of the Backup HSM",

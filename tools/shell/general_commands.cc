@@ -11,38 +11,28 @@ namespace shell {
 namespace {
 
 constexpr RoleName kRoles[] = {
-    {"so", "HSM SO", CKU_SO, true},
-    {"au", "Auditor", CKU_AUDIT, true},
-    {"po", "Partition SO", CKU_SO, false},
-    {"co", "Crypto Officer", CKU_USER, false},
-    {"lco", "Limited Crypto Officer", CKU_LIMITED_CRYPTO_OFFICER, false},
-    {"cu", "Crypto User", CKU_CRYPTO_USER, false},
+    {"so", "HSM SO", CKU_SO, true, "hsm init."},
+    {"au", "Auditor", CKU_AUDIT, true, "role logout of the SO."},
+    {"po", "Partition SO", CKU_SO, false, "partition init."},
+    {"co", "Crypto Officer", CKU_USER, false, "role login -name po."},
+    {"lco", "Limited Crypto Officer", CKU_LIMITED_CRYPTO_OFFICER, false,
+     "role login -name co."},
+    {"cu", "Crypto User", CKU_CRYPTO_USER, false, "role login -name co."},
 };
 
 struct StateRow {
   CK_STATE state;
   const char* name;
-  const char* admin_role;  // null: nobody
-  const char* partition_role;
 };
 constexpr StateRow kStates[] = {
-    {CKS_RO_PUBLIC_SESSION, "CKS_RO_PUBLIC_SESSION", nullptr, nullptr},
-    {CKS_RW_PUBLIC_SESSION, "CKS_RW_PUBLIC_SESSION", nullptr, nullptr},
-    {CKS_RO_USER_FUNCTIONS, "CKS_RO_USER_FUNCTIONS", "Crypto Officer",
-     "Crypto Officer"},
-    {CKS_RW_USER_FUNCTIONS, "CKS_RW_USER_FUNCTIONS", "Crypto Officer",
-     "Crypto Officer"},
-    {CKS_RW_SO_FUNCTIONS, "CKS_RW_SO_FUNCTIONS", "HSM SO", "Partition SO"},
-    {CKS_RO_SO_FUNCTIONS, "CKS_RO_SO_FUNCTIONS", "HSM SO", "Partition SO"},
-    {CKS_RW_AUDIT_FUNCTIONS, "CKS_RW_AUDIT_FUNCTIONS", "Auditor", "Auditor"},
+    {CKS_RO_PUBLIC_SESSION, "CKS_RO_PUBLIC_SESSION"},
+    {CKS_RW_PUBLIC_SESSION, "CKS_RW_PUBLIC_SESSION"},
+    {CKS_RO_USER_FUNCTIONS, "CKS_RO_USER_FUNCTIONS"},
+    {CKS_RW_USER_FUNCTIONS, "CKS_RW_USER_FUNCTIONS"},
+    {CKS_RW_SO_FUNCTIONS, "CKS_RW_SO_FUNCTIONS"},
+    {CKS_RO_SO_FUNCTIONS, "CKS_RO_SO_FUNCTIONS"},
+    {CKS_RW_AUDIT_FUNCTIONS, "CKS_RW_AUDIT_FUNCTIONS"},
 };
-
-const StateRow* FindState(CK_STATE state) {
-  for (const StateRow& row : kStates) {
-    if (row.state == state) return &row;
-  }
-  return nullptr;
-}
 
 absl::Status Help(Shell& shell, const Arguments&) {
   ASSIGN_OR_RETURN(const std::string help, shell.grammar().Help({}));
@@ -89,16 +79,20 @@ absl::StatusOr<RoleName> FindRole(absl::string_view name, bool admin_slot) {
 }
 
 std::string StateName(CK_STATE state) {
-  const StateRow* row = FindState(state);
-  return row != nullptr ? row->name : absl::StrFormat("0x%x", state);
+  for (const StateRow& row : kStates) {
+    if (row.state == state) return row.name;
+  }
+  return absl::StrFormat("0x%x", state);
 }
 
-std::string StateRole(CK_STATE state, bool admin_slot) {
-  const StateRow* row = FindState(state);
-  const char* role = row == nullptr ? "another role"
-                     : admin_slot   ? row->admin_role
-                                    : row->partition_role;
-  return role == nullptr ? "none logged in" : absl::StrCat(role, " logged in");
+std::string WhoText(std::optional<CK_USER_TYPE> user, bool admin_slot) {
+  if (!user.has_value()) return "none logged in";
+  for (const RoleName& role : kRoles) {
+    if (role.user == *user && role.on_admin == admin_slot) {
+      return absl::StrCat(role.title, " logged in");
+    }
+  }
+  return "another role logged in";
 }
 
 std::vector<Command> GeneralCommands() {

@@ -53,10 +53,12 @@ absl::Status Init(Shell& shell, const Arguments& arguments) {
   CK_UTF8CHAR padded[32];
   std::fill(std::begin(padded), std::end(padded), ' ');
   std::memcpy(padded, label.data(), label.size());
-  return shell.module().Check(shell.module().ca().CA_InitToken(
-      shell.slot(), password.RevealBytes(), password.size(), padded,
-      domain.has_value() ? domain->RevealBytes() : nullptr,
-      domain.has_value() ? domain->size() : 0, 0, nullptr, 0, nullptr));
+  const absl::Status status =
+      shell.module().Check(shell.module().ca().CA_InitToken(
+          shell.slot(), password.RevealBytes(), password.size(), padded,
+          domain.has_value() ? domain->RevealBytes() : nullptr,
+          domain.has_value() ? domain->size() : 0, 0, nullptr, 0, nullptr));
+  return shell.ExplainPin(status, shell.slot(), PERIGEE_OWN_CONTAINER, CKU_SO);
 }
 
 void PrintStorage(const PERIGEE_PARTITION_INFO& partition) {
@@ -120,7 +122,8 @@ absl::Status ShowInfo(Shell& shell, const Arguments& arguments) {
   if (session.ok()) {
     const CK_STATE state = shell.StateOf(*session);
     absl::PrintF("%s", Field("Session State", StateName(state)));
-    absl::PrintF("%s", Field("Role Status", StateRole(state, true)));
+    absl::PrintF("%s",
+                 Field("Role Status", WhoText(shell.LoggedIn(slot), true)));
   }
   absl::PrintF("%s", Field("Reached Through", CleanText(hsm.transport)));
   PrintStorage(partition);

@@ -162,9 +162,13 @@ absl::Status Resize(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(
       const PERIGEE_PARTITION_INFO now,
       shell.PartitionAt(which.admin_slot, which.partition.ulContainer));
-  absl::PrintF("\n        Partition %s has %s bytes now, %s of them free.\n",
-               CleanText(now.label), SizeText(now.ulTotal),
-               SizeText(now.ulFree));
+  if (now.ulCapacity == PERIGEE_NONE) {
+    absl::PrintF("\n        Partition %s has no limit of its own now.\n",
+                 CleanText(now.label));
+    return absl::OkStatus();
+  }
+  absl::PrintF("\n        Partition %s has %d bytes now, %s of them free.\n",
+               CleanText(now.label), now.ulCapacity, SizeText(now.ulFree));
   return absl::OkStatus();
 }
 
@@ -209,10 +213,15 @@ absl::Status Init(Shell& shell, const Arguments& arguments) {
   CK_UTF8CHAR padded[32];
   std::fill(std::begin(padded), std::end(padded), ' ');
   std::memcpy(padded, label.data(), label.size());
-  RETURN_IF_ERROR(shell.module().Check(shell.module().ca().CA_InitToken(
-      shell.slot(), password.RevealBytes(), password.size(), padded,
-      domain.has_value() ? domain->RevealBytes() : nullptr,
-      domain.has_value() ? domain->size() : 0, 0, nullptr, 0, nullptr)));
+  const absl::Status status =
+      shell.module().Check(shell.module().ca().CA_InitToken(
+          shell.slot(), password.RevealBytes(), password.size(), padded,
+          domain.has_value() ? domain->RevealBytes() : nullptr,
+          domain.has_value() ? domain->size() : 0, 0, nullptr, 0, nullptr));
+  if (!status.ok()) {
+    return shell.ExplainPin(status, shell.slot(), PERIGEE_OWN_CONTAINER,
+                            CKU_SO);
+  }
   absl::PrintF("\n        Next: role login -name po, role init -name co%s.\n",
                domain.has_value() ? "" : ", partition domain set");
   return absl::OkStatus();
@@ -255,8 +264,8 @@ absl::Status ShowInfo(Shell& shell, const Arguments& arguments) {
   if (session.ok()) {
     const CK_STATE state = shell.StateOf(*session);
     absl::PrintF("%s", Field("Session State", StateName(state)));
-    absl::PrintF("%s",
-                 Field("Role Status", StateRole(state, hsm.adminSlot == slot)));
+    absl::PrintF("%s", Field("Role Status", WhoText(shell.LoggedIn(slot),
+                                                    hsm.adminSlot == slot)));
   }
   absl::PrintF("\n        Partition Storage:\n");
   absl::PrintF("                Total Storage Space:  %s\n",
@@ -322,10 +331,10 @@ absl::Status Contents(Shell& shell, const Arguments&) {
   RETURN_IF_ERROR(shell.NeedPartitionSlot());
   ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
                    shell.Session(shell.slot()));
-  if (!IsUser(shell.StateOf(session))) {
+  if (!shell.LoggedIn(shell.slot()).has_value()) {
     absl::PrintF(
-        "\n        The Crypto Officer is not logged in: public "
-        "objects only.\n");
+        "\n        Nobody is logged in: public objects "
+        "only.\n");
   }
   return PrintObjects(shell.module(), session);
 }

@@ -103,9 +103,7 @@ absl::Status Login(Shell& shell, const Arguments& arguments) {
 }
 
 absl::Status Logout(Shell& shell, const Arguments&) {
-  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
-                   shell.Session(shell.slot()));
-  return shell.module().Check(shell.module().c().C_Logout(session));
+  return shell.Logout(shell.slot(), PERIGEE_OWN_CONTAINER);
 }
 
 constexpr Option kInitOptions[] = {
@@ -128,8 +126,14 @@ absl::Status Init(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const SecretText password,
                    shell.Secret(arguments, "password", PasswordOf(role),
                                 Shell::Entry::kTwice));
-  return shell.module().Check(shell.module().ca().CA_InitRolePIN(
-      session, role.user, password.RevealBytes(), password.size()));
+  const absl::Status status =
+      shell.module().Check(shell.module().ca().CA_InitRolePIN(
+          session, role.user, password.RevealBytes(), password.size()));
+  if (RvOf(status) != CKR_USER_NOT_LOGGED_IN) return status;
+  return Failure(
+      CKR_USER_NOT_LOGGED_IN,
+      absl::StrCat("the role that makes the ", role.title, " is not logged in"),
+      role.made_by);
 }
 
 constexpr Option kChangeOptions[] = {
@@ -152,25 +156,20 @@ absl::Status ChangePassword(Shell& shell, const Arguments& arguments) {
                    shell.Secret(arguments, "newpw", PasswordOf(role, "new "),
                                 Shell::Entry::kTwice));
   const CK_FUNCTION_LIST& c = shell.module().c();
-  const CK_STATE state = shell.StateOf(session);
-  const bool nobody =
-      state == CKS_RW_PUBLIC_SESSION || state == CKS_RO_PUBLIC_SESSION;
-  if (nobody) {
+  const std::optional<CK_USER_TYPE> before = shell.LoggedIn(shell.slot());
+  if (!before.has_value()) {
     RETURN_IF_ERROR(shell.Login(shell.slot(), PERIGEE_OWN_CONTAINER, role.user,
                                 old_password));
-  } else {
-    const std::string logged_in = StateRole(state, role.on_admin);
-    if (logged_in != absl::StrCat(role.title, " logged in") &&
-        (role.user == CKU_SO || role.user == CKU_USER)) {
-      return Failure(CKR_USER_ANOTHER_ALREADY_LOGGED_IN,
-                     absl::StrCat(logged_in, "; role logout first"));
-    }
+  } else if (*before != role.user) {
+    return Failure(CKR_USER_ANOTHER_ALREADY_LOGGED_IN,
+                   WhoText(before, role.on_admin));
   }
   const absl::Status status = shell.module().Check(
       c.C_SetPIN(session, old_password.RevealBytes(), old_password.size(),
                  new_password.RevealBytes(), new_password.size()));
-  if (nobody) c.C_Logout(session);
-  return status;
+  if (!before.has_value()) c.C_Logout(session);
+  return shell.ExplainPin(status, shell.slot(), PERIGEE_OWN_CONTAINER,
+                          role.user);
 }
 
 }  // namespace

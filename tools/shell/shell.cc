@@ -45,8 +45,8 @@ Shell::Shell(std::unique_ptr<Module> module, std::vector<Command> commands)
 }
 
 Shell::~Shell() {
-  for (const auto& [place, session] : sessions_) {
-    module_->c().C_CloseSession(session);
+  for (const auto& [place, open] : sessions_) {
+    module_->c().C_CloseSession(open.session);
   }
 }
 
@@ -286,8 +286,8 @@ absl::StatusOr<CK_SESSION_HANDLE> Shell::Session(CK_SLOT_ID slot,
   const auto known = sessions_.find(place);
   if (known != sessions_.end()) {
     CK_SESSION_INFO info;
-    if (module_->c().C_GetSessionInfo(known->second, &info) == CKR_OK) {
-      return known->second;
+    if (module_->c().C_GetSessionInfo(known->second.session, &info) == CKR_OK) {
+      return known->second.session;
     }
     CloseSession(slot, container);
   }
@@ -302,14 +302,14 @@ absl::StatusOr<CK_SESSION_HANDLE> Shell::Session(CK_SLOT_ID slot,
   CK_RV rv = open(CKF_SERIAL_SESSION | CKF_RW_SESSION, &session);
   if (rv == CKR_TOKEN_WRITE_PROTECTED) rv = open(CKF_SERIAL_SESSION, &session);
   RETURN_IF_ERROR(module_->Check(rv));
-  sessions_[place] = session;
+  sessions_[place].session = session;
   return session;
 }
 
 void Shell::CloseSession(CK_SLOT_ID slot, CK_ULONG container) {
   const auto known = sessions_.find({slot, container});
   if (known == sessions_.end()) return;
-  module_->c().C_CloseSession(known->second);
+  module_->c().C_CloseSession(known->second.session);
   sessions_.erase(known);
 }
 
@@ -319,7 +319,7 @@ void Shell::CloseSessions(CK_SLOT_ID slot) {
       ++at;
       continue;
     }
-    module_->c().C_CloseSession(at->second);
+    module_->c().C_CloseSession(at->second.session);
     at = sessions_.erase(at);
   }
 }
@@ -337,6 +337,32 @@ absl::Status Shell::Login(CK_SLOT_ID slot, CK_ULONG container,
   ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session, Session(slot, container));
   const absl::Status status = module_->Check(module_->c().C_Login(
       session, user, password.RevealBytes(), password.size()));
+  if (status.ok()) sessions_[{slot, container}].user = user;
+  return ExplainPin(status, slot, container, user);
+}
+
+absl::Status Shell::Logout(CK_SLOT_ID slot, CK_ULONG container) {
+  if (!LoggedIn(slot, container).has_value()) {
+    return Failure(CKR_USER_NOT_LOGGED_IN, "nobody is logged in here",
+                   "role login logs a role in.");
+  }
+  return module_->Check(
+      module_->c().C_Logout(sessions_[{slot, container}].session));
+}
+
+std::optional<CK_USER_TYPE> Shell::LoggedIn(CK_SLOT_ID slot,
+                                            CK_ULONG container) const {
+  const auto known = sessions_.find({slot, container});
+  if (known == sessions_.end()) return std::nullopt;
+  const CK_STATE state = StateOf(known->second.session);
+  if (state == CKS_RO_PUBLIC_SESSION || state == CKS_RW_PUBLIC_SESSION) {
+    return std::nullopt;
+  }
+  return known->second.user;
+}
+
+absl::Status Shell::ExplainPin(const absl::Status& status, CK_SLOT_ID slot,
+                               CK_ULONG container, CK_USER_TYPE user) const {
   if (RvOf(status) != CKR_PIN_INCORRECT) return status;
   const absl::StatusOr<PERIGEE_ROLE_INFO> role = RoleAt(slot, container, user);
   if (!role.ok()) return status;

@@ -84,6 +84,15 @@ class Shell {
   // C_Login, with what is left of the attempts when it fails.
   absl::Status Login(CK_SLOT_ID slot, CK_ULONG container, CK_USER_TYPE user,
                      const SecretText& password);
+  absl::Status Logout(CK_SLOT_ID slot, CK_ULONG container);
+  // Who is logged in there; opens no session. States alone do not tell the
+  // users apart.
+  std::optional<CK_USER_TYPE> LoggedIn(
+      CK_SLOT_ID slot, CK_ULONG container = PERIGEE_OWN_CONTAINER) const;
+  // A wrong password's failure with the attempts that are left; others as
+  // they are.
+  absl::Status ExplainPin(const absl::Status& status, CK_SLOT_ID slot,
+                          CK_ULONG container, CK_USER_TYPE user) const;
 
   // --- questions
   // ----------------------------------------------------------------
@@ -112,7 +121,12 @@ class Shell {
   std::unique_ptr<Module> module_;
   Grammar grammar_;
   CK_SLOT_ID slot_ = 0;
-  std::map<std::pair<CK_SLOT_ID, CK_ULONG>, CK_SESSION_HANDLE> sessions_;
+  // By slot and container. Only this process's calls log in or out.
+  struct Open {
+    CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
+    CK_USER_TYPE user = CKU_INVALID_USER_TYPE;  // who logged in last
+  };
+  std::map<std::pair<CK_SLOT_ID, CK_ULONG>, Open> sessions_;
   bool exiting_ = false;
   int script_depth_ = 0;
 };
@@ -128,18 +142,16 @@ struct RoleName {
   const char* name;
   const char* title;
   CK_USER_TYPE user;
-  bool on_admin;  // a role of an HSM, not of a partition
+  bool on_admin;        // a role of an HSM, not of a partition
+  const char* made_by;  // what comes before its role init
 };
 absl::Span<const RoleName> RoleNames();
 // The role `name` of this kind of slot. CKR_USER_TYPE_INVALID.
 absl::StatusOr<RoleName> FindRole(absl::string_view name, bool admin_slot);
-// "CKS_RW_SO_FUNCTIONS", and who that is: "Crypto Officer logged in".
+// "CKS_RW_SO_FUNCTIONS"
 std::string StateName(CK_STATE state);
-std::string StateRole(CK_STATE state, bool admin_slot);
-inline bool IsSo(CK_STATE state) { return state == CKS_RW_SO_FUNCTIONS; }
-inline bool IsUser(CK_STATE state) {
-  return state == CKS_RW_USER_FUNCTIONS || state == CKS_RO_USER_FUNCTIONS;
-}
+// "Crypto Officer logged in", "none logged in"
+std::string WhoText(std::optional<CK_USER_TYPE> user, bool admin_slot);
 
 // The parts of the command table, one a file.
 std::vector<Command> GeneralCommands();
