@@ -1,7 +1,6 @@
 #include "base/certificate.h"
 
 #include <openssl/asn1.h>
-#include <openssl/err.h>
 #include <openssl/objects.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -9,6 +8,7 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "base/openssl_errors.h"
 
 namespace base {
 namespace {
@@ -316,7 +316,7 @@ absl::StatusOr<Certificate> Certificate::Parse(ByteSpan der) {
        !out.VerifySignature(out.signed_part_, out.signature_).ok())) {
     return Malformed("root certificate is not self-signed");
   }
-  ERR_clear_error();  // Decoding leaves notes even when it succeeds.
+  ForgetOpenSslErrors();  // Decoding leaves notes even when it succeeds.
   return out;
 }
 

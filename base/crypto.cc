@@ -15,6 +15,7 @@
 #include <new>
 
 #include "absl/strings/str_cat.h"
+#include "base/openssl_errors.h"
 
 namespace base {
 namespace {
@@ -49,7 +50,7 @@ void NoteOpenSslIsGone() { openssl_is_gone.store(true); }
 
 // Empties the queue and fails as an allocation does.
 [[noreturn]] void ThrowBroken() {
-  ERR_clear_error();
+  ForgetOpenSslErrors();
   throw std::bad_alloc();
 }
 
@@ -118,7 +119,7 @@ const Library& TheLibrary() {
   if (OpenSslIsGone()) ThrowBroken();
   // A broken configuration is the host's affair, so the result is ignored.
   if (OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, nullptr) != 1) {
-    ERR_clear_error();
+    ForgetOpenSslErrors();
   }
   made = the_library.load(std::memory_order_acquire);
   if (made != nullptr) return *made;
@@ -244,9 +245,17 @@ bool OpenSslIsGone() {
   return true;
 }
 
+bool ForgetOpenSslErrors() {
+  // Popping takes the mark away; it is the boundary's.
+  return ERR_pop_to_mark() == 1 && ERR_set_mark() == 1;
+}
+
 absl::Status OpenSslError(CK_RV rv, absl::string_view what) {
-  const char* reason = ERR_reason_error_string(ERR_get_error());
-  ERR_clear_error();
+  // The first one is nearest to the cause, unless it is the host's.
+  const unsigned long first = ERR_peek_error();
+  const unsigned long last = ERR_peek_last_error();
+  const char* reason =
+      ERR_reason_error_string(ForgetOpenSslErrors() ? last : first);
   if (reason == nullptr) return Error(rv, what);
   return Error(rv, absl::StrCat(what, ": ", reason));
 }

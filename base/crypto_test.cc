@@ -127,6 +127,21 @@ TEST(OpenSslErrorTest, EmptiesTheQueueAndKeepsTheReturnValue) {
   EXPECT_EQ(ERR_peek_error(), 0u);
 }
 
+// pkcs11/call.cc marks the host's entries; only what came after them goes.
+TEST(OpenSslErrorTest, LeavesWhatWasMarked) {
+  ERR_raise(ERR_LIB_EVP, EVP_R_DECODE_ERROR);
+  ERR_set_mark();
+  ERR_raise(ERR_LIB_EVP, EVP_R_BAD_DECRYPT);
+  EXPECT_EQ(OpenSslError(CKR_DATA_INVALID, "what").message(),
+            "what: bad decrypt");
+  ERR_raise(ERR_LIB_EVP, EVP_R_BAD_KEY_LENGTH);
+  EXPECT_EQ(OpenSslError(CKR_DATA_INVALID, "what").message(),
+            "what: bad key length");
+  EXPECT_EQ(ERR_pop_to_mark(), 1);
+  EXPECT_EQ(ERR_GET_REASON(ERR_get_error()), EVP_R_DECODE_ERROR);
+  EXPECT_EQ(ERR_peek_error(), 0u);
+}
+
 TEST(RandomTest, TwoDrawsDiffer) {
   EXPECT_FALSE(RandomSecret(32)->Equals(*RandomSecret(32)));
   EXPECT_NE(*RandomBytes(32), *RandomBytes(32));

@@ -1,6 +1,7 @@
 // AES: generation, ECB, CBC without and with padding, CTR.
 #include "pkcs11/mechanisms/aes.h"
 
+#include "base/openssl_errors.h"
 #include "pkcs11/mechanisms/families.h"
 #include "pkcs11/mechanisms/key_material.h"
 #include "pkcs11/mechanisms/parameters.h"
@@ -118,7 +119,7 @@ class BlockCipher final : public Cipher {
     int size = 0;
     uint8_t block[kAesBlockSize];
     if (EVP_CipherFinal_ex(context_.get(), block, &size) != 1) {
-      ERR_clear_error();
+      base::ForgetOpenSslErrors();
       return base::Error(CKR_ENCRYPTED_DATA_INVALID, "padding");
     }
     std::copy_n(block, std::min<size_t>(size, out.size()), out.begin());

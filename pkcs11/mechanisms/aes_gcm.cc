@@ -5,6 +5,7 @@
 #include <climits>
 
 #include "absl/container/inlined_vector.h"
+#include "base/openssl_errors.h"
 #include "pkcs11/mechanisms/aes.h"
 #include "pkcs11/mechanisms/families.h"
 #include "pkcs11/mechanisms/parameters.h"
@@ -166,7 +167,7 @@ class Decrypter final : public Cipher {
     if (!written.ok() ||
         EVP_CipherFinal_ex(context_.get(), nothing, &more) != 1) {
       base::Wipe(out.data(), size);
-      ERR_clear_error();
+      base::ForgetOpenSslErrors();
       return base::Error(CKR_ENCRYPTED_DATA_INVALID, "the tag does not fit");
     }
     return size;

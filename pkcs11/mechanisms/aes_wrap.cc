@@ -4,6 +4,7 @@
 // CKM_AES_KEY_WRAP_PAD is left out: what it means differs from one
 // implementation to the next, which is why the specification replaced it.
 #include "pkcs11/mechanisms/aes.h"
+#include "base/openssl_errors.h"
 #include "pkcs11/mechanisms/families.h"
 #include "pkcs11/mechanisms/parameters.h"
 #include "pkcs11/mechanisms/wrapping.h"
@@ -101,7 +102,7 @@ class Unwrapper final : public Cipher {
     if (EVP_CipherUpdate(context_.get(), plain.ExposeMutable().data(), &size,
                          in.data(), static_cast<int>(in.size())) != 1 ||
         size <= 0) {
-      ERR_clear_error();
+      base::ForgetOpenSslErrors();
       return base::Error(CKR_ENCRYPTED_DATA_INVALID, "AES key wrap");
     }
     std::copy_n(plain.Expose().begin(), size, out.begin());

@@ -1,3 +1,4 @@
+#include "base/openssl_errors.h"
 #include "pkcs11/mechanisms/evp.h"
 
 #include <algorithm>
@@ -71,7 +72,7 @@ const Fetched& TheFetched() {
             EVP_CIPHER_fetch(context, kCiphers[i].names[j], nullptr);
       }
     }
-    ERR_clear_error();  // of what is not there
+    base::ForgetOpenSslErrors();  // of what is not there
     return made;
   }();
   return *fetched;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/openssl_errors.h"
 #include "pkcs11/mechanisms/der.h"
 
 namespace pkcs11 {
@@ -148,7 +149,7 @@ class PkeyVerifier final : public Verifier {
   absl::Status VerifyRaw(ByteSpan digest, ByteSpan signature) {
     if (EVP_PKEY_verify(key_.get(), signature.data(), signature.size(),
                         digest.data(), digest.size()) != 1) {
-      ERR_clear_error();
+      base::ForgetOpenSslErrors();
       return base::Error(CKR_SIGNATURE_INVALID, "the signature does not fit");
     }
     return absl::OkStatus();

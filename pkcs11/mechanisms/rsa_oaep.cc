@@ -3,6 +3,7 @@
 #include <openssl/rsa.h>
 
 #include "pkcs11/mechanisms/families.h"
+#include "base/openssl_errors.h"
 #include "pkcs11/mechanisms/key_material.h"
 #include "pkcs11/mechanisms/parameters.h"
 #include "pkcs11/mechanisms/wrapping.h"
@@ -130,7 +131,7 @@ class Decrypter final : public Cipher {
         size <= out.size();
     if (!is_done) {
       // Without OpenSSL's reason: which check failed is Manger's oracle.
-      ERR_clear_error();
+      base::ForgetOpenSslErrors();
       return base::Error(CKR_ENCRYPTED_DATA_INVALID, "OAEP ciphertext");
     }
     std::copy_n(plain.Expose().begin(), size, out.begin());
