@@ -84,8 +84,9 @@ LineEditor::LineEditor(std::string prompt, std::string history_file,
   el_set(editor_, EL_PROMPT, &LineEditor::Prompt);
   el_set(editor_, EL_EDITOR, "emacs");
   el_set(editor_, EL_HIST, history, history_);
-  el_set(editor_, EL_ADDFN, "perigee-complete", "completes the word",
-         &LineEditor::OnTab);
+  // The narrow form copies the names and never frees them.
+  el_wset(editor_, EL_ADDFN, L"perigee-complete", L"completes the word",
+          &LineEditor::OnTab);
   el_set(editor_, EL_BIND, "^I", "perigee-complete", nullptr);
   el_set(editor_, EL_BIND, "^R", "em-inc-search-prev", nullptr);
 }

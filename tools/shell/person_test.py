@@ -67,7 +67,8 @@ class Host:
 
     def history(self):
         try:
-            with open(self.path + "/.local/state/perigee/shell-history") as file:
+            path = self.path + "/.local/state/perigee/shell-history"
+            with open(path) as file:
                 return file.read().replace("\\040", " ")
         except FileNotFoundError:
             return ""
