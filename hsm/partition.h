@@ -174,6 +174,9 @@ class Partition {
   // by CKA_OUID is an index look-up.
   absl::StatusOr<std::vector<uint64_t>> Find(Login* login,
                                              const AttributeSet& pattern);
+  // The records that Find leaves out, for whoever must not pass over them: a
+  // backup tells of each.
+  absl::StatusOr<std::vector<uint64_t>> FindTampered(Login* login);
   // Replaces `object`'s attributes by a resolved set; the old snapshot is
   // retired.
   absl::StatusOr<ObjectRef> Replace(Login* login, const Object& object,

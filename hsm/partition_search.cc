@@ -1,4 +1,5 @@
 // Finding and opening the objects of a partition.
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -48,6 +49,34 @@ absl::StatusOr<ObjectRef> LoadObject(Reader& reader, SpaceId space,
   return OpenObject(reader, space, access, handle, generation);
 }
 
+struct Tampered {
+  uint64_t handle;
+  std::string what;
+};
+
+// The candidates that match `pattern`. One bad record does not hide the
+// others, but a store that cannot be read hides none.
+absl::Status Sift(Reader& reader, SpaceId space, const Access& access,
+                  const std::vector<RecordStamp>& candidates,
+                  const AttributeSet& pattern, std::vector<uint64_t>& handles,
+                  std::vector<Tampered>& tampered) {
+  const uint64_t generation = reader.Generation(space);
+  handles.reserve(candidates.size());
+  for (const RecordStamp& candidate : candidates) {
+    const absl::StatusOr<ObjectRef> object =
+        LoadObject(reader, space, access, candidate.id, generation);
+    if (object.ok()) {
+      if (IsFoundBy(pattern, **object)) handles.push_back(candidate.id);
+    } else if (base::Reason(object.status()) == kTamperedReason) {
+      tampered.push_back(
+          {candidate.id, std::string(object.status().message())});
+    } else if (base::CkRv(object.status()) != CKR_OBJECT_HANDLE_INVALID) {
+      return object.status();
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<ObjectRef> Partition::Get(Login* login, uint64_t handle) {
@@ -82,32 +111,36 @@ absl::StatusOr<std::vector<uint64_t>> Partition::Find(
   }
   Bytes joined;
   const Tagged tagged = TaggedOf(pattern, joined);
+  std::vector<Tampered> tampered;
   RETURN_IF_ERROR(
       state_->core->store().Read([&](Reader& reader) -> absl::Status {
-        const uint64_t generation = reader.Generation(state_->space);
         ASSIGN_OR_RETURN(const std::vector<RecordStamp> candidates,
                          access.view->vault->Find(reader, access.keys->ring,
                                                   object_class, tagged));
-        handles.reserve(candidates.size());
-        for (const RecordStamp& candidate : candidates) {
-          absl::StatusOr<ObjectRef> object = LoadObject(
-              reader, state_->space, access, candidate.id, generation);
-          if (!object.ok()) {
-            // One bad record does not hide the others, but a store that
-            // cannot be read hides none.
-            if (base::Reason(object.status()) != kTamperedReason &&
-                base::CkRv(object.status()) != CKR_OBJECT_HANDLE_INVALID) {
-              return object.status();
-            }
-            base::LogIntegrity(absl::StrCat("partition ", state_->space,
-                                            ", object ", candidate.id, ": ",
-                                            object.status().message()));
-            continue;
-          }
-          if (IsFoundBy(pattern, **object)) handles.push_back(candidate.id);
-        }
-        return absl::OkStatus();
+        return Sift(reader, state_->space, access, candidates, pattern, handles,
+                    tampered);
       }));
+  for (const Tampered& one : tampered) {
+    base::LogIntegrity(absl::StrCat("partition ", state_->space, ", object ",
+                                    one.handle, ": ", one.what));
+  }
+  return handles;
+}
+
+absl::StatusOr<std::vector<uint64_t>> Partition::FindTampered(Login* login) {
+  ASSIGN_OR_RETURN(const Access access, state_->AccessOf(login));
+  std::vector<uint64_t> handles, sound;
+  if (access.keys == nullptr) return handles;
+  std::vector<Tampered> tampered;
+  RETURN_IF_ERROR(
+      state_->core->store().Read([&](Reader& reader) -> absl::Status {
+        ASSIGN_OR_RETURN(const std::vector<RecordStamp> candidates,
+                         access.view->vault->Find(reader, access.keys->ring,
+                                                  std::nullopt, {}));
+        return Sift(reader, state_->space, access, candidates, AttributeSet(),
+                    sound, tampered);
+      }));
+  for (const Tampered& one : tampered) handles.push_back(one.handle);
   return handles;
 }
 
