@@ -205,12 +205,12 @@ TEST_P(BackupTest, ChangedObject_IsReplacedByARestore) {
 TEST_P(BackupTest, ManyObjects_GoInOneRun) {
   Bench bench(GetParam());
   const CK_SESSION_HANDLE app = bench.Officer();
-  for (int i = 0; i < 600; ++i) {
+  for (int i = 0; i < 300; ++i) {
     bench.host.Create(app, Note("note " + std::to_string(i)));
   }
   const CK_SESSION_HANDLE archive = bench.NewArchive();
-  ExpectAllStored(bench.host.Transfer(app, archive), 600);
-  EXPECT_EQ(bench.host.Find(archive).size(), 600u);
+  ExpectAllStored(bench.host.Transfer(app, archive), 300);
+  EXPECT_EQ(bench.host.Find(archive).size(), 300u);
 }
 
 // --- domains -----------------------------------------------------------------
@@ -346,7 +346,7 @@ struct Progress {
   bool cancel = false;
   static CK_RV Note(void* context, CK_ULONG done, CK_ULONG total) {
     auto& self = *static_cast<Progress*>(context);
-    EXPECT_EQ(total, 600u);
+    EXPECT_EQ(total, 300u);
     self.done.push_back(done);
     return self.cancel ? CKR_CANCEL : CKR_OK;
   }
@@ -364,7 +364,7 @@ CK_RV TransferWithProgress(const Host& host, CK_SESSION_HANDLE from,
 TEST_P(BackupTest, Progress_IsToldAndCanCancel) {
   Bench bench(GetParam());
   const CK_SESSION_HANDLE app = bench.Officer();
-  for (int i = 0; i < 600; ++i) {
+  for (int i = 0; i < 300; ++i) {
     bench.host.Create(app, Note("note " + std::to_string(i)));
   }
   const CK_SESSION_HANDLE archive = bench.NewArchive();
@@ -373,15 +373,15 @@ TEST_P(BackupTest, Progress_IsToldAndCanCancel) {
   EXPECT_RV(CKR_FUNCTION_CANCELED,
             TransferWithProgress(bench.host, app, archive, cancelled));
   ASSERT_EQ(cancelled.done.size(), 1u);
-  EXPECT_LT(cancelled.done[0], 600u);
+  EXPECT_LT(cancelled.done[0], 300u);
   EXPECT_EQ(bench.host.Find(archive).size(), cancelled.done[0]);
 
   Progress whole;
   EXPECT_OK(TransferWithProgress(bench.host, app, archive, whole));
   ASSERT_GE(whole.done.size(), 2u);
-  EXPECT_EQ(whole.done.back(), 600u);
+  EXPECT_EQ(whole.done.back(), 300u);
   EXPECT_TRUE(std::is_sorted(whole.done.begin(), whole.done.end()));
-  EXPECT_EQ(bench.host.Find(archive).size(), 600u);
+  EXPECT_EQ(bench.host.Find(archive).size(), 300u);
 }
 
 }  // namespace

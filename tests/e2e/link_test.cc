@@ -302,7 +302,7 @@ struct KillAtFirstProgress {
 TEST(KilledDaemonTest, BetweenBatches_WhatItAnsweredForIsThere) {
   Bench bench(Link::kSocket);
   const CK_SESSION_HANDLE app = bench.Officer();
-  for (int i = 0; i < 600; ++i) {
+  for (int i = 0; i < 300; ++i) {
     bench.host.Create(app, Note("note " + std::to_string(i)));
   }
   CK_SESSION_HANDLE archive = bench.NewArchive();
@@ -322,7 +322,7 @@ TEST(KilledDaemonTest, BetweenBatches_WhatItAnsweredForIsThere) {
   const Report report = bench.host.Transfer(app, archive);
   EXPECT_OK(report.rv) << report.error;
   EXPECT_EQ(report.Count(PERIGEE_OUTCOME_PRESENT), killer.done);
-  EXPECT_EQ(bench.host.Find(archive).size(), 600u);
+  EXPECT_EQ(bench.host.Find(archive).size(), 300u);
 }
 
 TEST(KilledDaemonTest, ItsSessions_SayThatItIsGone) {

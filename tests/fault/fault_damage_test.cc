@@ -406,6 +406,38 @@ TEST(DamageTest, NamedValuesRemovedOrEmptied_GiveTheSameOrAnError) {
   }
 }
 
+// Nobody may believe that all of a partition was backed up when it was not.
+TEST(DamageTest, TamperedRecord_IsToldByABackup) {
+  Plan plan;
+  plan.apps[0].partitions = {"", ""};
+  plan.backups.clear();
+  Site site(plan);
+  {
+    Host host(site);
+    host.InitPartition(0);
+    host.InitPartition(1);
+    const CK_SESSION_HANDLE app = host.Officer(0);
+    for (const char* label : {"one", "two", "three"}) {
+      host.Create(app, Note(label));
+    }
+  }
+  Database(site.state() + "/hsm/app/hsm.db")
+      .Run(
+          "UPDATE record SET size = size + 1 WHERE id = (SELECT max(id) - 1 "
+          "FROM record)");
+  Host host(site);
+  const CK_SESSION_HANDLE from = host.Officer(0), to = host.Officer(1);
+  EXPECT_EQ(host.Find(from).size(), 2u);
+  const Report report =
+      host.Transfer(from, to, PERIGEE_TRANSFER_CONTINUE_ON_ERROR);
+  EXPECT_RV(CKR_DEVICE_ERROR, report.rv) << report.error;
+  ASSERT_EQ(report.items.size(), 3u);
+  EXPECT_EQ(report.items[1].ulOutcome, PERIGEE_OUTCOME_LEFT_OUT);
+  EXPECT_STREQ(report.items[1].reason, "tampered");
+  EXPECT_EQ(report.Count(PERIGEE_OUTCOME_STORED), 2u);
+  EXPECT_EQ(host.Find(to).size(), 2u);
+}
+
 // --- files -------------------------------------------------------------------
 
 // The partition cannot be used, the error says why and where, and when the
