@@ -3,8 +3,8 @@
 //
 // CKM_AES_KEY_WRAP_PAD is left out: what it means differs from one
 // implementation to the next, which is why the specification replaced it.
-#include "pkcs11/mechanisms/aes.h"
 #include "base/openssl_errors.h"
+#include "pkcs11/mechanisms/aes.h"
 #include "pkcs11/mechanisms/families.h"
 #include "pkcs11/mechanisms/parameters.h"
 #include "pkcs11/mechanisms/wrapping.h"

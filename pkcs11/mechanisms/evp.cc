@@ -1,8 +1,9 @@
-#include "base/openssl_errors.h"
 #include "pkcs11/mechanisms/evp.h"
 
 #include <algorithm>
 #include <iterator>
+
+#include "base/openssl_errors.h"
 
 namespace pkcs11 {
 namespace {

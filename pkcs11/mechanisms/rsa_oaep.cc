@@ -2,8 +2,8 @@
 // that may differ from the hash.
 #include <openssl/rsa.h>
 
-#include "pkcs11/mechanisms/families.h"
 #include "base/openssl_errors.h"
+#include "pkcs11/mechanisms/families.h"
 #include "pkcs11/mechanisms/key_material.h"
 #include "pkcs11/mechanisms/parameters.h"
 #include "pkcs11/mechanisms/wrapping.h"
