@@ -98,7 +98,7 @@ Terminal::~Terminal() {
 }
 
 std::string Terminal::Await(const std::string& text) {
-  for (;;) {
+  while (!lost_) {
     const size_t at = screen_.find(text, awaited_);
     if (at != std::string::npos) {
       const std::string shown =
@@ -113,10 +113,12 @@ std::string Terminal::Await(const std::string& text) {
     if (n <= 0) {
       ADD_FAILURE() << "'" << text << "' is not shown, but:\n"
                     << screen_.substr(awaited_);
-      return "";
+      lost_ = true;
+    } else {
+      screen_.append(some, n);
     }
-    screen_.append(some, n);
   }
+  return "";
 }
 
 void Terminal::Type(const std::string& line) {
@@ -133,6 +135,7 @@ std::string Terminal::Command(const std::string& line) {
 
 int Terminal::End() {
   Await("perigee:> ");
+  if (lost_) kill(pid_, SIGKILL);
   EXPECT_EQ(write(fd_, "\x04", 1), 1);
   char some[4096];
   for (ssize_t n; (n = read(fd_, some, sizeof some)) > 0;) {

@@ -32,8 +32,8 @@ class Terminal {
   Terminal& operator=(const Terminal&) = delete;
 
   // Waits until `text` is shown after what was awaited before; a failure when
-  // the shell ends, or is silent for a minute. Gives all that was shown
-  // meanwhile.
+  // the shell ends, or is silent for a minute; nothing is awaited after that.
+  // Gives all that was shown meanwhile.
   std::string Await(const std::string& text);
   // Types a line.
   void Type(const std::string& line);
@@ -49,6 +49,7 @@ class Terminal {
   int fd_ = -1;
   std::string screen_;
   size_t awaited_ = 0;
+  bool lost_ = false;
 };
 
 }  // namespace e2e

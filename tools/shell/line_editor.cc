@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -81,6 +82,7 @@ LineEditor::LineEditor(std::string prompt, std::string history_file,
     history(history_, &event, H_LOAD, history_file_.c_str());
   }
   el_set(editor_, EL_CLIENTDATA, this);
+  el_set(editor_, EL_GETCFN, &LineEditor::OnKey);
   el_set(editor_, EL_PROMPT, &LineEditor::Prompt);
   el_set(editor_, EL_EDITOR, "emacs");
   el_set(editor_, EL_HIST, history, history_);
@@ -108,6 +110,24 @@ char* LineEditor::Prompt(EditLine* editor) {
 
 unsigned char LineEditor::OnTab(EditLine* editor, int) {
   return Of(editor)->Complete();
+}
+
+// libedit's own would wait on after a Ctrl-C that came just before.
+int LineEditor::OnKey(EditLine*, wchar_t* key) {
+  mbstate_t state = {};
+  for (;;) {
+    char c = 0;
+    if (!AwaitInput(STDIN_FILENO)) {
+      errno = EINTR;
+      return -1;
+    }
+    const ssize_t n = read(STDIN_FILENO, &c, 1);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return static_cast<int>(n);
+    const size_t used = mbrtowc(key, &c, 1, &state);
+    if (used == static_cast<size_t>(-1)) state = {};  // not of this locale
+    if (used < static_cast<size_t>(-2)) return 1;
+  }
 }
 
 unsigned char LineEditor::Complete() {

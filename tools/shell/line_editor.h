@@ -36,6 +36,7 @@ class LineEditor {
  private:
   static LineEditor* Of(EditLine* editor);
   static unsigned char OnTab(EditLine* editor, int key);
+  static int OnKey(EditLine* editor, wchar_t* key);
   static char* Prompt(EditLine* editor);
   unsigned char Complete();
   void Save();

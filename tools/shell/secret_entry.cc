@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -98,11 +99,31 @@ absl::StatusOr<SecretText> ReadSecretFile(const std::string& path) {
   return line;
 }
 
+bool AwaitInput(int fd) {
+  // Ctrl-C may come between a look at the flag and a read that waits, and
+  // would be seen only after the next line. Blocked until the wait itself, it
+  // cannot.
+  sigset_t interrupt, before;
+  sigemptyset(&interrupt);
+  sigaddset(&interrupt, SIGINT);
+  sigprocmask(SIG_BLOCK, &interrupt, &before);
+  sigset_t waiting = before;
+  sigdelset(&waiting, SIGINT);
+  int ready = 0;
+  do {
+    pollfd waits = {fd, POLLIN, 0};
+    ready = Interrupted() ? 0 : ppoll(&waits, 1, nullptr, &waiting);
+  } while (ready < 0 && errno == EINTR);
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  return ready > 0;
+}
+
 bool ReadLineFrom(int fd, SecretText& line) {
   for (;;) {
     char c = 0;
+    if (!AwaitInput(fd)) return false;
     const ssize_t n = read(fd, &c, 1);
-    if (n < 0 && errno == EINTR && !Interrupted()) continue;
+    if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return false;
     if (c == '\n') return true;
     if (c != '\r') line.Append(c);
@@ -113,6 +134,10 @@ void CatchInterrupts() {
   struct sigaction action = {};
   action.sa_handler = OnInterrupt;  // without SA_RESTART: reads must end
   sigaction(SIGINT, &action, nullptr);
+  sigset_t interrupt;
+  sigemptyset(&interrupt);
+  sigaddset(&interrupt, SIGINT);
+  sigprocmask(SIG_UNBLOCK, &interrupt, nullptr);
 }
 
 bool Interrupted() { return interrupted != 0; }

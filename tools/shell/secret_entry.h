@@ -24,8 +24,11 @@ absl::StatusOr<SecretText> AskLine(absl::string_view prompt);
 // others than its owner may read it.
 absl::StatusOr<SecretText> ReadSecretFile(const std::string& path);
 
+// Waits until a read of `fd` would not wait; false when Ctrl-C came.
+bool AwaitInput(int fd);
 // One line from `fd`, read byte by byte so that nothing is left in a buffer;
-// false at the end of input (`line` may hold a last line without an end).
+// false at the end of input and at Ctrl-C (`line` may hold a last line without
+// an end).
 bool ReadLineFrom(int fd, SecretText& line);
 
 // From here on Ctrl-C interrupts what is asked or carried instead of ending

@@ -120,6 +120,7 @@ bool Shell::RunLines(int fd, bool keep_going) {
   for (bool more = true; more && !exiting_;) {
     SecretText line;
     more = ReadLineFrom(fd, line);
+    if (!more && Interrupted()) return false;
     Echo(line.RevealText());
     if (Run(line.RevealText()).ok) continue;
     ok = false;
