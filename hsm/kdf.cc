@@ -1,5 +1,6 @@
 // How a PIN becomes a key, and how long that should take here.
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -24,10 +25,22 @@ constexpr int kMostLog2N = 17;
 constexpr double kTargetSeconds = 0.25;
 constexpr int kTestLog2N = 8;
 
-// Never destroyed: a thread may still derive when the process exits.
+// Never destroyed: a thread may still derive when the process exits. One for
+// each process: a forked child would wait for a thread of its parent for ever.
 absl::Mutex& OneAtATime() {
-  static absl::Mutex* const mu = new absl::Mutex;
-  return *mu;
+  struct Process {
+    const pid_t pid = getpid();
+    absl::Mutex mu;
+  };
+  static std::atomic<Process*> current{nullptr};
+  Process* known = current.load(std::memory_order_acquire);
+  if (known != nullptr && known->pid == getpid()) return known->mu;
+  auto* const made = new Process;
+  if (current.compare_exchange_strong(known, made, std::memory_order_acq_rel)) {
+    return made->mu;
+  }
+  delete made;
+  return known->mu;
 }
 
 // Of this thread: what others do meanwhile must not make the PIN cheaper.

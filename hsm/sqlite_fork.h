@@ -7,6 +7,9 @@
 // what was inherited is no way out (it would act on the shared log). So in
 // such a child, and only there, SQLite is shown the inherited files of ours
 // under other inode numbers and takes them for files it has not met.
+//
+// And a fork waits until no other thread is inside SQLite's own mutexes, or
+// the child would wait for threads that it does not have.
 #ifndef PERIGEE_HSM_SQLITE_FORK_H_
 #define PERIGEE_HSM_SQLITE_FORK_H_
 
@@ -15,7 +18,7 @@
 namespace hsm {
 
 // Called before each first connection to a database file of ours, with what
-// lstat said of it. Thread-safe, takes no lock.
+// lstat said of it. Thread-safe.
 void NoteSqliteFile(const struct stat& file);
 
 }  // namespace hsm

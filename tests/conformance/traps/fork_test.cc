@@ -183,6 +183,32 @@ TRAP(ForkTrap, ThreadedHost_EveryChildSigns_ParentGoesOn) {
   MUST_BE_OK(Sign(parent.p11, parent.session, parent.key));
 }
 
+// A thread is inside the derivation of a PIN while the host forks.
+TRAP(ForkTrap, ThreadLogsIn_EveryChildLogsIn) {
+  const Parent parent;
+  std::atomic<bool> stop = false;
+  std::atomic<int> logins = 0;
+  std::thread thread([&] {
+    CK_UTF8CHAR pin[] = "12345678";
+    while (!stop) {
+      MUST_BE_OK(parent.p11.C_Logout(parent.session));
+      MUST_BE_OK(parent.p11.C_Login(parent.session, CKU_USER, pin, 8));
+      ++logins;
+    }
+  });
+  for (int i = 0; i < 30; ++i) {
+    const int before = logins;
+    while (logins == before) std::this_thread::yield();
+    InChild([&] {
+      MUST_BE_OK(parent.p11.C_Initialize(nullptr));
+      MUST_BE_OK(Sign(parent.p11, EnterToken(parent.p11), parent.key));
+    });
+  }
+  stop = true;
+  thread.join();
+  MUST_BE_OK(Sign(parent.p11, parent.session, parent.key));
+}
+
 // Two children that draw random numbers must not draw the same.
 TRAP(ForkTrap, Children_DrawDifferentRandomNumbers) {
   const Parent parent;
