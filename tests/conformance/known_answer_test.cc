@@ -26,15 +26,15 @@ TEST_F(KnownAnswerTest, Sha384) {
               "1a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7"));
 }
 
-// RFC 4231, case 1.
+// RFC 4231, case 6.
 TEST_F(KnownAnswerTest, Sha256Hmac) {
-  const CK_OBJECT_HANDLE key = Create(
-      GenericSecret(Bytes(20, 0x0b)).Ulong(CKA_KEY_TYPE, CKK_SHA256_HMAC));
-  EXPECT_EQ(
-      Whole(SignCalls(), session_, CKM_SHA256_HMAC, key, FromText("Hi There"))
-          .bytes,
-      FromHex("b0344c61d8db38535ca8afceaf0bf12b"
-              "881dc200c9833da726e9376c2e32cff7"));
+  const CK_OBJECT_HANDLE key = Create(GenericSecret(Bytes(131, 0xaa)));
+  EXPECT_EQ(Whole(SignCalls(), session_, CKM_SHA256_HMAC, key,
+                  FromText("Test Using Larger Than Block-Size Key - "
+                           "Hash Key First"))
+                .bytes,
+            FromHex("60e431591ee0b67f0d8a26aacbf5b77f"
+                    "8e0bc6213728c5140546040f0ee37f54"));
 }
 
 // NIST SP 800-38A, F.2.1 and F.5.1, first two blocks.
