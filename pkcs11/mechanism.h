@@ -44,6 +44,12 @@ struct GeneratedPair {
   hsm::AttributeSet private_key;
 };
 
+// A secret that only the owner of a private key can get out of `ciphertext`.
+struct Encapsulated {
+  base::Bytes ciphertext;
+  SecretBytes secret;
+};
+
 // Functions are null where the mechanism does not do the thing.
 struct Mechanism {
   CK_MECHANISM_TYPE type;
@@ -70,6 +76,16 @@ struct Mechanism {
   absl::StatusOr<std::unique_ptr<Verifier>> (*verify)(const Use&) = nullptr;
   absl::StatusOr<std::unique_ptr<Cipher>> (*encrypt)(const Use&) = nullptr;
   absl::StatusOr<std::unique_ptr<Cipher>> (*decrypt)(const Use&) = nullptr;
+  // Message by message (PKCS#11 3.0, 5.9 and 5.13). Signing by messages needs
+  // nothing of its own: each message gets a new `sign` or `verify`.
+  absl::StatusOr<std::unique_ptr<MessageCipher>> (*message_encrypt)(
+      const Use&) = nullptr;
+  absl::StatusOr<std::unique_ptr<MessageCipher>> (*message_decrypt)(
+      const Use&) = nullptr;
+  // With data recovery: one-shot, the cipher's input is the signature.
+  absl::StatusOr<std::unique_ptr<Signer>> (*sign_recover)(const Use&) = nullptr;
+  absl::StatusOr<std::unique_ptr<Cipher>> (*verify_recover)(const Use&) =
+      nullptr;
 
   // Secret key or domain parameters: `attributes` is resolved; returns the
   // attributes to add (CKA_VALUE, CKA_CHECK_VALUE, ...).
@@ -87,6 +103,17 @@ struct Mechanism {
   // `size`: CKA_VALUE_LEN asked for or implied by the key type, 0 when not
   // given. Returns the new key's value.
   absl::StatusOr<SecretBytes> (*derive)(const Use&, size_t size) = nullptr;
+
+  // Bytes of the ciphertext for this key, so that a buffer can be asked for;
+  // null together with `encapsulate`.
+  absl::StatusOr<size_t> (*ciphertext_size)(const Use&) = nullptr;
+  // `size` as for `derive`.
+  absl::StatusOr<Encapsulated> (*encapsulate)(const Use&,
+                                              size_t size) = nullptr;
+  // Implicit rejection: a wrong ciphertext of the right length gives another
+  // secret. CKR_ENCRYPTED_DATA_LEN_RANGE.
+  absl::StatusOr<SecretBytes> (*decapsulate)(const Use&, ByteSpan ciphertext,
+                                             size_t size) = nullptr;
 };
 
 // CKF_SIGN and so on, from the row.

@@ -72,6 +72,31 @@ class Cipher {
   virtual absl::StatusOr<size_t> OneShot(ByteSpan in, MutableByteSpan out);
 };
 
+// The application's parameter structure of one message: read and written (IVs
+// that we make, tags), only after its size was checked.
+struct MessageParameter {
+  void* data;
+  size_t size;
+};
+
+// C_MessageEncryptInit and C_MessageDecryptInit: serves one message after the
+// other, each Begin, any number of Update, Final.
+class MessageCipher {
+ public:
+  virtual ~MessageCipher() = default;
+  // Reads the parameter; where it asks for an IV, makes one and writes it
+  // back. CKR_MECHANISM_PARAM_INVALID. Drops an unfinished message.
+  virtual absl::Status Begin(const MessageParameter& parameter,
+                             ByteSpan associated_data) = 0;
+  // The most bytes that Update or Final gives for so much input.
+  virtual size_t UpdateSize(size_t input) const = 0;
+  virtual absl::StatusOr<size_t> Update(ByteSpan in, MutableByteSpan out) = 0;
+  // The last part. Encryption writes the tag into `parameter`; decryption
+  // checks it: CKR_AEAD_DECRYPT_FAILED, with `out` wiped.
+  virtual absl::StatusOr<size_t> Final(ByteSpan in, MutableByteSpan out,
+                                       const MessageParameter& parameter) = 0;
+};
+
 }  // namespace pkcs11
 
 #endif  // PERIGEE_PKCS11_OPERATION_H_

@@ -32,6 +32,12 @@ CK_MECHANISM_INFO InfoOf(const Mechanism& mechanism) {
   if (mechanism.wrap != nullptr) info.flags |= CKF_WRAP;
   if (mechanism.unwrap != nullptr) info.flags |= CKF_UNWRAP;
   if (mechanism.derive != nullptr) info.flags |= CKF_DERIVE;
+  if (mechanism.sign_recover != nullptr) info.flags |= CKF_SIGN_RECOVER;
+  if (mechanism.verify_recover != nullptr) info.flags |= CKF_VERIFY_RECOVER;
+  if (mechanism.message_encrypt != nullptr) info.flags |= CKF_MESSAGE_ENCRYPT;
+  if (mechanism.message_decrypt != nullptr) info.flags |= CKF_MESSAGE_DECRYPT;
+  if (mechanism.encapsulate != nullptr) info.flags |= CKF_ENCAPSULATE;
+  if (mechanism.decapsulate != nullptr) info.flags |= CKF_DECAPSULATE;
   return info;
 }
 
