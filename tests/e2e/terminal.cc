@@ -106,19 +106,26 @@ std::string Terminal::Await(const std::string& text) {
       awaited_ = at + text.size();
       return shown;
     }
-    pollfd waits = {fd_, POLLIN, 0};
-    char some[4096];
-    const ssize_t n =
-        poll(&waits, 1, 60000) == 1 ? read(fd_, some, sizeof some) : -1;
-    if (n <= 0) {
+    if (!ReadSome()) {
       ADD_FAILURE() << "'" << text << "' is not shown, but:\n"
                     << screen_.substr(awaited_);
       lost_ = true;
-    } else {
-      screen_.append(some, n);
     }
   }
   return "";
+}
+
+bool Terminal::ReadSome() {
+  pollfd waits = {fd_, POLLIN, 0};
+  if (poll(&waits, 1, 60000) != 1) {
+    ADD_FAILURE() << "the shell is silent";
+    lost_ = true;
+    return false;
+  }
+  char some[4096];
+  const ssize_t n = read(fd_, some, sizeof some);
+  if (n > 0) screen_.append(some, n);
+  return n > 0;
 }
 
 void Terminal::Type(const std::string& line) {
@@ -135,12 +142,10 @@ std::string Terminal::Command(const std::string& line) {
 
 int Terminal::End() {
   Await("perigee:> ");
-  if (lost_) kill(pid_, SIGKILL);
   EXPECT_EQ(write(fd_, "\x04", 1), 1);
-  char some[4096];
-  for (ssize_t n; (n = read(fd_, some, sizeof some)) > 0;) {
-    screen_.append(some, n);
+  while (!lost_ && ReadSome()) {
   }
+  if (lost_) kill(pid_, SIGKILL);
   const int code = WaitFor(pid_);
   pid_ = -1;
   return code;

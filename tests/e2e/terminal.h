@@ -45,6 +45,9 @@ class Terminal {
   const std::string& screen() const { return screen_; }
 
  private:
+  // False when the shell has ended; a failure when it is silent for a minute.
+  bool ReadSome();
+
   pid_t pid_ = -1;
   int fd_ = -1;
   std::string screen_;

@@ -153,6 +153,9 @@ LineEditor::Got LineEditor::Read(SecretText& line) {
   TakeInterrupt();
   int count = 0;
   errno = 0;
+  // libedit would do so after it has shown the prompt, and a key pressed in
+  // between would be taken by the terminal (Ctrl-D: for good).
+  el_set(editor_, EL_PREP_TERM, 1);
   const char* text = el_gets(editor_, &count);
   if (TakeInterrupt()) {
     el_reset(editor_);
