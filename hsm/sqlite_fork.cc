@@ -80,8 +80,8 @@ void ReleaseSqlite() {
   }
 }
 
-// A child forked while another thread is inside SQLite would find its mutexes
-// held for ever, and its lists half changed.
+}  // namespace
+
 void HoldSqliteDuringForks() {
   static std::atomic<bool> registered{false};
   if (registered.exchange(true)) return;
@@ -90,8 +90,6 @@ void HoldSqliteDuringForks() {
   }
   pthread_atfork(HoldSqlite, ReleaseSqlite, ReleaseSqlite);
 }
-
-}  // namespace
 
 void NoteSqliteFile(const struct stat& file) {
   HoldSqliteDuringForks();

@@ -7,9 +7,6 @@
 // what was inherited is no way out (it would act on the shared log). So in
 // such a child, and only there, SQLite is shown the inherited files of ours
 // under other inode numbers and takes them for files it has not met.
-//
-// And a fork waits until no other thread is inside SQLite's own mutexes, or
-// the child would wait for threads that it does not have.
 #ifndef PERIGEE_HSM_SQLITE_FORK_H_
 #define PERIGEE_HSM_SQLITE_FORK_H_
 
@@ -20,6 +17,10 @@ namespace hsm {
 // Called before each first connection to a database file of ours, with what
 // lstat said of it. Thread-safe.
 void NoteSqliteFile(const struct stat& file);
+
+// From now on a fork finds no other thread inside SQLite's own mutexes, which
+// would be held in the child for ever. Repeating it does nothing; thread-safe.
+void HoldSqliteDuringForks();
 
 }  // namespace hsm
 

@@ -11,6 +11,7 @@
 
 #include "base/crypto.h"
 #include "base/log.h"
+#include "pkcs11/fork_gate.h"
 
 namespace pkcs11 {
 namespace {
@@ -96,6 +97,7 @@ CK_RV Report(const char* name, const absl::Status& status) {
 CK_RV Guarded(const char* name,
               absl::FunctionRef<absl::Status()> body) noexcept {
   const NotCancelled not_cancelled;
+  const fork_gate::InCall in_call;
   const HostErrorQueue queue;
   try {
     const absl::Status status = body();
