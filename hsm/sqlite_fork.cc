@@ -1,10 +1,8 @@
 #include "hsm/sqlite_fork.h"
 
-#include <pthread.h>
 #include <sqlite3.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 
@@ -59,40 +57,9 @@ void AlterWhatSqliteSees() {
                       reinterpret_cast<sqlite3_syscall_ptr>(AlteredStat));
 }
 
-// The mutexes that SQLite has once in a process, those that it takes inside of
-// others last. The ones of connections do not matter: a child leaves inherited
-// connections alone.
-constexpr int kStaticMutexes[] = {
-    SQLITE_MUTEX_STATIC_OPEN, SQLITE_MUTEX_STATIC_MASTER,
-    SQLITE_MUTEX_STATIC_VFS1, SQLITE_MUTEX_STATIC_VFS2,
-    SQLITE_MUTEX_STATIC_VFS3, SQLITE_MUTEX_STATIC_LRU,
-    SQLITE_MUTEX_STATIC_PMEM, SQLITE_MUTEX_STATIC_PRNG,
-    SQLITE_MUTEX_STATIC_MEM};
-// Null where SQLite was told to do without. Set once, before the handlers.
-std::array<sqlite3_mutex*, std::size(kStaticMutexes)> static_mutexes;
-
-void HoldSqlite() {
-  for (sqlite3_mutex* mutex : static_mutexes) sqlite3_mutex_enter(mutex);
-}
-void ReleaseSqlite() {
-  for (auto it = static_mutexes.rbegin(); it != static_mutexes.rend(); ++it) {
-    sqlite3_mutex_leave(*it);
-  }
-}
-
 }  // namespace
 
-void HoldSqliteDuringForks() {
-  static std::atomic<bool> registered{false};
-  if (registered.exchange(true)) return;
-  for (size_t i = 0; i < static_mutexes.size(); ++i) {
-    static_mutexes[i] = sqlite3_mutex_alloc(kStaticMutexes[i]);
-  }
-  pthread_atfork(HoldSqlite, ReleaseSqlite, ReleaseSqlite);
-}
-
 void NoteSqliteFile(const struct stat& file) {
-  HoldSqliteDuringForks();
   if (WasOpened(file, /*by_this_process=*/false)) AlterWhatSqliteSees();
   if (WasOpened(file, /*by_this_process=*/true)) return;
   auto* added = new OpenedFile{getpid(), file.st_dev, file.st_ino,

@@ -15,12 +15,8 @@
 namespace hsm {
 
 // Called before each first connection to a database file of ours, with what
-// lstat said of it. Thread-safe.
+// lstat said of it. Thread-safe, takes no lock.
 void NoteSqliteFile(const struct stat& file);
-
-// From now on a fork finds no other thread inside SQLite's own mutexes, which
-// would be held in the child for ever. Repeating it does nothing; thread-safe.
-void HoldSqliteDuringForks();
 
 }  // namespace hsm
 

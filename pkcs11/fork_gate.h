@@ -1,7 +1,7 @@
 // A fork waits until no other thread is inside a call of ours. What such a
 // thread holds would be held in the child for ever: our own locks are made
 // anew there, but those of the libraries below cannot be (OpenSSL takes a
-// global lock at each draw of random numbers).
+// global lock at each draw of random numbers, SQLite has ten of them).
 //
 // A fork in a thread that is itself inside a call does not wait for that call,
 // and none waits for longer than a second: after that it goes on at the old
@@ -12,7 +12,7 @@
 namespace pkcs11::fork_gate {
 
 // Makes forks of this process wait from now on. At C_Initialize; repeating it
-// does nothing. Handlers of the libraries below must be there before.
+// does nothing.
 void WatchForks();
 
 void Enter();

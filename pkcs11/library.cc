@@ -9,7 +9,6 @@
 
 #include "base/crypto.h"
 #include "base/log.h"
-#include "hsm/sqlite_fork.h"
 #include "pkcs11/config.h"
 #include "pkcs11/fork_gate.h"
 #include "pkcs11/mechanism.h"
@@ -150,8 +149,6 @@ absl::Status Library::Initialize(const void* arguments) {
     return base::Error(CKR_CRYPTOKI_ALREADY_INITIALIZED, "");
   }
   RETURN_IF_ERROR(process.library.Start());
-  // Handlers run last in, first out: calls have ended before SQLite is held.
-  hsm::HoldSqliteDuringForks();
   fork_gate::WatchForks();
   ++initialized_here;
   fork_mark.Set();
