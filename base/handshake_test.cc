@@ -94,8 +94,10 @@ struct Exchange {
   Responder responder;
 };
 
+// Signatures make the size of a message vary by some bytes.
 Bytes Flipped(const Bytes& message, size_t bit) {
   Bytes out = message;
+  bit %= 8 * out.size();
   out[bit / 8] ^= 1 << (bit % 8);
   return out;
 }

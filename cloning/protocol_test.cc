@@ -131,8 +131,10 @@ Bytes SealOne(SourceRun& source, uint8_t number) {
   return source.Seal(absl::MakeConstSpan(&draft, 1)).value();
 }
 
+// Signatures make the size of a message vary by some bytes.
 Bytes Flipped(const Bytes& message, size_t bit) {
   Bytes out = message;
+  bit %= 8 * out.size();
   out[bit / 8] ^= 1 << (bit % 8);
   return out;
 }

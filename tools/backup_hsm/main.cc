@@ -16,6 +16,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/synchronization/mutex.h"
 #include "device/backup_hsm.h"
 #include "device/directory_lock.h"
 #include "hsm_io/socket_server.h"
@@ -219,6 +220,8 @@ absl::Status Run(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Debian's Abseil would abort when it believes to see a cycle of locks.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   absl::StatusOr<Options> options = ParseOptions(argc, argv);
   if (!options.ok()) return Fail(options.status());
   absl::Status status = Run(*options);
