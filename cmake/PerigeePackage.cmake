@@ -1,5 +1,11 @@
 # Where Debian expects the parts, and the .deb by CPack.
-set(PERIGEE_MODULE_DIR ${CMAKE_INSTALL_LIBDIR}/pkcs11 CACHE STRING
+# Debian's multiarch directory also when the prefix is given later (CPack).
+if(EXISTS /etc/debian_version AND CMAKE_LIBRARY_ARCHITECTURE)
+  set(library_directory lib/${CMAKE_LIBRARY_ARCHITECTURE})
+else()
+  set(library_directory ${CMAKE_INSTALL_LIBDIR})
+endif()
+set(PERIGEE_MODULE_DIR ${library_directory}/pkcs11 CACHE STRING
   "Where the PKCS#11 module goes")
 install(TARGETS perigee_library LIBRARY DESTINATION ${PERIGEE_MODULE_DIR})
 install(TARGETS perigee_shell RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
@@ -8,9 +14,7 @@ install(TARGETS perigee_backup_hsm
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/pkcs11/perigee
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 
-configure_file(${PROJECT_SOURCE_DIR}/cmake/perigee.module.in
-  ${PROJECT_BINARY_DIR}/perigee.module @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/perigee.module
+install(FILES ${PROJECT_SOURCE_DIR}/cmake/perigee.module
   DESTINATION ${CMAKE_INSTALL_DATADIR}/p11-kit/modules)
 install(FILES README.md LICENSE CHANGELOG.md
   DESTINATION ${CMAKE_INSTALL_DOCDIR})
