@@ -78,6 +78,10 @@ absl::StatusOr<std::unique_ptr<hsm_io::Server>> BackupHsm::PlugIn(
                                base::ByteSpan reply) {
     return KeepOutcome(*hsm, client, id, reply);
   };
+  options.atomically = [hsm](absl::FunctionRef<absl::Status()> work) {
+    return hsm->Atomically(work);
+  };
+  options.on_failed_commit = [link] { link->Drop(); };
   auto server = std::make_unique<hsm_io::Server>(std::move(options));
   link->BindTo(*server);
   return server;

@@ -140,19 +140,37 @@ absl::Status WriteNewFile(const std::string& path, base::ByteSpan bytes,
   return absl::OkStatus();
 }
 
+namespace {
+
+// Does not wait for the other end of a FIFO that somebody put there.
+int OpenWithoutWaiting(const std::string& path) {
+  return open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
+absl::Status CheckRegular(const Fd& fd, const std::string& path,
+                          struct stat& seen) {
+  if (!fd.ok()) return SystemError("open", path);
+  if (fstat(fd.get(), &seen) != 0) return SystemError("fstat", path);
+  if (S_ISREG(seen.st_mode)) return absl::OkStatus();
+  return base::Error(CKR_DEVICE_ERROR,
+                     absl::StrCat(path, ": not a regular file"));
+}
+
+}  // namespace
+
 absl::StatusOr<base::SecretBytes> ReadFile(const std::string& path,
                                            size_t limit) {
-  Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.ok()) return SystemError("open", path);
+  struct stat seen;
+  const Fd fd(OpenWithoutWaiting(path));
+  RETURN_IF_ERROR(CheckRegular(fd, path, seen));
   return ReadFrom(fd.get(), path, limit);
 }
 
 absl::StatusOr<base::SecretBytes> ReadKeyFile(const std::string& path,
                                               size_t limit) {
-  Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.ok()) return SystemError("open", path);
   struct stat seen;
-  if (fstat(fd.get(), &seen) != 0) return SystemError("fstat", path);
+  const Fd fd(OpenWithoutWaiting(path));
+  RETURN_IF_ERROR(CheckRegular(fd, path, seen));
   if ((seen.st_mode & S_IRWXO) != 0) {
     return base::Error(CKR_DEVICE_ERROR,
                        absl::StrCat(path,

@@ -104,16 +104,17 @@ absl::StatusOr<std::vector<PartitionInfo>> Hsm::Partitions() {
   return infos;
 }
 
-Partition* Hsm::Find(SpaceId space) {
+absl::StatusOr<Partition*> Hsm::LookUp(SpaceId space) {
   if (space == kAdminSpace) return &admin();
-  auto view = state_->core->View();
-  if (!view.ok()) return nullptr;
-  const std::vector<SpaceId>& spaces = (*view)->record.spaces;
+  ASSIGN_OR_RETURN(const auto view, state_->core->View());
+  const std::vector<SpaceId>& spaces = view->record.spaces;
   if (std::find(spaces.begin(), spaces.end(), space) == spaces.end()) {
     return nullptr;
   }
   return state_->Get(space);
 }
+
+Partition* Hsm::Find(SpaceId space) { return LookUp(space).value_or(nullptr); }
 
 // --- identity
 // ------------------------------------------------------------------

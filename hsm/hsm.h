@@ -81,8 +81,7 @@ class Hsm {
   // Runs `work` so that everything that it changes on this HSM, through any
   // call of Hsm and its partitions on this thread, is one commit: all of it is
   // durable when this returns OK, and none of it happened otherwise. A call
-  // inside that fails to write makes the whole fail, whatever `work` returns;
-  // a wrong PIN does not (it is counted when `work` goes on and returns OK).
+  // inside that fails has changed nothing, and `work` may go on.
   // Objects must not be used before the commit. Derivations of PINs inside
   // keep other writers waiting.
   absl::Status Atomically(absl::FunctionRef<absl::Status()> work);
@@ -91,8 +90,11 @@ class Hsm {
   Partition& admin();
   // Current partitions in the order of their making (not the admin one).
   absl::StatusOr<std::vector<PartitionInfo>> Partitions();
-  // Null when there is none with this number (any more). Stays valid as an
-  // object as long as the Hsm; its calls say CKR_DEVICE_REMOVED after deletion.
+  // Null when there is none with this number (any more); an error when that
+  // cannot be read. Stays valid as an object as long as the Hsm; its calls say
+  // CKR_DEVICE_REMOVED after deletion.
+  absl::StatusOr<Partition*> LookUp(SpaceId space);
+  // The same where the store is known to be readable: null otherwise.
   Partition* Find(SpaceId space);
 
   // --- by the HSM SO ---------------------------------------------------------

@@ -10,7 +10,7 @@ namespace hsm {
 struct JoinedStore::Frame {
   const JoinedStore* store;
   Transaction* transaction;
-  absl::Status failure;  // of a nested write
+  absl::Status failure;  // to undo a nested write
   Frame* outer;
 };
 
@@ -46,8 +46,11 @@ absl::Status JoinedStore::Write(
     SpaceId touches, absl::FunctionRef<absl::Status(Transaction&)> write) {
   if (Frame* outer = frame()) {
     // The counters of all spaces that it changes move in the end.
-    absl::Status status = write(*outer->transaction);
-    if (!status.ok() && outer->failure.ok()) outer->failure = status;
+    absl::Status inside = absl::OkStatus();
+    absl::Status status = outer->transaction->Nested(
+        [&] { return inside = write(*outer->transaction); });
+    // It could not be undone alone.
+    if (status != inside && outer->failure.ok()) outer->failure = status;
     return status;
   }
   return inner_->Write(touches, [&](Transaction& tx) -> absl::Status {

@@ -13,8 +13,8 @@ namespace hsm {
 // Forwards to the store it owns. On a thread that is inside a Write of this
 // store, a nested Write or Read runs in that transaction, and Generation is
 // kBusy, because nothing that was read there may be remembered as committed. A
-// nested Write that fails makes the outer one fail with its status, for what
-// it did before is not undone alone.
+// nested Write that fails is undone alone; what the outer one makes of that is
+// its own affair.
 class JoinedStore : public Store {
  public:
   explicit JoinedStore(std::unique_ptr<Store> inner);

@@ -52,16 +52,23 @@ TEST(JoinedStore, AFailureOutside_TakesTheNestedWritesBack) {
   EXPECT_EQ(ValueOf(store, "a"), std::nullopt);
 }
 
-TEST(JoinedStore, AFailureInside_CannotBeIgnored) {
+TEST(JoinedStore, AFailureInside_IsUndoneAlone) {
   JoinedStore store(NewMemoryStore());
   const absl::Status status = store.Write(0, [&](Transaction&) -> absl::Status {
     RETURN_IF_ERROR(Put(store, "a", {1}));
-    (void)store.Write(
-        1, [](Transaction&) { return base::Error(CKR_DEVICE_MEMORY, "full"); });
-    return absl::OkStatus();
+    const absl::Status failed = store.Write(1, [&](Transaction&) {
+      EXPECT_TRUE(Put(store, "a", {2}).ok());
+      EXPECT_TRUE(Put(store, "b", {2}).ok());
+      return base::Error(CKR_DEVICE_MEMORY, "full");
+    });
+    EXPECT_EQ(base::CkRv(failed), CK_RV{CKR_DEVICE_MEMORY});
+    EXPECT_EQ(ValueOf(store, "a"), Bytes{1});
+    return Put(store, "c", {3});
   });
-  EXPECT_EQ(base::CkRv(status), CK_RV{CKR_DEVICE_MEMORY});
-  EXPECT_EQ(ValueOf(store, "a"), std::nullopt);
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(ValueOf(store, "a"), Bytes{1});
+  EXPECT_EQ(ValueOf(store, "b"), std::nullopt);
+  EXPECT_EQ(ValueOf(store, "c"), Bytes{3});
 }
 
 TEST(JoinedStore, InsideAWrite_NoGenerationIsKnown) {

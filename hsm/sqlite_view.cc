@@ -280,6 +280,20 @@ absl::Status SqliteView::DeleteValue(SpaceId space, absl::string_view name) {
   return absl::OkStatus();
 }
 
+absl::Status SqliteView::Nested(absl::FunctionRef<absl::Status()> work) {
+  RETURN_IF_ERROR(connection_.Run(Sql::kSavepoint));
+  const std::map<SpaceId, Delta> touched = touched_;
+  const uint64_t last_id = last_id_;
+  const absl::Status status = work();
+  if (!status.ok()) {
+    RETURN_IF_ERROR(connection_.Run(Sql::kRollbackSavepoint));
+    touched_ = touched;
+    last_id_ = last_id;
+  }
+  RETURN_IF_ERROR(connection_.Run(Sql::kReleaseSavepoint));
+  return status;
+}
+
 absl::Status SqliteView::DropSpace(SpaceId space) {
   ASSIGN_OR_RETURN(const SpaceUsage usage, Usage(space));
   for (const Sql sql : {Sql::kDropRecords, Sql::kDropTags, Sql::kDropValues}) {

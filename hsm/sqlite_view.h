@@ -42,6 +42,7 @@ class SqliteView : public Transaction {
                         ByteSpan value) override;
   absl::Status DeleteValue(SpaceId space, absl::string_view name) override;
   absl::Status DropSpace(SpaceId space) override;
+  absl::Status Nested(absl::FunctionRef<absl::Status()> work) override;
 
   // True when something was changed.
   bool dirty() const { return !touched_.empty(); }

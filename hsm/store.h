@@ -108,6 +108,10 @@ class Transaction : public Reader {
   virtual absl::Status DeleteValue(SpaceId space, absl::string_view name) = 0;
   // Removes every record, tag and value of a space. Its ids stay used.
   virtual absl::Status DropSpace(SpaceId space) = 0;
+  // Runs `work` and returns its status. When it fails, what it changed is
+  // undone and the rest of the transaction may go on; an error other than that
+  // of `work` means that undoing failed, and the transaction must fail. Nests.
+  virtual absl::Status Nested(absl::FunctionRef<absl::Status()> work) = 0;
 };
 
 class Store {

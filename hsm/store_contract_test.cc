@@ -355,6 +355,35 @@ TEST_P(StoreContractTest, ReadInsideWrite_SeesTheStateBeforeIt) {
                   .ok());
 }
 
+TEST_P(StoreContractTest, NestedWorkThatFails_IsUndoneAlone) {
+  ASSERT_TRUE(Put(1, {MakeTag(1)}).ok());
+  const absl::Status written = store_->Write(kSpace, [&](Transaction& tx) {
+    RETURN_IF_ERROR(tx.Put(kSpace, MakeRecord(2), {}));
+    const absl::Status failed = tx.Nested([&]() -> absl::Status {
+      RETURN_IF_ERROR(tx.Delete(kSpace, 1));
+      RETURN_IF_ERROR(tx.Put(kSpace, MakeRecord(3), {}));
+      RETURN_IF_ERROR(tx.Put(kSpace + 1, MakeRecord(4), {}));
+      RETURN_IF_ERROR(tx.Nested(
+          [&] { return tx.PutValue(kSpace, "x", base::AsBytes("1")); }));
+      return base::Error(CKR_FUNCTION_FAILED, "no");
+    });
+    EXPECT_EQ(base::CkRv(failed), CK_RV{CKR_FUNCTION_FAILED});
+    return tx.Nested([&] { return tx.Put(kSpace, MakeRecord(5), {}); });
+  });
+  ASSERT_TRUE(written.ok()) << written;
+  ASSERT_TRUE(store_
+                  ->Read([&](Reader& reader) {
+                    EXPECT_EQ(Ids(reader.Find(kSpace, {})), (IdList{1, 2, 5}));
+                    EXPECT_EQ(reader.Usage(kSpace)->records, 3u);
+                    EXPECT_EQ(reader.Usage(kSpace + 1)->records, 0u);
+                    EXPECT_TRUE(reader.ListValues(kSpace, "")->empty());
+                    EXPECT_EQ(Ids(reader.Find(kSpace, {.tags = {MakeTag(1)}})),
+                              IdList{1});
+                    return absl::OkStatus();
+                  })
+                  .ok());
+}
+
 TEST_P(StoreContractTest, WriteInsideWrite_IsAnErrorAndNoDeadlock) {
   absl::Status inner;
   ASSERT_TRUE(store_

@@ -154,6 +154,20 @@ class MemoryView : public Transaction {
     return absl::OkStatus();
   }
 
+  absl::Status Nested(absl::FunctionRef<absl::Status()> work) override {
+    const Snapshot before = snapshot_;
+    std::map<SpaceId, std::shared_ptr<Space>> changed = std::move(changed_);
+    changed_.clear();  // so that `before` stays as it is
+    const absl::Status status = work();
+    if (status.ok()) {
+      changed_.merge(std::move(changed));
+    } else {
+      snapshot_ = before;
+      changed_ = std::move(changed);
+    }
+    return status;
+  }
+
   bool dirty() const { return !changed_.empty(); }
 
   // What the store becomes: every changed space and `touches` counted on.
@@ -353,6 +367,9 @@ class FaultTransaction : public FaultReader<Transaction, Count> {
   absl::Status DropSpace(SpaceId space) override {
     RETURN_IF_ERROR(this->count_());
     return this->inner_.DropSpace(space);
+  }
+  absl::Status Nested(absl::FunctionRef<absl::Status()> work) override {
+    return this->inner_.Nested(work);
   }
 };
 

@@ -418,6 +418,8 @@ struct ChangeLabel {
 struct ObjectStatus {
   uint64_t handle = 0;
   std::array<uint8_t, 12> ouid{};
+  // CK_UNAVAILABLE_INFORMATION, and nothing else but the handle: the record
+  // is damaged.
   uint64_t object_class = 0;
   uint64_t key_type = 0;
   std::string label;

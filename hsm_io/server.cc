@@ -119,18 +119,21 @@ base::SecretBytes Server::State::Answer(const SealedRequest& request,
                   absl::StrCat("this device does not know message ", request.op,
                                ": update it"));
   }
-  if (binding->second.changes && options.find_outcome) {
-    // The same id again is not done again.
-    std::optional<Bytes> kept = options.find_outcome(call.client, id);
-    if (kept) return base::SecretBytes::CopyOf(*kept);
+  if (!binding->second.changes || !options.find_outcome) {
+    return EncodeReply(binding->second.handler(request.body.Expose(), call));
   }
-  base::SecretBytes reply =
-      EncodeReply(binding->second.handler(request.body.Expose(), call));
-  if (binding->second.changes && options.keep_outcome) {
-    absl::Status kept = options.keep_outcome(call.client, id, reply.Expose());
-    if (!kept.ok()) return EncodeReply(kept);
+  // The same id again is not done again.
+  if (auto kept = options.find_outcome(call.client, id)) {
+    return base::SecretBytes::CopyOf(*kept);
   }
-  return reply;
+  base::SecretBytes reply;
+  const absl::Status committed = options.atomically([&]() -> absl::Status {
+    reply = EncodeReply(binding->second.handler(request.body.Expose(), call));
+    return options.keep_outcome(call.client, id, reply.Expose());
+  });
+  if (committed.ok()) return reply;
+  if (options.on_failed_commit) options.on_failed_commit();
+  return EncodeReply(committed);
 }
 
 absl::StatusOr<Frame> Server::State::Sealed(const Frame& frame) {

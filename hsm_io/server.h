@@ -32,13 +32,18 @@ struct ServerOptions {
   bool allow_adoption = false;
   // A channel was opened or ended: logins and runs of the former one die.
   std::function<void()> on_channel_reset;
-  // At most once: looks up and keeps (id, reply) for a client; called around
-  // changing requests. `keep` commits together with the handler's effect where
-  // the handler can, otherwise right after it.
+  // At most once: looks up and keeps (id, reply) for a client, around changing
+  // requests. `atomically` makes the handler's effect and the kept outcome one
+  // commit (by default: one after the other); when that fails
+  // `on_failed_commit` is told, because what the handler has in memory is ahead
+  // of what is stored.
   std::function<std::optional<Bytes>(ByteSpan client, const RequestId&)>
       find_outcome;
   std::function<absl::Status(ByteSpan client, const RequestId&, ByteSpan reply)>
       keep_outcome;
+  std::function<absl::Status(absl::FunctionRef<absl::Status()>)> atomically =
+      [](absl::FunctionRef<absl::Status()> work) { return work(); };
+  std::function<void()> on_failed_commit;
 };
 
 // One link. Used by one thread at a time.
