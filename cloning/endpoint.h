@@ -126,6 +126,7 @@ class Endpoint {
   struct Item {
     uint64_t handle = 0;
     hsm::Ouid ouid{};
+    // CK_UNAVAILABLE_INFORMATION when its record is damaged.
     uint64_t object_class = 0;
     uint64_t key_type = 0;
     std::string label;

@@ -41,7 +41,9 @@ absl::Status CheckNotWeaker(const hsm::AttributeSet& there,
                                              CKA_WRAP_WITH_TRUSTED,
                                              CKA_ALWAYS_AUTHENTICATE};
   constexpr CK_ATTRIBUTE_TYPE kOnceFalse[] = {CKA_EXTRACTABLE, CKA_MODIFIABLE,
-                                              CKA_COPYABLE, CKA_DESTROYABLE};
+                                              CKA_COPYABLE, CKA_DESTROYABLE,
+                                              // The SO withdrew it.
+                                              CKA_TRUSTED};
   bool weaker = false;
   for (CK_ATTRIBUTE_TYPE type : kOnceTrue) {
     weaker = weaker || (there.IsTrue(type) && !copy.IsTrue(type));

@@ -218,7 +218,11 @@ absl::StatusOr<std::vector<Endpoint::Item>> LocalEndpoint::List() {
   // the report says why.
   ASSIGN_OR_RETURN(const std::vector<uint64_t> tampered,
                    partition_->FindTampered(login_.get()));
-  for (uint64_t handle : tampered) items.emplace_back().handle = handle;
+  for (uint64_t handle : tampered) {
+    Item& item = items.emplace_back();
+    item.handle = handle;
+    item.object_class = CK_UNAVAILABLE_INFORMATION;
+  }
   std::sort(items.begin(), items.end(),
             [](const Item& a, const Item& b) { return a.handle < b.handle; });
   return items;

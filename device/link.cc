@@ -1,5 +1,6 @@
 #include "device/link.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -39,8 +40,7 @@ void Link::Drop() {
 }
 
 absl::StatusOr<hsm::Partition*> Link::Space(uint32_t space) {
-  if (space == 0) return &hsm_.admin();
-  hsm::Partition* partition = hsm_.Find(space);
+  ASSIGN_OR_RETURN(hsm::Partition * partition, hsm_.LookUp(space));
   if (partition == nullptr) {
     return base::Error(CKR_CONTAINER_HANDLE_INVALID,
                        absl::StrCat("no backup partition ", space));
@@ -263,15 +263,28 @@ void Link::BindObjects(hsm_io::Server& server) {
         ASSIGN_OR_RETURN(hsm::LoginRef login, NeedLogin(m.space));
         ASSIGN_OR_RETURN(std::vector<uint64_t> handles,
                          partition->Find(login.get(), {}));
+        ASSIGN_OR_RETURN(const std::vector<uint64_t> tampered,
+                         partition->FindTampered(login.get()));
+        handles.insert(handles.end(), tampered.begin(), tampered.end());
+        std::sort(handles.begin(), handles.end());
         hsm_io::ListObjects::Reply reply;
         for (uint64_t handle : handles) {
           if (handle <= m.after) continue;
-          absl::StatusOr<hsm::ObjectRef> object =
-              partition->Get(login.get(), handle);
-          if (!object.ok()) continue;  // Gone since, or damaged and logged.
-          const hsm::AttributeSet& set = (*object)->attributes();
           hsm_io::ObjectStatus status;
           status.handle = handle;
+          absl::StatusOr<hsm::ObjectRef> object =
+              partition->Get(login.get(), handle);
+          if (base::CkRv(object.status()) == CKR_OBJECT_HANDLE_INVALID) {
+            continue;  // gone since
+          }
+          if (!object.ok()) {
+            // Not to be passed over: a restore must not seem whole without it.
+            status.object_class = CK_UNAVAILABLE_INFORMATION;
+            reply.objects.push_back(std::move(status));
+            if (reply.objects.size() == kObjectsAPage) break;
+            continue;
+          }
+          const hsm::AttributeSet& set = (*object)->attributes();
           base::ByteSpan ouid = set.Value(CKA_OUID);
           std::copy_n(ouid.begin(), std::min(ouid.size(), status.ouid.size()),
                       status.ouid.begin());

@@ -44,6 +44,8 @@ absl::StatusOr<BackupToken::ListingRef> BackupToken::NewListing(SpaceId space) {
                            "the device lists objects out of order");
       }
       request.after = status.handle;
+      // Damaged: only a restore tells of it.
+      if (status.object_class == CK_UNAVAILABLE_INFORMATION) continue;
       listing->emplace(status.handle, Listed{ToObject(status), status.size});
     }
   }

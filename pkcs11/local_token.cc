@@ -188,8 +188,7 @@ absl::StatusOr<hsm::Partition*> LocalToken::PartitionIfThere(SpaceId space) {
   }
   ASSIGN_OR_RETURN(hsm::Hsm* const hsm, hsm_->OpenIfThere());
   if (hsm == nullptr) return nullptr;
-  hsm::Partition* const partition =
-      space == 0 ? &hsm->admin() : hsm->Find(space);
+  ASSIGN_OR_RETURN(hsm::Partition* const partition, hsm->LookUp(space));
   if (partition == nullptr) return NoSuchPartition();
   if (space == space_) found_.store(partition, std::memory_order_release);
   return partition;

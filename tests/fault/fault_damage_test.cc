@@ -438,6 +438,42 @@ TEST(DamageTest, TamperedRecord_IsToldByABackup) {
   EXPECT_EQ(host.Find(to).size(), 2u);
 }
 
+// Nor that all of a backup came back.
+TEST(DamageTest, TamperedRecordInABackup_IsToldByARestore) {
+  Site site{Plan()};
+  {
+    Host host(site);
+    host.InitPartition(0);
+    host.InitHsm(host.backup());
+    const CK_SESSION_HANDLE app = host.Officer(0);
+    for (const char* label : {"one", "two", "three"}) {
+      host.Create(app, Note(label));
+    }
+    const CK_ULONG container = host.MakeContainer(host.backup(), "b");
+    const CK_SESSION_HANDLE archive =
+        host.OpenArchive(host.backup(), container);
+    EXPECT_EQ(host.Transfer(app, archive).Count(PERIGEE_OUTCOME_STORED), 3u);
+  }
+  Database(site.state() + "/hsm/backup/hsm.db")
+      .Run(
+          "UPDATE record SET size = size + 1 WHERE id = (SELECT max(id) - 1 "
+          "FROM record)");
+  Host host(site);
+  const CK_SESSION_HANDLE app = host.Officer(0);
+  for (const CK_OBJECT_HANDLE object : host.Find(app)) {
+    EXPECT_OK(host.c().C_DestroyObject(app, object));
+  }
+  const CK_SESSION_HANDLE archive =
+      host.OpenArchive(host.backup(), host.Containers(host.backup())[0]);
+  const Report report =
+      host.Transfer(archive, app, PERIGEE_TRANSFER_CONTINUE_ON_ERROR);
+  EXPECT_RV(CKR_DEVICE_ERROR, report.rv) << report.error;
+  ASSERT_EQ(report.items.size(), 3u);
+  EXPECT_EQ(report.items[1].ulOutcome, PERIGEE_OUTCOME_LEFT_OUT);
+  EXPECT_STREQ(report.items[1].reason, "tampered");
+  EXPECT_EQ(host.Find(app).size(), 2u);
+}
+
 // --- files -------------------------------------------------------------------
 
 // The partition cannot be used, the error says why and where, and when the
