@@ -234,7 +234,9 @@ absl::Status CheckChain(const Options& options, const Certificate& peer) {
   for (const Certificate& root : options.identity->roots) {
     if (peer.VerifyUnder(root).ok()) return absl::OkStatus();
   }
-  return Refused("certificate under no root that is trusted here");
+  return base::ErrorWithReason(
+      CKR_DEVICE_ERROR, kForeignFleet,
+      "handshake: certificate under no root that is trusted here");
 }
 
 // The sender of a hello or a reply: its certificate is well-formed and

@@ -31,6 +31,10 @@ using base::Bytes;
 using base::ByteSpan;
 using base::SecretBytes;
 
+// Reason of the error when a peer's certificate is under no trusted root: it
+// is of another fleet.
+inline constexpr char kForeignFleet[] = "foreign-fleet";
+
 // Decides about the peer from its certificate and statement, before anything
 // secret is used. An error ends the exchange and is returned as it is.
 using PeerCheck =

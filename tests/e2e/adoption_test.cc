@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "tests/e2e/bench.h"
+#include "tests/e2e/terminal.h"
 
 namespace e2e {
 namespace {
@@ -93,6 +94,8 @@ TEST(AdoptionTest, NewHost_CannotUseTheDeviceBefore) {
   EXPECT_NE(host.library().LastError().find("no root that is trusted"),
             std::string::npos)
       << host.library().LastError();
+  EXPECT_THAT(RunCommands({"slot set -slot 1", "hsm showinfo"}).out,
+              testing::HasSubstr("device adopt"));
 }
 
 TEST(AdoptionTest, WrongFingerprint_IsRefusedBeforeThePasswordGoesOut) {

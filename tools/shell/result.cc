@@ -70,6 +70,9 @@ constexpr Remedy kRemedies[] = {
     {CKR_TOKEN_NOT_RECOGNIZED, nullptr,
      "Not initialised: hsm init on an HSM's slot, partition init on a "
      "partition's."},
+    {CKR_DEVICE_ERROR, "foreign-fleet",
+     "The two HSMs do not belong to one fleet. After the loss of a host the "
+     "new one takes the device over: device adopt."},
     {CKR_DEVICE_REMOVED, nullptr,
      "It was re-initialised, deleted or zeroized meanwhile, or the device "
      "is gone: slot list shows what is there now."},
