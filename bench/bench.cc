@@ -5,11 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "bench/contender.h"
@@ -29,19 +31,55 @@ double Median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-// Operations a second over about `budget` seconds.
-double Rate(Contender& contender, Workload workload, double budget) {
-  int count = 1;
-  double spent = 0, done = 0;
-  while (spent < budget) {
+// What is measured, in the order of printing.
+constexpr Workload kWorkloads[] = {
+    {"sign-rsa2048", Operation::kSignRsa},
+    {"sign-p256", Operation::kSignP256},
+    {"sign-ed25519", Operation::kSignEd25519},
+    {"sign-rsa2048 x8", Operation::kSignRsa, 32, 8},
+    {"sign-p256 x8", Operation::kSignP256, 32, 8},
+    {"sign-ed25519 x8", Operation::kSignEd25519, 32, 8},
+    {"aes-gcm 16 B", Operation::kAesGcm, 16},
+    {"aes-gcm 1 KiB", Operation::kAesGcm, 1024},
+    {"aes-gcm 1 MiB", Operation::kAesGcm, 1 << 20},
+    {"sha256 64 B", Operation::kSha256, 64},
+    {"sha256 1 MiB", Operation::kSha256, 1 << 20},
+    {"hmac 64 B", Operation::kHmacSha256, 64},
+    {"hmac 1 MiB", Operation::kHmacSha256, 1 << 20},
+    {"find-id", Operation::kFindId},
+    {"create", Operation::kCreate},
+};
+
+// Operations that one lane does until `end`.
+uint64_t Work(Lane& lane, const Workload& workload, Clock::time_point end) {
+  uint64_t done = 0;
+  for (int count = 1; Clock::now() < end;) {
     const auto begun = Clock::now();
-    contender.Run(workload, count);
-    const double took = Seconds(Clock::now() - begun);
-    spent += took;
-    done += count;
-    if (took < budget / 20) count *= 2;
+    lane.Run(workload, count);
+    done += static_cast<uint64_t>(count);
+    // Looking at the clock must not weigh on what takes a microsecond.
+    if (Clock::now() - begun < std::chrono::milliseconds(2)) count *= 2;
   }
-  return done / spent;
+  return done;
+}
+
+// Operations a second over about `budget` seconds, by all threads together.
+double Rate(Contender& contender, const Workload& workload, double budget) {
+  const auto begun = Clock::now();
+  const auto end = begun + std::chrono::duration_cast<Clock::duration>(
+                               std::chrono::duration<double>(budget));
+  std::atomic<uint64_t> done = 0;
+  std::vector<std::unique_ptr<Lane>> lanes;
+  for (int i = 0; i < workload.threads; ++i) {
+    lanes.push_back(contender.NewLane());
+  }
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < lanes.size(); ++i) {
+    threads.emplace_back([&, i] { done += Work(*lanes[i], workload, end); });
+  }
+  done += Work(*lanes[0], workload, end);
+  for (std::thread& thread : threads) thread.join();
+  return static_cast<double>(done) / Seconds(Clock::now() - begun);
 }
 
 struct Row {
@@ -51,19 +89,25 @@ struct Row {
 
 void Print(const Row& row, const std::vector<std::string>& names,
            bool lower_is_better) {
-  std::printf("%-14s", row.workload.c_str());
+  std::printf("%-16s", row.workload.c_str());
+  if (row.values.count("perigee") == 0) {
+    std::printf("  not offered\n");
+    return;
+  }
   const std::vector<double>& ours = row.values.at("perigee");
   std::printf("  perigee %10.1f", Median(ours));
   for (const std::string& name : names) {
     auto it = row.values.find(name);
     if (name == "perigee" || it == row.values.end()) continue;
-    std::vector<double> ratios;
+    std::vector<double> ratios, overheads;
     for (size_t i = 0; i < ours.size(); ++i) {
       ratios.push_back(lower_is_better ? it->second[i] / ours[i]
                                        : ours[i] / it->second[i]);
+      overheads.push_back(1e9 / ours[i] - 1e9 / it->second[i]);
     }
     std::printf("   %s %10.1f (%.2f times as fast)", name.c_str(),
                 Median(it->second), Median(ratios));
+    if (name == "raw") std::printf(" %+7.0f ns", Median(overheads));
   }
   std::printf("\n");
   std::fflush(stdout);
@@ -86,7 +130,8 @@ double StartOnce(const char* self, const std::string& module) {
 struct Options {
   Settings settings;
   std::string perigee, other = "/usr/lib/softhsm/libsofthsm2.so",
-                       other_name = "softhsm2";
+                       other_name = "softhsm2",
+                       only;  // part of a workload's name; empty: all
   int rounds = 7;
   double seconds = 0.3;
 };
@@ -97,10 +142,11 @@ Options Parse(int argc, char** argv) {
   options.perigee =
       self.substr(0, self.find_last_of('/') + 1) + "libperigee.so";
   static const option kLong[] = {
-      {"perigee", 1, nullptr, 'p'},     {"module", 1, nullptr, 'm'},
-      {"objects", 1, nullptr, 'o'},     {"rounds", 1, nullptr, 'r'},
-      {"seconds", 1, nullptr, 's'},     {"kdf-cost", 1, nullptr, 'k'},
-      {"start-child", 1, nullptr, 'c'}, {nullptr, 0, nullptr, 0}};
+      {"perigee", 1, nullptr, 'p'},  {"module", 1, nullptr, 'm'},
+      {"objects", 1, nullptr, 'o'},  {"rounds", 1, nullptr, 'r'},
+      {"only", 1, nullptr, 'w'},     {"seconds", 1, nullptr, 's'},
+      {"kdf-cost", 1, nullptr, 'k'}, {"start-child", 1, nullptr, 'c'},
+      {nullptr, 0, nullptr, 0}};
   for (int c; (c = getopt_long(argc, argv, "", kLong, nullptr)) != -1;) {
     switch (c) {
       case 'p':
@@ -116,6 +162,9 @@ Options Parse(int argc, char** argv) {
       case 'r':
         options.rounds = std::atoi(optarg);
         break;
+      case 'w':
+        options.only = optarg;
+        break;
       case 's':
         options.seconds = std::atof(optarg);
         break;
@@ -127,11 +176,24 @@ Options Parse(int argc, char** argv) {
         std::exit(0);
       default:
         Die("options: --perigee FILE --module FILE --objects N --rounds N "
-            "--seconds S --kdf-cost test|calibrated");
+            "--seconds S --only WORKLOAD --kdf-cost test|calibrated");
     }
   }
   if (options.settings.objects < 1 || options.rounds < 1) Die("bad numbers");
   return options;
+}
+
+void PrintStart(const char* self, const Options& options, bool have_other,
+                const std::vector<std::string>& names) {
+  Row start{"start (ms)", {}};
+  for (int round = 0; round < options.rounds; ++round) {
+    start.values["perigee"].push_back(StartOnce(self, options.perigee));
+    if (have_other) {
+      start.values[options.other_name].push_back(
+          StartOnce(self, options.other));
+    }
+  }
+  Print(start, names, true);
 }
 
 int Main(int argc, char** argv) {
@@ -154,33 +216,22 @@ int Main(int argc, char** argv) {
 
   std::printf("operations a second, median of %d rounds; %d objects stored\n",
               options.rounds, options.settings.objects);
-  const std::pair<const char*, Workload> kWorkloads[] = {
-      {"sign-rsa2048", Workload::kSignRsa},
-      {"sign-p256", Workload::kSignP256},
-      {"aes-gcm-1k", Workload::kAesGcm},
-      {"find-id", Workload::kFindId},
-      {"create", Workload::kCreate}};
-  for (const auto& [name, workload] : kWorkloads) {
-    Row row{name, {}};
+  for (const Workload& workload : kWorkloads) {
+    if (!options.only.empty() &&
+        std::string(workload.name).find(options.only) == std::string::npos) {
+      continue;
+    }
+    Row row{workload.name, {}};
     for (int round = 0; round < options.rounds; ++round) {
       for (const auto& contender : contenders) {
-        if (!contender->Can(workload)) continue;
+        if (!contender->Can(workload.operation)) continue;
         row.values[contender->name()].push_back(
             Rate(*contender, workload, options.seconds));
       }
     }
     Print(row, names, false);
   }
-
-  Row start{"start (ms)", {}};
-  for (int round = 0; round < options.rounds; ++round) {
-    start.values["perigee"].push_back(StartOnce(argv[0], options.perigee));
-    if (have_other) {
-      start.values[options.other_name].push_back(
-          StartOnce(argv[0], options.other));
-    }
-  }
-  Print(start, names, true);
+  if (options.only.empty()) PrintStart(argv[0], options, have_other, names);
   const std::string clean = std::string("rm -rf ") + scratch;
   return std::system(clean.c_str());
 }

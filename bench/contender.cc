@@ -7,7 +7,7 @@ namespace bench {
 
 void Die(const std::string& what) {
   std::fprintf(stderr, "perigee-bench: %s\n", what.c_str());
-  std::exit(1);
+  std::_Exit(1);  // other threads may be inside a module
 }
 
 }  // namespace bench

@@ -2,13 +2,30 @@
 #ifndef PERIGEE_BENCH_CONTENDER_H_
 #define PERIGEE_BENCH_CONTENDER_H_
 
-#include <cstdint>
+#include <cstddef>
 #include <memory>
 #include <string>
 
 namespace bench {
 
-enum class Workload { kSignRsa, kSignP256, kAesGcm, kFindId, kCreate };
+enum class Operation {
+  kSignRsa,
+  kSignP256,
+  kSignEd25519,
+  kAesGcm,
+  kSha256,
+  kHmacSha256,
+  kFindId,
+  kCreate
+};
+
+// One line of the result.
+struct Workload {
+  const char* name;
+  Operation operation;
+  size_t size = 32;  // bytes of input
+  int threads = 1;
+};
 
 struct Settings {
   int objects = 10000;
@@ -16,15 +33,24 @@ struct Settings {
   std::string scratch;  // directory for state
 };
 
+constexpr size_t kLargestInput = size_t{1} << 20;
+
+// What one thread works with: a session of its own, contexts of its own.
 // Any failure prints what failed and ends the program: a benchmark that
 // measures errors is worse than none.
+class Lane {
+ public:
+  virtual ~Lane() = default;
+  // Does `count` operations.
+  virtual void Run(const Workload& workload, int count) = 0;
+};
+
 class Contender {
  public:
   virtual ~Contender() = default;
   virtual const std::string& name() const = 0;
-  virtual bool Can(Workload workload) const = 0;
-  // Does `count` operations.
-  virtual void Run(Workload workload, int count) = 0;
+  virtual bool Can(Operation operation) const = 0;
+  virtual std::unique_ptr<Lane> NewLane() = 0;
 };
 
 std::unique_ptr<Contender> NewRawContender();
