@@ -92,13 +92,8 @@ CK_RV Report(const char* name, const absl::Status& status) {
   return rv;
 }
 
-}  // namespace
-
-CK_RV Guarded(const char* name,
-              absl::FunctionRef<absl::Status()> body) noexcept {
-  const NotCancelled not_cancelled;
-  const fork_gate::InCall in_call;
-  const HostErrorQueue queue;
+template <typename Body>
+CK_RV Run(const char* name, const Body& body) {
   try {
     const absl::Status status = body();
     return status.ok() ? CKR_OK : Report(name, status);
@@ -112,11 +107,27 @@ CK_RV Guarded(const char* name,
   }
 }
 
-CK_RV Guarded(const char* name,
+template <typename Body>
+CK_RV RunGuarded(const char* name, Guard guard, const Body& body) {
+  const fork_gate::InCall in_call;
+  if (guard == Guard::kBrief) return Run(name, body);
+  const NotCancelled not_cancelled;
+  const HostErrorQueue queue;
+  return Run(name, body);
+}
+
+}  // namespace
+
+CK_RV Guarded(const char* name, Guard guard,
+              absl::FunctionRef<absl::Status()> body) noexcept {
+  return RunGuarded(name, guard, body);
+}
+
+CK_RV Guarded(const char* name, Guard guard,
               absl::FunctionRef<absl::Status(Library&)> body) noexcept {
   Library* const library = Library::Usable();
   if (library == nullptr) return CKR_CRYPTOKI_NOT_INITIALIZED;
-  return Guarded(name, [&] { return body(*library); });
+  return RunGuarded(name, guard, [&] { return body(*library); });
 }
 
 const LastError& LastErrorOfThread() { return last_error; }

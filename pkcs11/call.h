@@ -12,23 +12,36 @@
 
 namespace pkcs11 {
 
+// How much a call needs. A digest of a short message takes no longer than the
+// whole guard, has no cancellation point, and leaves OpenSSL errors behind only
+// when there is no memory.
+enum class Guard : uint8_t { kFull, kBrief };
+
+constexpr Guard GuardOf(absl::string_view name) {
+  return name == "C_DigestInit" || name == "C_Digest" ||
+                 name == "C_DigestUpdate" || name == "C_DigestFinal"
+             ? Guard::kBrief
+             : Guard::kFull;
+}
+
 // For functions that need an initialised library, and for those that do not.
-CK_RV Guarded(const char* name,
+CK_RV Guarded(const char* name, Guard guard,
               absl::FunctionRef<absl::Status(Library&)> body) noexcept;
-CK_RV Guarded(const char* name,
+CK_RV Guarded(const char* name, Guard guard,
               absl::FunctionRef<absl::Status()> body) noexcept;
 
 // Call("C_Sign", &api::C_Sign, hSession, ...).
 template <typename... P, typename... A>
 CK_RV Call(const char* name, absl::Status (*function)(Library&, P...),
            A... arguments) noexcept {
-  return Guarded(
-      name, [&](Library& library) { return function(library, arguments...); });
+  return Guarded(name, GuardOf(name), [&](Library& library) {
+    return function(library, arguments...);
+  });
 }
 template <typename... P, typename... A>
 CK_RV Call(const char* name, absl::Status (*function)(P...),
            A... arguments) noexcept {
-  return Guarded(name, [&] { return function(arguments...); });
+  return Guarded(name, GuardOf(name), [&] { return function(arguments...); });
 }
 
 // The last failure of this thread, for the vendor interface: what the C ABI

@@ -19,15 +19,21 @@ constinit Shard shards[kShards];
 constinit std::atomic<int32_t> forks{0};  // that wait, or go on right now
 constinit std::atomic<uint32_t> threads{0};
 
-constinit thread_local uint32_t depth = 0;  // calls of this thread
-constinit thread_local uint32_t number = 0;
+// What a thread knows of itself; found once a call.
+struct Thread {
+  uint32_t depth = 0;  // calls of this thread
+  uint32_t number = 0;
+};
+constinit thread_local Thread this_thread;
 
 constexpr int64_t kPatience = 1'000'000'000;  // ns
 constexpr useconds_t kPause = 50;             // µs
 
-Shard& OwnShard() {
-  if (number == 0) number = 1 + threads.fetch_add(1, std::memory_order_relaxed);
-  return shards[number % kShards];
+Shard& ShardOf(Thread& thread) {
+  if (thread.number == 0) {
+    thread.number = 1 + threads.fetch_add(1, std::memory_order_relaxed);
+  }
+  return shards[thread.number % kShards];
 }
 
 int64_t Now() {
@@ -37,7 +43,7 @@ int64_t Now() {
 }
 
 int32_t CallsOfOthers() {
-  int32_t calls = depth > 0 ? -1 : 0;
+  int32_t calls = this_thread.depth > 0 ? -1 : 0;
   for (const Shard& shard : shards) calls += shard.calls.load();
   return calls;
 }
@@ -52,7 +58,7 @@ void AfterForkInParent() { forks.fetch_sub(1); }
 
 void AfterForkInChild() {
   for (Shard& shard : shards) shard.calls.store(0);
-  if (depth > 0) OwnShard().calls.store(1);
+  if (this_thread.depth > 0) ShardOf(this_thread).calls.store(1);
   forks.store(0);
 }
 
@@ -65,8 +71,9 @@ void WatchForks() {
 }
 
 void Enter() {
-  if (depth++ > 0) return;
-  Shard& own = OwnShard();
+  Thread& thread = this_thread;
+  if (thread.depth++ > 0) return;
+  Shard& own = ShardOf(thread);
   // Sequentially consistent with BeforeFork: one of the two sees the other.
   while (own.calls.fetch_add(1), forks.load() != 0) {
     own.calls.fetch_sub(1);
@@ -75,7 +82,10 @@ void Enter() {
 }
 
 void Leave() {
-  if (--depth == 0) OwnShard().calls.fetch_sub(1, std::memory_order_release);
+  Thread& thread = this_thread;
+  if (--thread.depth == 0) {
+    ShardOf(thread).calls.fetch_sub(1, std::memory_order_release);
+  }
 }
 
 }  // namespace pkcs11::fork_gate

@@ -4,8 +4,9 @@
 //
 // Each object serves one operation of one session, under that session's lock.
 // A final call (Sign, Verify, Final, ...) leaves it spent: it is destroyed
-// afterwards, so "once" needs no state of its own. Output spans are at least
-// as large as the matching size function said.
+// afterwards, or put back into order for the session's next operation with the
+// same mechanism and key (Rest, Rearm), so "once" needs no state of its own.
+// Output spans are at least as large as the matching size function said.
 #ifndef PERIGEE_PKCS11_OPERATION_H_
 #define PERIGEE_PKCS11_OPERATION_H_
 
@@ -21,18 +22,31 @@ using base::ByteSpan;
 using base::MutableByteSpan;
 using base::SecretBytes;
 
-class Digester {
+class Parameters;
+
+// What all kinds of tools have in common: making one costs as much as a small
+// operation, so a session keeps the last one where the mechanism allows it.
+class Tool {
  public:
-  virtual ~Digester() = default;
+  virtual ~Tool() = default;
+  // After the last step succeeded: keeps nothing of the operation's data.
+  // False: it cannot be used again.
+  virtual bool Rest() { return false; }
+  // From rest, for an operation with these parameters. False: a new one is to
+  // be made, which also says what is wrong.
+  virtual bool Rearm(const Parameters*) { return true; }
+};
+
+class Digester : public Tool {
+ public:
   virtual size_t size() const = 0;  // bytes of the digest
   virtual absl::Status Update(ByteSpan data) = 0;
   // Writes size() bytes.
   virtual absl::Status Final(MutableByteSpan out) = 0;
 };
 
-class Signer {
+class Signer : public Tool {
  public:
-  virtual ~Signer() = default;
   // Bytes of the signature, or the most it can have.
   virtual size_t size() const = 0;
   // Multi-part; CKR_FUNCTION_NOT_SUPPORTED for mechanisms without parts is
@@ -44,9 +58,8 @@ class Signer {
   virtual absl::StatusOr<size_t> Sign(ByteSpan data, MutableByteSpan out);
 };
 
-class Verifier {
+class Verifier : public Tool {
  public:
-  virtual ~Verifier() = default;
   virtual absl::Status Update(ByteSpan data);
   // OK, CKR_SIGNATURE_INVALID or CKR_SIGNATURE_LEN_RANGE.
   virtual absl::Status Final(ByteSpan signature);
@@ -55,9 +68,8 @@ class Verifier {
 };
 
 // Encryption or decryption.
-class Cipher {
+class Cipher : public Tool {
  public:
-  virtual ~Cipher() = default;
   // The most bytes that Update(n bytes) and then Final give from this state.
   // Exact wherever the mechanism's output length depends on lengths only.
   virtual size_t UpdateSize(size_t input) const;

@@ -136,20 +136,34 @@ absl::Status Session::Start(const CK_MECHANISM& mechanism,
   ActiveOf<Kind> begun;
   begun.epoch = application_->epoch();  // before the login is looked at
   begun.number = ++inits_;
-  ASSIGN_OR_RETURN(begun.mechanism, FindMechanism(*token_, &mechanism));
+  Spare<Kind>& last = spare<Kind>();
+  bool again =
+      last.tool != nullptr && last.mechanism->type == mechanism.mechanism;
+  if (again) {
+    begun.mechanism = last.mechanism;
+  } else {
+    ASSIGN_OR_RETURN(begun.mechanism, FindMechanism(*token_, &mechanism));
+  }
   const auto factory = begun.mechanism->*Kind::kFactory;
   if (factory == nullptr) return NoSuchUse(*begun.mechanism);
   if constexpr (!std::is_same_v<Kind, DigestKind>) {
     ASSIGN_OR_RETURN(begun.key, FindKey(key));
+    again = again && last.key == begun.key;
     const AttributeSet& attributes = begun.key->attributes();
-    RETURN_IF_ERROR(
-        CheckKeyUse(*begun.mechanism, attributes, Kind::kUsage, kKeyErrors));
+    if (!again) {
+      RETURN_IF_ERROR(
+          CheckKeyUse(*begun.mechanism, attributes, Kind::kUsage, kKeyErrors));
+    }
     begun.authenticated = !AlwaysAuthenticates(attributes);
   }
   ASSIGN_OR_RETURN(const ParametersRef parameters,
                    ParseParameters(*begun.mechanism, mechanism));
-  ASSIGN_OR_RETURN(begun.tool,
-                   factory(Use{*begun.mechanism, parameters.get(), begun.key}));
+  if (again && last.tool->Rearm(parameters.get())) {
+    begun.tool = std::move(last.tool);
+  } else {
+    ASSIGN_OR_RETURN(begun.tool, factory(Use{*begun.mechanism, parameters.get(),
+                                             begun.key}));
+  }
   place<Kind>() = std::move(begun);
   return absl::OkStatus();
 }
@@ -232,9 +246,12 @@ absl::Status Session::Finish(Last last, const absl::StatusOr<Output>& output,
     }
     return Step<Kind>(*active, *output, size, make, Kind::kHoldsResult);
   }();
-  if (answer.ok() && *answer != Answer::kGiven) return ToStatus(*answer);
-  place<Kind>().reset();
-  return answer.status();
+  if (!answer.ok()) {
+    place<Kind>().reset();
+    return answer.status();
+  }
+  if (*answer == Answer::kGiven) Complete<Kind>();
+  return ToStatus(*answer);
 }
 
 template <typename Kind>
@@ -246,8 +263,24 @@ absl::Status Session::Conclude(
       last == Last::kOneShot && active->parts
           ? NotBegun("a single-part call in a multi-part operation")
           : check(*active->tool);
-  place<Kind>().reset();
+  if (status.ok()) {
+    Complete<Kind>();
+  } else {
+    place<Kind>().reset();
+  }
   return status;
+}
+
+template <typename Kind>
+void Session::Complete() {
+  ActiveOf<Kind>& active = *place<Kind>();
+  if (active.tool->Rest()) {
+    Spare<Kind>& last = spare<Kind>();
+    last.mechanism = active.mechanism;
+    last.key = std::move(active.key);
+    last.tool = std::move(active.tool);
+  }
+  place<Kind>().reset();
 }
 
 // --- ending from outside -----------------------------------------------------
@@ -270,6 +303,7 @@ void Session::Cancel(CK_FLAGS flags) {
 void Session::EndOperations() {
   absl::MutexLock lock(&mu_);
   ForEachActive([](auto& place) { place.reset(); });
+  spares_ = {};
   search_.reset();
   last_key_ = nullptr;
 }

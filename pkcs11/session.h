@@ -159,6 +159,14 @@ class Session {
   };
   template <typename Kind>
   using Place = std::optional<ActiveOf<Kind>>;
+  // The tool of the last operation that went well, at rest. What was checked
+  // of its mechanism and key need not be checked again.
+  template <typename Kind>
+  struct Spare {
+    const Mechanism* mechanism = nullptr;
+    hsm::ObjectRef key;
+    std::unique_ptr<typename Kind::Tool> tool;
+  };
 
   struct Search {
     std::vector<CK_OBJECT_HANDLE> found;
@@ -170,6 +178,13 @@ class Session {
   Place<Kind>& place() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return std::get<Place<Kind>>(active_);
   }
+  template <typename Kind>
+  Spare<Kind>& spare() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return std::get<Spare<Kind>>(spares_);
+  }
+  // The operation came to its end; keeps its tool where that can be used again.
+  template <typename Kind>
+  void Complete() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The active operation when it may go on; what has to end is ended here.
   template <typename Kind>
   absl::StatusOr<ActiveOf<Kind>*> Continue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -201,6 +216,9 @@ class Session {
   std::tuple<Place<DigestKind>, Place<SignKind>, Place<VerifyKind>,
              Place<EncryptKind>, Place<DecryptKind>>
       active_ ABSL_GUARDED_BY(mu_);
+  std::tuple<Spare<DigestKind>, Spare<SignKind>, Spare<VerifyKind>,
+             Spare<EncryptKind>, Spare<DecryptKind>>
+      spares_ ABSL_GUARDED_BY(mu_);
   std::optional<Search> search_ ABSL_GUARDED_BY(mu_);
   // The key of the last Init, to be used again if it is still current.
   hsm::ObjectRef last_key_ ABSL_GUARDED_BY(mu_);

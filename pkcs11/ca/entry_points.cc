@@ -8,7 +8,7 @@ namespace pkcs11 {
 namespace {
 
 CK_RV NotSupported(const char* name) {
-  return Guarded(name, [](Library&) {
+  return Guarded(name, Guard::kFull, [](Library&) {
     return base::Error(CKR_FUNCTION_NOT_SUPPORTED,
                        "docs/CA_FUNCTIONS.md tells what is supported");
   });

@@ -69,6 +69,21 @@ absl::StatusOr<ParametersRef> Parse(const CK_MECHANISM& mechanism) {
   return ParametersRef(std::move(parsed));
 }
 
+absl::Status SetIvAndAad(EVP_CIPHER_CTX* context, const GcmParameters& gcm) {
+  RETURN_IF_ERROR(SetIv(context, gcm.iv));
+  return CipherUpdate(context, gcm.aad, nullptr).status();
+}
+
+// The context of a former operation for another one: only where both have
+// IVs of the usual length.
+bool Restart(CipherLease& context, const Parameters* parameters,
+             size_t& tag_size) {
+  const auto& gcm = static_cast<const GcmParameters&>(*parameters);
+  if (context.is_spoilt() || gcm.iv.size() != kUsualIv) return false;
+  tag_size = gcm.tag_size;
+  return SetIvAndAad(context.get(), gcm).ok();
+}
+
 // A context that has the IV and the additional data.
 absl::StatusOr<CipherLease> Start(const Use& use, Direction direction) {
   const auto& gcm = GivenParameters<GcmParameters>(use);
@@ -81,8 +96,7 @@ absl::StatusOr<CipherLease> Start(const Use& use, Direction direction) {
       return base::OpenSslError(CKR_MECHANISM_PARAM_INVALID, "GCM IV");
     }
   }
-  RETURN_IF_ERROR(SetIv(context.get(), gcm.iv));
-  RETURN_IF_ERROR(CipherUpdate(context.get(), gcm.aad, nullptr).status());
+  RETURN_IF_ERROR(SetIvAndAad(context.get(), gcm));
   return context;
 }
 
@@ -114,9 +128,14 @@ class Encrypter final : public Cipher {
     return tag_size_;
   }
 
+  bool Rest() override { return true; }
+  bool Rearm(const Parameters* parameters) override {
+    return Restart(context_, parameters, tag_size_);
+  }
+
  private:
   CipherLease context_;
-  const size_t tag_size_;
+  size_t tag_size_;
 };
 
 class Decrypter final : public Cipher {
@@ -141,6 +160,11 @@ class Decrypter final : public Cipher {
       return Open(base::ToBytes(in), out);
     }
     return Open(in, out);
+  }
+
+  bool Rest() override { return kept_.empty(); }
+  bool Rearm(const Parameters* parameters) override {
+    return Restart(context_, parameters, tag_size_);
   }
 
  private:
@@ -174,7 +198,7 @@ class Decrypter final : public Cipher {
   }
 
   CipherLease context_;
-  const size_t tag_size_;
+  size_t tag_size_;
   Bytes kept_;
 };
 

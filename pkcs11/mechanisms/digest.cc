@@ -23,6 +23,8 @@ class HashDigester final : public Digester {
     return absl::OkStatus();
   }
 
+  bool Rest() override { return MdTraits::Reset(context_.get()); }
+
  private:
   MdLease context_;
   const size_t size_;

@@ -188,6 +188,7 @@ class Lease {
   typename Pool::Context* get() const { return context_.get(); }
   // The context was changed so that nobody else may have it.
   void Spoil() { spoilt_ = true; }
+  bool is_spoilt() const { return spoilt_; }
 
  private:
   Lease(std::shared_ptr<Pool> pool, typename Pool::Unique context)

@@ -102,6 +102,11 @@ class HmacSigner final : public Signer {
     return size_;
   }
 
+  bool Rest() override { return MacTraits::Reset(context_.get()); }
+  bool Rearm(const Parameters* parameters) override {
+    return parameters == nullptr;  // the length of the tag is the same
+  }
+
  private:
   MacLease context_;
   const size_t size_;
