@@ -35,7 +35,6 @@ struct Library {
   OpenSslPtr<EVP_MD, EVP_MD_free> sha384;
   OpenSslPtr<EVP_CIPHER, EVP_CIPHER_free> aes_gcm;
   // Null where the OpenSSL underneath was built without it.
-  OpenSslPtr<EVP_KDF, EVP_KDF_free> hkdf;
   OpenSslPtr<EVP_KDF, EVP_KDF_free> scrypt;
   OpenSslPtr<EVP_KDF, EVP_KDF_free> pbkdf2;
   // Keyed templates: a copy of one that is keyed again costs half of a new one.
@@ -100,7 +99,6 @@ std::unique_ptr<Library> NewLibrary() {
   RequireMade(library->sha384);
   library->aes_gcm.reset(EVP_CIPHER_fetch(context, "AES-256-GCM", nullptr));
   RequireMade(library->aes_gcm);
-  library->hkdf.reset(EVP_KDF_fetch(context, "HKDF", nullptr));
   library->scrypt.reset(EVP_KDF_fetch(context, "SCRYPT", nullptr));
   library->pbkdf2.reset(EVP_KDF_fetch(context, "PBKDF2", nullptr));
   library->hmac_sha256 = NewHmacTemplate(context, "SHA2-256");
@@ -183,13 +181,31 @@ absl::StatusOr<SecretBytes> Derive(EVP_KDF* kdf, const OSSL_PARAM* params,
   return out;
 }
 
-absl::StatusOr<SecretBytes> Hkdf(const char* digest, ByteSpan key,
-                                 ByteSpan salt, ByteSpan info, size_t size) {
-  const OSSL_PARAM params[] = {
-      DigestParam(digest), OctetParam(OSSL_KDF_PARAM_KEY, key),
-      OctetParam(OSSL_KDF_PARAM_SALT, salt),
-      OctetParam(OSSL_KDF_PARAM_INFO, info), OSSL_PARAM_construct_end()};
-  return Derive(TheLibrary().hkdf.get(), params, size, "HKDF");
+// RFC 5869. OpenSSL's own fetches HMAC and the hash anew each time, which costs
+// several times as much as the derivation; each stored object needs one.
+absl::StatusOr<SecretBytes> Hkdf(const EVP_MAC_CTX* keyed, size_t hash_size,
+                                 ByteSpan key, ByteSpan salt, ByteSpan info,
+                                 size_t size) {
+  if (size == 0) return Error(CKR_ARGUMENTS_BAD, "empty derived key");
+  if (size > 255 * hash_size) {
+    return Error(CKR_ARGUMENTS_BAD, "derived key too long");
+  }
+  static constexpr uint8_t kNoSalt[64] = {};
+  const SecretBytes extracted =
+      Hmac(keyed, hash_size, salt.empty() ? ByteSpan(kNoSalt, hash_size) : salt,
+           {key});
+  SecretBytes out(size);
+  SecretBytes block;
+  for (size_t done = 0; done < size;) {
+    const uint8_t number = static_cast<uint8_t>(done / hash_size + 1);
+    block = Hmac(keyed, hash_size, extracted.Expose(),
+                 {block.Expose(), info, ByteSpan(&number, 1)});
+    const size_t now = std::min(hash_size, size - done);
+    std::copy_n(block.Expose().begin(), now,
+                out.ExposeMutable().begin() + done);
+    done += now;
+  }
+  return out;
 }
 
 absl::Status CheckAead(ByteSpan key, ByteSpan nonce, ByteSpan aad,
@@ -300,12 +316,14 @@ SecretBytes HmacSha384(ByteSpan key, std::initializer_list<ByteSpan> parts) {
 
 absl::StatusOr<SecretBytes> HkdfSha256(ByteSpan key, ByteSpan salt,
                                        ByteSpan info, size_t size) {
-  return Hkdf("SHA2-256", key, salt, info, size);
+  return Hkdf(TheLibrary().hmac_sha256.get(), kSha256Size, key, salt, info,
+              size);
 }
 
 absl::StatusOr<SecretBytes> HkdfSha384(ByteSpan key, ByteSpan salt,
                                        ByteSpan info, size_t size) {
-  return Hkdf("SHA2-384", key, salt, info, size);
+  return Hkdf(TheLibrary().hmac_sha384.get(), kSha384Size, key, salt, info,
+              size);
 }
 
 absl::StatusOr<SecretBytes> Scrypt(ByteSpan pin, ByteSpan salt, int log2_n,

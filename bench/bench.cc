@@ -114,11 +114,13 @@ void Print(const Row& row, const std::vector<std::string>& names,
 }
 
 // Milliseconds of a new process from exec to exit.
-double StartOnce(const char* self, const std::string& module) {
+double StartOnce(const char* self, const std::string& name,
+                 const std::string& module, const Settings& settings) {
   const auto begun = Clock::now();
   const pid_t child = fork();
   if (child == 0) {
-    execl(self, self, "--start-child", module.c_str(), nullptr);
+    execl(self, self, "--start-child", name.c_str(), module.c_str(),
+          settings.scratch.c_str(), settings.kdf_cost.c_str(), nullptr);
     _exit(127);
   }
   int status = 0;
@@ -171,9 +173,6 @@ Options Parse(int argc, char** argv) {
       case 'k':
         options.settings.kdf_cost = optarg;
         break;
-      case 'c':
-        StartToFirstSignature(optarg);
-        std::exit(0);
       default:
         Die("options: --perigee FILE --module FILE --objects N --rounds N "
             "--seconds S --only WORKLOAD --kdf-cost test|calibrated");
@@ -187,16 +186,24 @@ void PrintStart(const char* self, const Options& options, bool have_other,
                 const std::vector<std::string>& names) {
   Row start{"start (ms)", {}};
   for (int round = 0; round < options.rounds; ++round) {
-    start.values["perigee"].push_back(StartOnce(self, options.perigee));
+    start.values["perigee"].push_back(
+        StartOnce(self, "perigee", options.perigee, options.settings));
     if (have_other) {
       start.values[options.other_name].push_back(
-          StartOnce(self, options.other));
+          StartOnce(self, options.other_name, options.other, options.settings));
     }
   }
   Print(start, names, true);
 }
 
 int Main(int argc, char** argv) {
+  if (argc == 6 && std::string(argv[1]) == "--start-child") {
+    Settings settings;
+    settings.scratch = argv[4];
+    settings.kdf_cost = argv[5];
+    StartToFirstSignature(argv[2], argv[3], settings);
+    return 0;
+  }
   Options options = Parse(argc, argv);
   char scratch[] = "/tmp/perigee-bench-XXXXXX";
   if (mkdtemp(scratch) == nullptr) Die("no scratch directory");

@@ -61,7 +61,8 @@ std::unique_ptr<Contender> NewModuleContender(const std::string& name,
                                               const std::string& module,
                                               const Settings& settings);
 // The child's part of the `start` workload: from load to first signature.
-void StartToFirstSignature(const std::string& module);
+void StartToFirstSignature(const std::string& name, const std::string& path,
+                           const Settings& settings);
 
 // Sets the environment so that `module` finds the state that
 // NewModuleContender made under `scratch`.

@@ -27,6 +27,9 @@ class JoinedStore : public Store {
       absl::FunctionRef<absl::Status(Transaction&)> write) override;
   uint64_t Generation(SpaceId space) override;
   // Whether the calling thread is inside a Write of this store.
+  bool OnlyRecordsChanged(SpaceId space, uint64_t from, uint64_t to) override {
+    return inner_->OnlyRecordsChanged(space, from, to);
+  }
   bool InWrite() const { return frame() != nullptr; }
 
  private:

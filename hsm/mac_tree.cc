@@ -156,11 +156,11 @@ absl::StatusOr<LivePairs> MacTree::CheckAll(Reader& reader) const {
 }
 
 std::string MacTree::RootName() const {
-  return absl::StrCat("tree/", key_number_);
+  return absl::StrCat(kRecordValues, key_number_);
 }
 
 std::string MacTree::MiddleName(uint32_t middle) const {
-  return absl::StrFormat("tree/%d/%02x", key_number_, middle);
+  return absl::StrFormat("%s/%02x", RootName(), middle);
 }
 
 absl::StatusOr<MacTree::Root> MacTree::LoadRoot(Reader& reader) const {

@@ -50,6 +50,11 @@ absl::StatusOr<std::shared_ptr<const PartitionView>> Partition::State_::View() {
   if (now != kBusyGeneration) {
     absl::MutexLock lock(&mu);
     if (now == view_generation) return view;
+    if (view != nullptr &&
+        core->store().OnlyRecordsChanged(space, view_generation, now)) {
+      view_generation = now;
+      return view;
+    }
   }
   std::shared_ptr<const PartitionView> fresh;
   uint64_t read_at = kBusyGeneration;

@@ -1,7 +1,9 @@
 // Finding and opening the objects of a partition.
+#include <algorithm>
 #include <string>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "hsm/mac_tree.h"
@@ -54,24 +56,33 @@ struct Tampered {
   std::string what;
 };
 
-// The candidates that match `pattern`. One bad record does not hide the
-// others, but a store that cannot be read hides none.
-absl::Status Sift(Reader& reader, SpaceId space, const Access& access,
-                  const std::vector<RecordStamp>& candidates,
-                  const AttributeSet& pattern, std::vector<uint64_t>& handles,
-                  std::vector<Tampered>& tampered) {
+// Everything that `pattern` asks for stands in a record's columns, which are
+// sealed with it: it need only be opened, not decoded and kept.
+bool IsAnsweredByColumns(const AttributeSet& pattern) {
+  return std::all_of(pattern.entries().begin(), pattern.entries().end(),
+                     [](const auto& entry) {
+                       return entry.type == CKA_CLASS ||
+                              entry.type == CKA_TOKEN;
+                     });
+}
+
+// The candidates of which `looks(handle, generation)` says that they fit. One
+// bad record does not hide the others, but a store that cannot be read hides
+// none.
+absl::Status Sift(
+    Reader& reader, SpaceId space, const std::vector<RecordStamp>& candidates,
+    absl::FunctionRef<absl::StatusOr<bool>(uint64_t, uint64_t)> looks,
+    std::vector<uint64_t>& handles, std::vector<Tampered>& tampered) {
   const uint64_t generation = reader.Generation(space);
   handles.reserve(candidates.size());
   for (const RecordStamp& candidate : candidates) {
-    const absl::StatusOr<ObjectRef> object =
-        LoadObject(reader, space, access, candidate.id, generation);
-    if (object.ok()) {
-      if (IsFoundBy(pattern, **object)) handles.push_back(candidate.id);
-    } else if (base::Reason(object.status()) == kTamperedReason) {
-      tampered.push_back(
-          {candidate.id, std::string(object.status().message())});
-    } else if (base::CkRv(object.status()) != CKR_OBJECT_HANDLE_INVALID) {
-      return object.status();
+    const absl::StatusOr<bool> fits = looks(candidate.id, generation);
+    if (fits.ok()) {
+      if (*fits) handles.push_back(candidate.id);
+    } else if (base::Reason(fits.status()) == kTamperedReason) {
+      tampered.push_back({candidate.id, std::string(fits.status().message())});
+    } else if (base::CkRv(fits.status()) != CKR_OBJECT_HANDLE_INVALID) {
+      return fits.status();
     }
   }
   return absl::OkStatus();
@@ -117,8 +128,22 @@ absl::StatusOr<std::vector<uint64_t>> Partition::Find(
         ASSIGN_OR_RETURN(const std::vector<RecordStamp> candidates,
                          access.view->vault->Find(reader, access.keys->ring,
                                                   object_class, tagged));
-        return Sift(reader, state_->space, access, candidates, pattern, handles,
-                    tampered);
+        const bool by_columns = IsAnsweredByColumns(pattern);
+        return Sift(
+            reader, state_->space, candidates,
+            [&](uint64_t handle, uint64_t generation) -> absl::StatusOr<bool> {
+              if (by_columns) {
+                RETURN_IF_ERROR(
+                    access.view->vault->Stamp(reader, access.keys->ring, handle)
+                        .status());
+                return true;
+              }
+              ASSIGN_OR_RETURN(const ObjectRef object,
+                               LoadObject(reader, state_->space, access, handle,
+                                          generation));
+              return IsFoundBy(pattern, *object);
+            },
+            handles, tampered);
       }));
   for (const Tampered& one : tampered) {
     base::LogIntegrity(absl::StrCat("partition ", state_->space, ", object ",
@@ -137,8 +162,15 @@ absl::StatusOr<std::vector<uint64_t>> Partition::FindTampered(Login* login) {
         ASSIGN_OR_RETURN(const std::vector<RecordStamp> candidates,
                          access.view->vault->Find(reader, access.keys->ring,
                                                   std::nullopt, {}));
-        return Sift(reader, state_->space, access, candidates, AttributeSet(),
-                    sound, tampered);
+        return Sift(
+            reader, state_->space, candidates,
+            [&](uint64_t handle, uint64_t generation) -> absl::StatusOr<bool> {
+              RETURN_IF_ERROR(
+                  LoadObject(reader, state_->space, access, handle, generation)
+                      .status());
+              return true;
+            },
+            sound, tampered);
       }));
   for (const Tampered& one : tampered) handles.push_back(one.handle);
   return handles;

@@ -4,8 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <map>
+#include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -89,6 +93,98 @@ class Pool {
   std::vector<std::unique_ptr<SqliteConnection>> idle_ ABSL_GUARDED_BY(mu_);
 };
 
+// One transaction that writes of several threads share, each in its own
+// thread, one after the other, and one commit for all: a commit costs as much
+// as the work of several writes.
+class Group {
+ public:
+  Group(WriterLock::Hold hold, Pool::Lease connection)
+      : hold_(std::in_place, std::move(hold)),
+        connection_(std::in_place, std::move(connection)),
+        view_(**connection_, /*writing=*/true) {}
+
+  // Runs one write. What fails is undone alone; when that cannot be done, and
+  // when `write` throws, the group is broken.
+  absl::Status Run(SpaceId touches,
+                   absl::FunctionRef<absl::Status(Transaction&)> write) {
+    hold_->PassToThisThread();
+    absl::Cleanup put_down = [this] { hold_->PutDown(); };
+    ++writes_;
+    broken_ = true;  // unless it comes back
+    const uint64_t edits = view_.edits();
+    absl::Status inside = absl::OkStatus();
+    absl::Status status =
+        writes_ == 1 ? inside = write(view_)
+                     : view_.Nested([&] { return inside = write(view_); });
+    broken_ = status != inside || (writes_ == 1 && !status.ok());
+    if (status.ok() && view_.edits() != edits) view_.Touch(touches);
+    return status;
+  }
+
+  int writes() const { return writes_; }
+  bool broken() const { return broken_; }
+  SqliteConnection& connection() { return **connection_; }
+  SqliteView& view() { return view_; }
+
+  // Ends the transaction (an open one is rolled back), gives the writer's
+  // place away and tells everybody.
+  void End(absl::Status result) ABSL_LOCKS_EXCLUDED(mu_) {
+    connection_.reset();
+    hold_.reset();
+    absl::MutexLock lock(&mu_);
+    result_ = std::move(result);
+  }
+  absl::Status Wait() ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    const auto ended = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+      return result_.has_value();
+    };
+    mu_.Await(absl::Condition(&ended));
+    return *result_;
+  }
+
+ private:
+  std::optional<WriterLock::Hold> hold_;
+  std::optional<Pool::Lease> connection_;
+  SqliteView view_;
+  int writes_ = 0;
+  bool broken_ = false;
+  absl::Mutex mu_;
+  std::optional<absl::Status> result_ ABSL_GUARDED_BY(mu_);
+};
+
+// The newest unbroken run of commits of this process, for each space, that
+// changed records only.
+class QuietRuns {
+ public:
+  // A commit took `space` from one generation to the next.
+  void Note(SpaceId space, uint64_t from, uint64_t to, bool only_records)
+      ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    Run& run = runs_[space];
+    if (!only_records || run.to != from) run.from = only_records ? from : to;
+    run.to = to;
+  }
+  bool Covers(SpaceId space, uint64_t from, uint64_t to) const
+      ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    const auto it = runs_.find(space);
+    return it != runs_.end() && it->second.from <= from && from <= to &&
+           to <= it->second.to;
+  }
+
+ private:
+  struct Run {
+    uint64_t from = 0;
+    uint64_t to = 0;
+  };
+  mutable absl::Mutex mu_;
+  std::map<SpaceId, Run> runs_ ABSL_GUARDED_BY(mu_);
+};
+
+// So that other processes get their turn.
+constexpr int kWritesInGroup = 64;
+
 absl::StatusOr<std::array<uint8_t, 16>> ReadStoreId(
     SqliteConnection& connection) {
   std::array<uint8_t, 16> id{};
@@ -133,6 +229,9 @@ class SqliteStore : public Store {
     if (parts_->changes == nullptr) return kBusy;
     return parts_->changes->Generation(space);
   }
+  bool OnlyRecordsChanged(SpaceId space, uint64_t from, uint64_t to) override {
+    return parts_->quiet.Covers(space, from, to);
+  }
 
  private:
   struct Parts {
@@ -141,6 +240,13 @@ class SqliteStore : public Store {
     std::shared_ptr<WriterLock> writer;  // null when read-only
     // Null when read-only and there is none.
     std::unique_ptr<ChangeCounter> changes;
+    QuietRuns quiet;
+
+    // The writes of this process: how many wait for their turn, whose turn it
+    // is, and the group that the next one joins.
+    std::atomic<int> waiting{0};
+    absl::Mutex turn;
+    std::shared_ptr<Group> group ABSL_GUARDED_BY(turn);
   };
 
   SqliteStore(std::string directory, Mode mode)
@@ -151,6 +257,12 @@ class SqliteStore : public Store {
 
   absl::Status OpenChanges(SqliteConnection& connection);
   absl::Status CheckProcess() const;
+  absl::StatusOr<std::shared_ptr<Group>> BeginGroup();
+  // Waits for the turn, works in the group and ends it unless somebody waits
+  // who will. `status` is that of `write`.
+  absl::StatusOr<std::shared_ptr<Group>> TakeTurn(
+      SpaceId touches, absl::FunctionRef<absl::Status(Transaction&)> write,
+      absl::Status& status);
   absl::Status Commit(SqliteConnection& connection, SqliteView& view);
 
   const std::string directory_;
@@ -227,6 +339,16 @@ absl::Status SqliteStore::Write(
   if (parts_->writer->HeldByMe()) {
     return base::Error(CKR_GENERAL_ERROR, "a write inside a write");
   }
+  absl::Status status;
+  ASSIGN_OR_RETURN(const std::shared_ptr<Group> group,
+                   TakeTurn(touches, write, status));
+  const absl::Status committed = group->Wait();
+  // What it failed for may be the work of another one in the group, so it too
+  // answers after the commit.
+  return status.ok() ? committed : status;
+}
+
+absl::StatusOr<std::shared_ptr<Group>> SqliteStore::BeginGroup() {
   ASSIGN_OR_RETURN(auto hold, parts_->writer->Acquire());
   ASSIGN_OR_RETURN(Pool::Lease connection, parts_->pool.Borrow());
   if (parts_->changes->LeftBusy()) {
@@ -234,23 +356,54 @@ absl::Status SqliteStore::Write(
     RETURN_IF_ERROR(parts_->changes->Repair(changes));
   }
   RETURN_IF_ERROR(connection->Run(Sql::kBeginImmediate));
-  SqliteView view(*connection, /*writing=*/true);
-  RETURN_IF_ERROR(write(view));  // The lease rolls back.
-  if (!view.dirty()) return absl::OkStatus();
-  view.Touch(touches);
-  return Commit(*connection, view);
+  return std::make_shared<Group>(std::move(hold), std::move(connection));
+}
+
+absl::StatusOr<std::shared_ptr<Group>> SqliteStore::TakeTurn(
+    SpaceId touches, absl::FunctionRef<absl::Status(Transaction&)> write,
+    absl::Status& status) {
+  parts_->waiting.fetch_add(1);
+  absl::MutexLock lock(&parts_->turn);
+  parts_->waiting.fetch_sub(1);
+  if (parts_->group == nullptr) {
+    ASSIGN_OR_RETURN(parts_->group, BeginGroup());
+  }
+  const std::shared_ptr<Group> group = parts_->group;
+  // Also when `write` throws.
+  absl::Cleanup end_broken = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    parts_->group = nullptr;
+    group->End(base::Error(CKR_DEVICE_ERROR,
+                           "a write in the same commit could not be undone"));
+  };
+  status = group->Run(touches, write);
+  if (group->broken()) return group;
+  std::move(end_broken).Cancel();
+  if (parts_->waiting.load() != 0 && group->writes() < kWritesInGroup) {
+    return group;  // they come for certain, and the last of them ends it
+  }
+  parts_->group = nullptr;
+  group->End(group->view().dirty() ? Commit(group->connection(), group->view())
+                                   : absl::OkStatus());
+  return group;
 }
 
 absl::Status SqliteStore::Commit(SqliteConnection& connection,
                                  SqliteView& view) {
   ASSIGN_OR_RETURN(auto next, view.Touched());
+  SpaceChanges before;
   for (auto& [space, changes] : next) {
+    before.emplace_back(space, parts_->changes->Generation(space));
     changes = parts_->changes->Next(space, changes);
   }
   RETURN_IF_ERROR(view.Finish(next));
   RETURN_IF_ERROR(parts_->changes->Begin(next));
   absl::Status status = connection.Run(Sql::kCommit);
   if (status.ok()) {
+    for (size_t i = 0; i < next.size(); ++i) {
+      const auto& [space, generation] = before[i];
+      parts_->quiet.Note(space, generation, next[i].second,
+                         view.revalued().count(space) == 0);
+    }
     parts_->changes->End(next);
     return status;
   }

@@ -242,7 +242,7 @@ absl::Status SqliteView::Put(SpaceId space, const Record& record,
   query.Bind(ByteSpan(record.sealed));
   RETURN_IF_ERROR(query.Run());
 
-  Delta& delta = touched_[space];
+  Delta& delta = Edit(space);
   delta.records += old.has_value() ? 0 : 1;
   delta.bytes += static_cast<int64_t>(record.size) -
                  (old.has_value() ? static_cast<int64_t>(old->size) : 0);
@@ -257,10 +257,15 @@ absl::Status SqliteView::Delete(SpaceId space, uint64_t id) {
   SqliteQuery query(connection_, Sql::kDeleteRecord);
   query.Bind(id);
   RETURN_IF_ERROR(query.Run());
-  Delta& delta = touched_[space];
+  Delta& delta = Edit(space);
   delta.records -= 1;
   delta.bytes -= static_cast<int64_t>(old->size);
   return absl::OkStatus();
+}
+
+void SqliteView::EditValue(SpaceId space, absl::string_view name) {
+  Edit(space);
+  if (!absl::StartsWith(name, kRecordValues)) revalued_.insert(space);
 }
 
 absl::Status SqliteView::PutValue(SpaceId space, absl::string_view name,
@@ -268,7 +273,7 @@ absl::Status SqliteView::PutValue(SpaceId space, absl::string_view name,
   SqliteQuery query(connection_, Sql::kPutValue);
   query.Bind(space).BindText(name).Bind(value);
   RETURN_IF_ERROR(query.Run());
-  Touch(space);
+  EditValue(space, name);
   return absl::OkStatus();
 }
 
@@ -276,7 +281,7 @@ absl::Status SqliteView::DeleteValue(SpaceId space, absl::string_view name) {
   SqliteQuery query(connection_, Sql::kDeleteValue);
   query.Bind(space).BindText(name);
   RETURN_IF_ERROR(query.Run());
-  Touch(space);
+  EditValue(space, name);
   return absl::OkStatus();
 }
 
@@ -301,7 +306,8 @@ absl::Status SqliteView::DropSpace(SpaceId space) {
     query.Bind(space);
     RETURN_IF_ERROR(query.Run());
   }
-  Delta& delta = touched_[space];
+  revalued_.insert(space);
+  Delta& delta = Edit(space);
   delta.records -= static_cast<int64_t>(usage.records);
   delta.bytes -= static_cast<int64_t>(usage.bytes);
   return absl::OkStatus();

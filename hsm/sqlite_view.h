@@ -6,6 +6,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,7 +16,7 @@
 
 namespace hsm {
 
-// Lives as long as the transaction of its connection. Of one thread.
+// Lives as long as the transaction of its connection. Of one thread at a time.
 class SqliteView : public Transaction {
  public:
   SqliteView(SqliteConnection& connection, bool writing)
@@ -44,8 +45,12 @@ class SqliteView : public Transaction {
   absl::Status DropSpace(SpaceId space) override;
   absl::Status Nested(absl::FunctionRef<absl::Status()> work) override;
 
-  // True when something was changed.
+  // True when something was changed and not undone.
   bool dirty() const { return !touched_.empty(); }
+  // Counts every change, also those that were undone.
+  uint64_t edits() const { return edits_; }
+  // The spaces of which more than records was changed (or undone).
+  const std::set<SpaceId>& revalued() const { return revalued_; }
   // Counts `space` as changed.
   void Touch(SpaceId space) { touched_[space]; }
   // The spaces that were changed, with what `space.changes` is before it.
@@ -60,6 +65,12 @@ class SqliteView : public Transaction {
     int64_t records = 0;
     int64_t bytes = 0;
   };
+  // Counts a change of `space`.
+  Delta& Edit(SpaceId space) {
+    ++edits_;
+    return touched_[space];
+  }
+  void EditValue(SpaceId space, absl::string_view name);
   struct Old {
     SpaceId space;
     uint64_t size;
@@ -78,6 +89,8 @@ class SqliteView : public Transaction {
   const bool writing_;
   std::optional<std::pair<SpaceId, uint64_t>> generation_;
   std::map<SpaceId, Delta> touched_;
+  uint64_t edits_ = 0;
+  std::set<SpaceId> revalued_;
   uint64_t last_id_ = 0;  // largest id used here; 0 when none
 };
 

@@ -34,6 +34,9 @@ using Tag = std::array<uint8_t, 16>;
 // The records of a space and key fall into this many buckets, id % kBuckets.
 inline constexpr uint32_t kBuckets = 4096;
 
+// Named values that change with each record begin so (the MAC trees).
+inline constexpr absl::string_view kRecordValues = "tree/";
+
 // No answer about a generation, see Store::Generation.
 inline constexpr uint64_t kBusyGeneration = ~uint64_t{0};
 
@@ -141,6 +144,15 @@ class Store {
   // there); the reader asks the store itself.
   static constexpr uint64_t kBusy = kBusyGeneration;
   virtual uint64_t Generation(SpaceId space) = 0;
+
+  // True when every commit between these two generations of the space is known
+  // to have changed records only, and values that belong to them
+  // (kRecordValues): what was read of its other values still holds. False is
+  // always right.
+  virtual bool OnlyRecordsChanged(SpaceId /*space*/, uint64_t /*from*/,
+                                  uint64_t /*to*/) {
+    return false;
+  }
 };
 
 }  // namespace hsm

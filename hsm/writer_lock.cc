@@ -126,10 +126,15 @@ void WriterLock::UnlockByte(off_t byte) {
   }
 }
 
-// The mutex is held until Release, which the analysis cannot follow.
-absl::StatusOr<WriterLock::Hold> WriterLock::Acquire()
-    ABSL_NO_THREAD_SAFETY_ANALYSIS {
-  mu_.Lock();
+absl::StatusOr<WriterLock::Hold> WriterLock::Acquire() {
+  {
+    absl::MutexLock lock(&mu_);
+    const auto is_free = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+      return !taken_;
+    };
+    mu_.Await(absl::Condition(&is_free));
+    taken_ = true;
+  }
   // Who has just released byte 0 and comes again waits for byte 1, which the
   // next in line holds: nobody starves.
   absl::Status status = LockByte(kQueueByte, true);
@@ -137,35 +142,46 @@ absl::StatusOr<WriterLock::Hold> WriterLock::Acquire()
     status = LockByte(kWriterByte, true);
     UnlockByte(kQueueByte);
   }
-  if (!status.ok()) {
-    mu_.Unlock();
-    return status;
-  }
-  holder_.store(gettid(), std::memory_order_relaxed);
-  return Hold(this);
+  return Taken(status);
 }
 
-absl::StatusOr<WriterLock::Hold> WriterLock::TryAcquire()
-    ABSL_NO_THREAD_SAFETY_ANALYSIS {
-  if (!mu_.TryLock()) {
-    return base::Error(CKR_FUNCTION_FAILED, "somebody else writes");
+absl::StatusOr<WriterLock::Hold> WriterLock::TryAcquire() {
+  {
+    absl::MutexLock lock(&mu_);
+    if (taken_) return base::Error(CKR_FUNCTION_FAILED, "somebody else writes");
+    taken_ = true;
   }
-  if (absl::Status status = LockByte(kWriterByte, false); !status.ok()) {
-    mu_.Unlock();
+  return Taken(LockByte(kWriterByte, false));
+}
+
+absl::StatusOr<WriterLock::Hold> WriterLock::Taken(const absl::Status& status) {
+  if (!status.ok()) {
+    absl::MutexLock lock(&mu_);
+    taken_ = false;
     return status;
   }
-  holder_.store(gettid(), std::memory_order_relaxed);
-  return Hold(this);
+  Hold hold(this);
+  hold.PassToThisThread();
+  return hold;
 }
 
 bool WriterLock::HeldByMe() const {
   return holder_.load(std::memory_order_relaxed) == gettid();
 }
 
-void WriterLock::Release() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+void WriterLock::Hold::PassToThisThread() {
+  lock_->holder_.store(gettid(), std::memory_order_relaxed);
+}
+
+void WriterLock::Hold::PutDown() {
+  lock_->holder_.store(0, std::memory_order_relaxed);
+}
+
+void WriterLock::Release() {
   holder_.store(0, std::memory_order_relaxed);
   UnlockByte(kWriterByte);
-  mu_.Unlock();
+  absl::MutexLock lock(&mu_);
+  taken_ = false;
 }
 
 }  // namespace hsm

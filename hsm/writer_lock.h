@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "base/status.h"
 
@@ -38,6 +39,10 @@ class WriterLock {
     ~Hold() {
       if (lock_ != nullptr) lock_->Release();
     }
+    // The place goes from thread to thread while one of them after the other
+    // works: from now on it is this thread's, or nobody's.
+    void PassToThisThread();
+    void PutDown();
 
    private:
     WriterLock* lock_ = nullptr;
@@ -57,11 +62,16 @@ class WriterLock {
   // Waits for one byte of the file, or only looks when `wait` is false.
   absl::Status LockByte(off_t byte, bool wait);
   void UnlockByte(off_t byte);
+  // The hold when the bytes could be locked.
+  absl::StatusOr<Hold> Taken(const absl::Status& status);
   void Release();
 
   const std::string path_;
   const int fd_;
-  absl::Mutex mu_;                // held by the holder, across functions
+  // Taken by one thread and perhaps given back by another, so it is a flag and
+  // not a mutex that is held.
+  absl::Mutex mu_;
+  bool taken_ ABSL_GUARDED_BY(mu_) = false;
   std::atomic<pid_t> holder_{0};  // its thread id
 };
 
