@@ -133,9 +133,11 @@ absl::StatusOr<std::vector<uint64_t>> Partition::Find(
             reader, state_->space, candidates,
             [&](uint64_t handle, uint64_t generation) -> absl::StatusOr<bool> {
               if (by_columns) {
-                RETURN_IF_ERROR(
-                    access.view->vault->Stamp(reader, access.keys->ring, handle)
-                        .status());
+                if (access.cache->Valid(handle, generation) == nullptr) {
+                  RETURN_IF_ERROR(access.view->vault
+                                      ->Open(reader, access.keys->ring, handle)
+                                      .status());
+                }
                 return true;
               }
               ASSIGN_OR_RETURN(const ObjectRef object,
