@@ -107,7 +107,7 @@ std::vector<Command> AllCommands() {
   std::vector<Command> all;
   for (std::vector<Command> (*part)() :
        {SlotCommands, HsmCommands, RoleCommands, PartitionCommands,
-        ArchiveCommands, DeviceCommands, GeneralCommands}) {
+        ArchiveCommands, DeviceCommands, ImportCommands, GeneralCommands}) {
     for (const Command& command : part()) all.push_back(command);
   }
   return all;
