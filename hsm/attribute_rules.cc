@@ -170,6 +170,70 @@ constexpr AttributeRule kEcPrivate[] = {
     ROW(CKA_VALUE, Kind::kBigInteger, F(1, 4, 6, 7)),
 };
 
+// Edwards and Montgomery curves: byte strings, not numbers.
+constexpr AttributeRule kEcxPrivate[] = {
+    ROW(CKA_EC_PARAMS, Kind::kBytes, F(1, 4, 6)),
+    ROW(CKA_EC_POINT, Kind::kBytes, F(4, 6)),  // not in the table: tolerated
+    ROW(CKA_VALUE, Kind::kBytes, F(1, 4, 6, 7)),
+};
+
+constexpr AttributeRule kDsaPublic[] = {
+    ROW(CKA_PRIME, Kind::kBigInteger, F(1, 3)),
+    ROW(CKA_SUBPRIME, Kind::kBigInteger, F(1, 3)),
+    ROW(CKA_BASE, Kind::kBigInteger, F(1, 3)),
+    ROW(CKA_VALUE, Kind::kBigInteger, F(1, 4)),
+};
+constexpr AttributeRule kDsaPrivate[] = {
+    ROW(CKA_PRIME, Kind::kBigInteger, F(1, 4, 6)),
+    ROW(CKA_SUBPRIME, Kind::kBigInteger, F(1, 4, 6)),
+    ROW(CKA_BASE, Kind::kBigInteger, F(1, 4, 6)),
+    ROW(CKA_VALUE, Kind::kBigInteger, F(1, 4, 6, 7)),
+};
+constexpr AttributeRule kDhPublic[] = {
+    ROW(CKA_PRIME, Kind::kBigInteger, F(1, 3)),
+    ROW(CKA_BASE, Kind::kBigInteger, F(1, 3)),
+    ROW(CKA_VALUE, Kind::kBigInteger, F(1, 4)),
+};
+constexpr AttributeRule kDhPrivate[] = {
+    ROW(CKA_PRIME, Kind::kBigInteger, F(1, 4, 6)),
+    ROW(CKA_BASE, Kind::kBigInteger, F(1, 4, 6)),
+    ROW(CKA_VALUE, Kind::kBigInteger, F(1, 4, 6, 7)),
+    ROW(CKA_VALUE_BITS, Kind::kUlong, F(2, 6)),
+};
+
+constexpr AttributeRule kDomainParameters[] = {
+    ROW(CKA_KEY_TYPE, Kind::kUlong, F(1)),
+    ROW(CKA_LOCAL, Kind::kBool, F(2, 4), Default::kComputed),
+};
+constexpr AttributeRule kDsaDomain[] = {
+    ROW(CKA_PRIME, Kind::kBigInteger, F(1, 4)),
+    ROW(CKA_SUBPRIME, Kind::kBigInteger, F(1, 4)),
+    ROW(CKA_BASE, Kind::kBigInteger, F(1, 4)),
+    ROW(CKA_PRIME_BITS, Kind::kUlong, F(2, 3)),
+    ROW(CKA_SUBPRIME_BITS, Kind::kUlong, F(2)),
+};
+constexpr AttributeRule kDhDomain[] = {
+    ROW(CKA_PRIME, Kind::kBigInteger, F(1, 4)),
+    ROW(CKA_BASE, Kind::kBigInteger, F(1, 4)),
+    ROW(CKA_PRIME_BITS, Kind::kUlong, F(2, 3)),
+};
+
+// ML-KEM, ML-DSA, SLH-DSA.
+constexpr AttributeRule kPqcPublic[] = {
+    ROW(CKA_PARAMETER_SET, Kind::kUlong, F(1, 3)),
+    ROW(CKA_VALUE, Kind::kBytes, F(1, 4)),
+};
+// Created from a seed, a value, or both: CheckPqcPrivate.
+constexpr AttributeRule kSeededPrivate[] = {
+    ROW(CKA_PARAMETER_SET, Kind::kUlong, F(1, 4, 6)),
+    ROW(CKA_SEED, Kind::kBytes, F(4, 6, 7)),
+    ROW(CKA_VALUE, Kind::kBytes, F(4, 6, 7)),
+};
+constexpr AttributeRule kSlhDsaPrivate[] = {
+    ROW(CKA_PARAMETER_SET, Kind::kUlong, F(1, 4, 6)),
+    ROW(CKA_VALUE, Kind::kBytes, F(1, 4, 6, 7)),
+};
+
 constexpr AttributeRule kSecretValue[] = {
     ROW(CKA_VALUE, Kind::kBytes, F(1, 4, 6, 7)),
     ROW(CKA_VALUE_LEN, Kind::kUlong, F(2, 3)),
@@ -186,16 +250,9 @@ constexpr AttributeRule kOther[] = {
     ROW(CKA_AC_ISSUER, Kind::kBytes, F()),
     ROW(CKA_OWNER, Kind::kBytes, F()),
     ROW(CKA_ATTR_TYPES, Kind::kBytes, F()),
-    ROW(CKA_PRIME, Kind::kBigInteger, F()),
-    ROW(CKA_SUBPRIME, Kind::kBigInteger, F()),
-    ROW(CKA_BASE, Kind::kBigInteger, F()),
-    ROW(CKA_PRIME_BITS, Kind::kUlong, F()),
-    ROW(CKA_SUBPRIME_BITS, Kind::kUlong, F()),
-    ROW(CKA_VALUE_BITS, Kind::kUlong, F()),
     ROW(CKA_HW_FEATURE_TYPE, Kind::kUlong, F()),
     ROW(CKA_MECHANISM_TYPE, Kind::kUlong, F()),
     ROW(CKA_PROFILE_ID, Kind::kUlong, F()),
-    ROW(CKA_PARAMETER_SET, Kind::kUlong, F()),
     ROW(CKA_VALIDATION_TYPE, Kind::kUlong, F()),
     ROW(CKA_VALIDATION_FLAG, Kind::kUlong, F()),
     ROW(CKA_HASH_OF_CERTIFICATE, Kind::kBytes, F()),
@@ -209,6 +266,7 @@ constexpr ObjectClass kClasses[] = {
     {CKO_PUBLIC_KEY, CKA_KEY_TYPE, false},
     {CKO_PRIVATE_KEY, CKA_KEY_TYPE, true},
     {CKO_SECRET_KEY, CKA_KEY_TYPE, true},
+    {CKO_DOMAIN_PARAMETERS, CKA_KEY_TYPE, false},
 };
 
 constexpr RuleGroup kDataGroups[] = {kStorage, kData};
@@ -220,6 +278,25 @@ constexpr RuleGroup kRsaPrivateGroups[] = {kStorage, kKey, kPrivateKey,
 constexpr RuleGroup kEcPublicGroups[] = {kStorage, kKey, kPublicKey, kEcPublic};
 constexpr RuleGroup kEcPrivateGroups[] = {kStorage, kKey, kPrivateKey,
                                           kProtected, kEcPrivate};
+constexpr RuleGroup kEcxPrivateGroups[] = {kStorage, kKey, kPrivateKey,
+                                           kProtected, kEcxPrivate};
+constexpr RuleGroup kDsaPublicGroups[] = {kStorage, kKey, kPublicKey,
+                                          kDsaPublic};
+constexpr RuleGroup kDsaPrivateGroups[] = {kStorage, kKey, kPrivateKey,
+                                           kProtected, kDsaPrivate};
+constexpr RuleGroup kDhPublicGroups[] = {kStorage, kKey, kPublicKey, kDhPublic};
+constexpr RuleGroup kDhPrivateGroups[] = {kStorage, kKey, kPrivateKey,
+                                          kProtected, kDhPrivate};
+constexpr RuleGroup kDsaDomainGroups[] = {kStorage, kDomainParameters,
+                                          kDsaDomain};
+constexpr RuleGroup kDhDomainGroups[] = {kStorage, kDomainParameters,
+                                         kDhDomain};
+constexpr RuleGroup kPqcPublicGroups[] = {kStorage, kKey, kPublicKey,
+                                          kPqcPublic};
+constexpr RuleGroup kSeededPrivateGroups[] = {kStorage, kKey, kPrivateKey,
+                                              kProtected, kSeededPrivate};
+constexpr RuleGroup kSlhDsaPrivateGroups[] = {kStorage, kKey, kPrivateKey,
+                                              kProtected, kSlhDsaPrivate};
 constexpr RuleGroup kSecretGroups[] = {kStorage, kKey, kSecretKey, kProtected,
                                        kSecretValue};
 constexpr RuleGroup kHmacGroups[] = {kStorage, kKey, kSecretKey, kProtected,
@@ -231,6 +308,8 @@ constexpr CK_ATTRIBUTE_TYPE kRsaPrivateUses[] = {CKA_DECRYPT, CKA_SIGN,
                                                  CKA_SIGN_RECOVER, CKA_UNWRAP};
 constexpr CK_ATTRIBUTE_TYPE kVerify[] = {CKA_VERIFY};
 constexpr CK_ATTRIBUTE_TYPE kSign[] = {CKA_SIGN};
+constexpr CK_ATTRIBUTE_TYPE kEncapsulate[] = {CKA_ENCAPSULATE};
+constexpr CK_ATTRIBUTE_TYPE kDecapsulate[] = {CKA_DECAPSULATE};
 constexpr CK_ATTRIBUTE_TYPE kMac[] = {CKA_SIGN, CKA_VERIFY};
 constexpr CK_ATTRIBUTE_TYPE kCipher[] = {CKA_ENCRYPT, CKA_DECRYPT, CKA_SIGN,
                                          CKA_VERIFY};
@@ -247,6 +326,33 @@ constexpr ObjectType kTypes[] = {
      CheckRsaPrivate},
     {CKO_PUBLIC_KEY, CKK_EC, kEcPublicGroups, kVerify, CheckEcPublic},
     {CKO_PRIVATE_KEY, CKK_EC, kEcPrivateGroups, kSign, CheckEcPrivate},
+    {CKO_PUBLIC_KEY, CKK_EC_EDWARDS, kEcPublicGroups, kVerify, CheckEcxPublic},
+    {CKO_PRIVATE_KEY, CKK_EC_EDWARDS, kEcxPrivateGroups, kSign,
+     CheckEcxPrivate},
+    {CKO_PUBLIC_KEY, CKK_EC_MONTGOMERY, kEcPublicGroups, {}, CheckEcxPublic},
+    {CKO_PRIVATE_KEY,
+     CKK_EC_MONTGOMERY,
+     kEcxPrivateGroups,
+     {},
+     CheckEcxPrivate},
+    {CKO_PUBLIC_KEY, CKK_DSA, kDsaPublicGroups, kVerify, CheckFiniteField},
+    {CKO_PRIVATE_KEY, CKK_DSA, kDsaPrivateGroups, kSign, CheckFiniteField},
+    {CKO_PUBLIC_KEY, CKK_DH, kDhPublicGroups, {}, CheckFiniteField},
+    {CKO_PRIVATE_KEY, CKK_DH, kDhPrivateGroups, {}, CheckFiniteField},
+    {CKO_PUBLIC_KEY, CKK_X9_42_DH, kDsaPublicGroups, {}, CheckFiniteField},
+    {CKO_PRIVATE_KEY, CKK_X9_42_DH, kDsaPrivateGroups, {}, CheckFiniteField},
+    {CKO_DOMAIN_PARAMETERS, CKK_DSA, kDsaDomainGroups, {}, CheckDomain},
+    {CKO_DOMAIN_PARAMETERS, CKK_DH, kDhDomainGroups, {}, CheckDomain},
+    {CKO_DOMAIN_PARAMETERS, CKK_X9_42_DH, kDsaDomainGroups, {}, CheckDomain},
+    {CKO_PUBLIC_KEY, CKK_ML_KEM, kPqcPublicGroups, kEncapsulate,
+     CheckPqcPublic},
+    {CKO_PRIVATE_KEY, CKK_ML_KEM, kSeededPrivateGroups, kDecapsulate,
+     CheckPqcPrivate},
+    {CKO_PUBLIC_KEY, CKK_ML_DSA, kPqcPublicGroups, kVerify, CheckPqcPublic},
+    {CKO_PRIVATE_KEY, CKK_ML_DSA, kSeededPrivateGroups, kSign, CheckPqcPrivate},
+    {CKO_PUBLIC_KEY, CKK_SLH_DSA, kPqcPublicGroups, kVerify, CheckPqcPublic},
+    {CKO_PRIVATE_KEY, CKK_SLH_DSA, kSlhDsaPrivateGroups, kSign,
+     CheckPqcPrivate},
     {CKO_SECRET_KEY, CKK_GENERIC_SECRET, kSecretGroups, kMac,
      CheckGenericSecret},
     {CKO_SECRET_KEY, CKK_AES, kSecretGroups, kCipher, CheckAes},

@@ -75,7 +75,7 @@ Bytes DerOctetString(ByteSpan contents) {
 // uncompressed point and an OCTET STRING; no two of these sizes let one be
 // taken for the other.
 bool IsCoordinateSize(size_t size) {
-  constexpr size_t kSizes[] = {14, 16, 20, 24, 28, 32, 40, 48, 64, 66};
+  constexpr size_t kSizes[] = {14, 16, 20, 24, 28, 30, 32, 40, 48, 64, 66};
   return std::find(std::begin(kSizes), std::end(kSizes), size) !=
          std::end(kSizes);
 }
@@ -92,13 +92,20 @@ bool IsCompressedPoint(ByteSpan in) {
 
 absl::Status CheckNamedCurve(ByteSpan params) {
   constexpr uint8_t kObjectIdentifier = 0x06;
+  constexpr uint8_t kPrintableString = 0x13;
   const ByteSpan oid = DerContents(params, kObjectIdentifier);
   // The last byte of an identifier ends an arc.
-  if (oid.empty() || (oid.back() & 0x80) != 0) {
+  const bool is_oid = !oid.empty() && (oid.back() & 0x80) == 0;
+  if (!is_oid && DerContents(params, kPrintableString).empty()) {
     return base::Error(CKR_DOMAIN_PARAMS_INVALID,
                        "CKA_EC_PARAMS is not a named curve");
   }
   return absl::OkStatus();
+}
+
+// Bytes of an Edwards or Montgomery point: Ed25519 and X25519, X448, Ed448.
+bool IsEcxPoint(ByteSpan in) {
+  return in.size() == 32 || in.size() == 56 || in.size() == 57;
 }
 
 }  // namespace
@@ -195,6 +202,76 @@ absl::Status CheckEcPrivate(How how, AttributeSet& attributes) {
   if (IsComplete(how) && attributes.Value(CKA_VALUE).empty()) {
     return Invalid("CKA_VALUE");
   }
+  return absl::OkStatus();
+}
+
+absl::Status CheckEcxPublic(How, AttributeSet& attributes) {
+  if (attributes.Has(CKA_EC_PARAMS)) {
+    RETURN_IF_ERROR(CheckNamedCurve(attributes.Value(CKA_EC_PARAMS)));
+  }
+  if (!attributes.Has(CKA_EC_POINT)) return absl::OkStatus();
+  constexpr uint8_t kOctetString = 0x04;
+  const ByteSpan given = attributes.Value(CKA_EC_POINT);
+  if (IsEcxPoint(given)) return absl::OkStatus();
+  const Bytes inner = base::ToBytes(DerContents(given, kOctetString));
+  if (!IsEcxPoint(inner)) return Invalid("CKA_EC_POINT");
+  attributes.Set(CKA_EC_POINT, inner);
+  return absl::OkStatus();
+}
+
+absl::Status CheckEcxPrivate(How how, AttributeSet& attributes) {
+  RETURN_IF_ERROR(CheckEcPrivate(how, attributes));
+  if (IsComplete(how) && !IsEcxPoint(attributes.Value(CKA_VALUE))) {
+    return Invalid("CKA_VALUE");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckFiniteField(How how, AttributeSet& attributes) {
+  for (CK_ATTRIBUTE_TYPE type :
+       {CKA_PRIME, CKA_SUBPRIME, CKA_BASE, CKA_VALUE}) {
+    if (attributes.Has(type) && attributes.Value(type).empty()) {
+      return Invalid("a number of the key is 0");
+    }
+  }
+  const bool has_bits = attributes.object_class() == CKO_PRIVATE_KEY &&
+                        attributes.key_type() == CKK_DH;
+  if (has_bits && IsComplete(how)) {
+    attributes.SetUlong(CKA_VALUE_BITS, BitLength(attributes.Value(CKA_VALUE)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckDomain(How how, AttributeSet& attributes) {
+  RETURN_IF_ERROR(CheckFiniteField(how, attributes));
+  struct Size {
+    CK_ATTRIBUTE_TYPE number;
+    CK_ATTRIBUTE_TYPE bits;
+  };
+  constexpr Size kSizes[] = {{CKA_PRIME, CKA_PRIME_BITS},
+                             {CKA_SUBPRIME, CKA_SUBPRIME_BITS}};
+  for (const Size& size : kSizes) {
+    if (!attributes.Has(size.number)) continue;
+    if (!IsOdd(attributes.Value(size.number))) return Invalid("a prime");
+    attributes.SetUlong(size.bits, BitLength(attributes.Value(size.number)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckPqcPublic(How, AttributeSet& attributes) {
+  if (attributes.Has(CKA_VALUE) && attributes.Value(CKA_VALUE).empty()) {
+    return Invalid("CKA_VALUE");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckPqcPrivate(How how, AttributeSet& attributes) {
+  const bool has_value = !attributes.Value(CKA_VALUE).empty();
+  const bool has_seed = !attributes.Value(CKA_SEED).empty();
+  if (how == How::kCreate && !has_value && !has_seed) {
+    return base::Error(CKR_TEMPLATE_INCOMPLETE, "neither seed nor value");
+  }
+  if (how == How::kClone && !has_value) return Invalid("CKA_VALUE");
   return absl::OkStatus();
 }
 

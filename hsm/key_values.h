@@ -26,7 +26,7 @@ absl::Status CheckRsaPublic(How how, AttributeSet& attributes);
 // count as absent.
 absl::Status CheckRsaPrivate(How how, AttributeSet& attributes);
 
-// CKA_EC_PARAMS must be a named curve (an OID), else
+// CKA_EC_PARAMS must be a named curve (an OID or a PrintableString), else
 // CKR_DOMAIN_PARAMS_INVALID. CKA_EC_POINT is stored as a DER OCTET STRING of
 // the uncompressed point; the bare point is accepted too, as many clients send
 // it. Compressed points are CKR_TEMPLATE_INCONSISTENT.
@@ -34,6 +34,24 @@ absl::Status CheckEcPublic(How how, AttributeSet& attributes);
 // Clients that send the point along with a private key are tolerated; it is
 // dropped, because it follows from the key.
 absl::Status CheckEcPrivate(How how, AttributeSet& attributes);
+
+// Edwards and Montgomery curves. CKA_EC_POINT is stored as the bare bytes that
+// PKCS #11 3.0 wants; a DER OCTET STRING, as older clients send it, is
+// accepted.
+absl::Status CheckEcxPublic(How how, AttributeSet& attributes);
+absl::Status CheckEcxPrivate(How how, AttributeSet& attributes);
+
+// DSA and Diffie-Hellman keys: no number that is there is 0. CKA_VALUE_BITS of
+// a DH private key is computed.
+absl::Status CheckFiniteField(How how, AttributeSet& attributes);
+// The same for domain parameters; the numbers of bits are computed when there
+// are primes.
+absl::Status CheckDomain(How how, AttributeSet& attributes);
+
+// ML-KEM, ML-DSA, SLH-DSA. A private key that is created has a seed or a value;
+// one that is cloned always has its value.
+absl::Status CheckPqcPublic(How how, AttributeSet& attributes);
+absl::Status CheckPqcPrivate(How how, AttributeSet& attributes);
 
 // 16, 24 or 32 bytes, by value or by CKA_VALUE_LEN.
 absl::Status CheckAes(How how, AttributeSet& attributes);

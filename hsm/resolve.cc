@@ -334,8 +334,10 @@ absl::StatusOr<AttributeSet> ResolveNew(How how, const AttributeSet& input,
   if (FindRule(*type, CKA_LOCAL) != nullptr) {
     const bool local = how == How::kGenerate;
     object.SetBool(CKA_LOCAL, local);
-    object.SetUlong(CKA_KEY_GEN_MECHANISM,
-                    local ? context.mechanism : CK_UNAVAILABLE_INFORMATION);
+    if (FindRule(*type, CKA_KEY_GEN_MECHANISM) != nullptr) {
+      object.SetUlong(CKA_KEY_GEN_MECHANISM,
+                      local ? context.mechanism : CK_UNAVAILABLE_INFORMATION);
+    }
   }
   RETURN_IF_ERROR(ProtectNewKey(how, context, object));
   RETURN_IF_ERROR(CheckPrivate(object, context));
