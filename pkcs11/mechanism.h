@@ -87,6 +87,8 @@ struct Mechanism {
   absl::StatusOr<std::unique_ptr<Cipher>> (*verify_recover)(const Use&) =
       nullptr;
 
+  // `generate` gives domain parameters, not a secret key.
+  bool makes_parameters = false;
   // Secret key or domain parameters: `attributes` is resolved; returns the
   // attributes to add (CKA_VALUE, CKA_CHECK_VALUE, ...).
   absl::StatusOr<hsm::AttributeSet> (*generate)(
@@ -103,6 +105,9 @@ struct Mechanism {
   // `size`: CKA_VALUE_LEN asked for or implied by the key type, 0 when not
   // given. Returns the new key's value.
   absl::StatusOr<SecretBytes> (*derive)(const Use&, size_t size) = nullptr;
+  // Derivation of a public key: the attributes that only its type has, with
+  // class and type (CKM_PUB_KEY_FROM_PRIV_KEY).
+  absl::StatusOr<hsm::AttributeSet> (*derive_public)(const Use&) = nullptr;
 
   // Bytes of the ciphertext for this key, so that a buffer can be asked for;
   // null together with `encapsulate`.
@@ -152,6 +157,16 @@ absl::StatusOr<hsm::AttributeSet> DecodePrivateKeyInfo(ByteSpan der);
 // CKR_CURVE_NOT_SUPPORTED, CKR_KEY_SIZE_RANGE.
 absl::StatusOr<hsm::AttributeSet> CompleteKeyMaterial(
     const hsm::AttributeSet& attributes);
+
+// The key-type attributes of the public key that belongs to `private_key`, with
+// class and type.
+absl::StatusOr<hsm::AttributeSet> PublicKeyOf(
+    const hsm::AttributeSet& private_key);
+
+// Pairwise consistency: the halves of a new pair (class, type and material are
+// there) work together. CKR_GENERAL_ERROR if not.
+absl::Status CheckNewPair(const hsm::AttributeSet& public_key,
+                          const hsm::AttributeSet& private_key);
 
 // Size of a key in the unit of mechanism rows for its type: RSA and EC bits,
 // bytes for secrets; 0 when it has none.

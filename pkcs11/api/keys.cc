@@ -55,6 +55,16 @@ absl::StatusOr<hsm::ObjectRef> BaseKey(const Session& session,
   return key;
 }
 
+absl::Status DeriveSecret(const Use& use, AttributeSet& key) {
+  const CK_ULONG size = key.Ulong(CKA_VALUE_LEN).value_or(0);
+  if (size > kLongestKey) {
+    return base::Error(CKR_KEY_SIZE_RANGE, "CKA_VALUE_LEN is too large");
+  }
+  ASSIGN_OR_RETURN(const SecretBytes value, use.mechanism.derive(use, size));
+  SetKeyValue(value.Expose(), key);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status C_GenerateKey(Library& library, CK_SESSION_HANDLE hSession,
@@ -68,9 +78,11 @@ absl::Status C_GenerateKey(Library& library, CK_SESSION_HANDLE hSession,
   if (mechanism->generate == nullptr) return NoSuchUse(*mechanism);
   ASSIGN_OR_RETURN(const ParametersRef parameters,
                    ParseParameters(*mechanism, *pMechanism));
+  const CK_OBJECT_CLASS object_class =
+      mechanism->makes_parameters ? CKO_DOMAIN_PARAMETERS : CKO_SECRET_KEY;
   ASSIGN_OR_RETURN(
       AttributeSet key,
-      ResolveNew(*session, *mechanism, CKO_SECRET_KEY, pTemplate, ulCount));
+      ResolveNew(*session, *mechanism, object_class, pTemplate, ulCount));
   ASSIGN_OR_RETURN(
       const AttributeSet material,
       mechanism->generate(Use{*mechanism, parameters.get(), nullptr}, key));
@@ -105,6 +117,7 @@ absl::Status C_GenerateKeyPair(
                                pair[0], pair[1]));
   Merge(material.public_key, pair[0]);
   Merge(material.private_key, pair[1]);
+  RETURN_IF_ERROR(CheckNewPair(pair[0], pair[1]));
   ASSIGN_OR_RETURN(const std::vector<CK_OBJECT_HANDLE> handles,
                    CreateObjects(*session, std::move(pair)));
   *phPublicKey = handles[0];
@@ -120,7 +133,9 @@ absl::Status C_DeriveKey(Library& library, CK_SESSION_HANDLE hSession,
   RETURN_IF_ERROR(Need(phKey, "no place for the handle"));
   ASSIGN_OR_RETURN(const Mechanism* const mechanism,
                    FindMechanism(session->token(), pMechanism));
-  if (mechanism->derive == nullptr) return NoSuchUse(*mechanism);
+  if (mechanism->derive == nullptr && mechanism->derive_public == nullptr) {
+    return NoSuchUse(*mechanism);
+  }
   ASSIGN_OR_RETURN(const hsm::ObjectRef base_key,
                    BaseKey(*session, *mechanism, hBaseKey));
   ASSIGN_OR_RETURN(const ParametersRef parameters,
@@ -131,18 +146,22 @@ absl::Status C_DeriveKey(Library& library, CK_SESSION_HANDLE hSession,
   hsm::ResolveContext context = ContextOf(*session);
   context.mechanism = mechanism->type;
   context.parent = &base_key->attributes();
-  if (!input.Has(CKA_CLASS)) context.object_class = CKO_SECRET_KEY;
+  if (mechanism->derive_public != nullptr) {
+    context.object_class = CKO_PUBLIC_KEY;
+    context.key_type = base_key->attributes().key_type();
+  } else if (!input.Has(CKA_CLASS)) {
+    context.object_class = CKO_SECRET_KEY;
+  }
   ASSIGN_OR_RETURN(AttributeSet key,
                    hsm::Resolve(How::kDerive, input, context));
   RETURN_IF_ERROR(MayWrite(*session, key));
-  const CK_ULONG size = key.Ulong(CKA_VALUE_LEN).value_or(0);
-  if (size > kLongestKey) {
-    return base::Error(CKR_KEY_SIZE_RANGE, "CKA_VALUE_LEN is too large");
+  const Use use{*mechanism, parameters.get(), base_key};
+  if (mechanism->derive_public != nullptr) {
+    ASSIGN_OR_RETURN(const AttributeSet parts, mechanism->derive_public(use));
+    Merge(parts, key);
+  } else {
+    RETURN_IF_ERROR(DeriveSecret(use, key));
   }
-  ASSIGN_OR_RETURN(
-      const SecretBytes value,
-      mechanism->derive(Use{*mechanism, parameters.get(), base_key}, size));
-  SetKeyValue(value.Expose(), key);
   ASSIGN_OR_RETURN(const AttributeSet added, CompleteKeyMaterial(key));
   Merge(added, key);
   ASSIGN_OR_RETURN(*phKey, CreateObject(*session, std::move(key)));

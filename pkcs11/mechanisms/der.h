@@ -20,12 +20,18 @@ inline constexpr uint8_t kDerBitString = 0x03;
 inline constexpr uint8_t kDerOctetString = 0x04;
 inline constexpr uint8_t kDerNull = 0x05;
 inline constexpr uint8_t kDerOid = 0x06;
+inline constexpr uint8_t kDerPrintableString = 0x13;
 inline constexpr uint8_t kDerSequence = 0x30;
 
 // `number` (big-endian) without its leading zeros.
 inline ByteSpan Stripped(ByteSpan number) {
   while (!number.empty() && number.front() == 0) number.remove_prefix(1);
   return number;
+}
+
+inline bool StartsWith(ByteSpan bytes, ByteSpan prefix) {
+  return bytes.size() >= prefix.size() &&
+         base::SameBytes(bytes.subspan(0, prefix.size()), prefix);
 }
 
 // Appends elements; an outer element is made of a finished inner writer. The

@@ -74,9 +74,12 @@ TEST(EcGenerationTest, RefusesCurves) {
     return RvOf(row.generate_pair({row, nullptr, nullptr}, attributes, {}));
   };
   EXPECT_EQ(generate({}), CKR_TEMPLATE_INCOMPLETE);
-  hsm::AttributeSet secp256k1;
-  secp256k1.Set(CKA_EC_PARAMS, Bytes{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a});
-  EXPECT_EQ(generate(secp256k1), CKR_CURVE_NOT_SUPPORTED);
+  hsm::AttributeSet sect233r1;
+  sect233r1.Set(CKA_EC_PARAMS, Bytes{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x1b});
+  EXPECT_EQ(generate(sect233r1), CKR_CURVE_NOT_SUPPORTED);
+  hsm::AttributeSet nothing_named_so;
+  nothing_named_so.Set(CKA_EC_PARAMS, Bytes{0x13, 0x03, 'P', '-', '2'});
+  EXPECT_EQ(generate(nothing_named_so), CKR_CURVE_NOT_SUPPORTED);
   hsm::AttributeSet explicit_curve;
   explicit_curve.Set(CKA_EC_PARAMS, Bytes{0x30, 0x00});
   EXPECT_EQ(generate(explicit_curve), CKR_DOMAIN_PARAMS_INVALID);
@@ -182,6 +185,47 @@ TEST(EcdhTest, DerivesByX963) {
             CKR_TEMPLATE_INCOMPLETE);
 }
 
+TEST(EcdhTest, RefusesNoPoint) {
+  const KeyPair pair = NewEcPair(kP256Oid);
+  EXPECT_EQ(RvOf(Derive(pair.private_key, {}, CKD_NULL, {}, 0)),
+            CKR_MECHANISM_PARAM_INVALID);
+}
+
+TEST(EcdhTest, CofactorFormAgreesWithThePlainOneForCofactorOne) {
+  const KeyPair one = NewEcPair(kP256Oid);
+  const Bytes point = RawPoint(NewEcPair(kP256Oid));
+  CK_ECDH1_DERIVE_PARAMS parameters = {CKD_NULL, 0, nullptr, point.size(),
+                                       const_cast<uint8_t*>(point.data())};
+  const Job job(CKM_ECDH1_COFACTOR_DERIVE, one.private_key, parameters);
+  const auto secret = job.row().derive(job.use(), 0);
+  ASSERT_TRUE(secret.ok()) << secret.status();
+  EXPECT_EQ(base::ToBytes(secret->Expose()),
+            *Derive(one.private_key, point, CKD_NULL, {}, 0));
+}
+
+TEST(EcdhTest, EncapsulatesWhatTheOwnerDecapsulates) {
+  const KeyPair pair = NewEcPair(kP384Oid);
+  uint8_t shared[] = {1, 2, 3};
+  const CK_ECDH1_DERIVE_PARAMS parameters = {CKD_SHA256_KDF, sizeof(shared),
+                                             shared, 0, nullptr};
+  const Job sender(CKM_ECDH1_DERIVE, pair.public_key, parameters);
+  const Job receiver(CKM_ECDH1_DERIVE, pair.private_key, parameters);
+  const auto sent = sender.row().encapsulate(sender.use(), 32);
+  ASSERT_TRUE(sent.ok()) << sent.status();
+  EXPECT_EQ(sent->ciphertext.size(),
+            *sender.row().ciphertext_size(sender.use()));
+  const auto received =
+      receiver.row().decapsulate(receiver.use(), sent->ciphertext, 32);
+  ASSERT_TRUE(received.ok()) << received.status();
+  EXPECT_TRUE(sent->secret.Equals(*received));
+  Bytes changed = sent->ciphertext;
+  changed.back() ^= 1;
+  EXPECT_EQ(RvOf(receiver.row().decapsulate(receiver.use(), changed, 32)),
+            CKR_ENCRYPTED_DATA_INVALID);
+  EXPECT_EQ(RvOf(receiver.row().decapsulate(receiver.use(), Bytes(9), 32)),
+            CKR_ENCRYPTED_DATA_LEN_RANGE);
+}
+
 TEST(EcdhTest, RefusesParameters) {
   Bytes bytes(65, 4);
   using Params = CK_ECDH1_DERIVE_PARAMS;
@@ -190,8 +234,6 @@ TEST(EcdhTest, RefusesParameters) {
             CKR_MECHANISM_PARAM_INVALID);
   EXPECT_EQ(ParseRv(CKM_ECDH1_DERIVE, Params{CKD_NULL, 1, bytes.data(),
                                              bytes.size(), bytes.data()}),
-            CKR_MECHANISM_PARAM_INVALID);
-  EXPECT_EQ(ParseRv(CKM_ECDH1_DERIVE, Params{CKD_NULL, 0, nullptr, 0, nullptr}),
             CKR_MECHANISM_PARAM_INVALID);
   EXPECT_EQ(
       ParseRv(CKM_ECDH1_DERIVE, Params{CKD_NULL, 0, nullptr, 65, nullptr}),

@@ -124,7 +124,8 @@ TEST(RegistryTest, FlagsSayWhatTheRowsDo) {
   EXPECT_EQ(InfoOf(RowFor(CKM_SHA256)).flags, CKF_DIGEST);
   EXPECT_EQ(InfoOf(RowFor(CKM_AES_KEY_GEN)).flags, CKF_GENERATE);
   EXPECT_EQ(InfoOf(RowFor(CKM_ECDH1_DERIVE)).flags,
-            CKF_DERIVE | CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS);
+            CKF_DERIVE | CKF_ENCAPSULATE | CKF_DECAPSULATE | CKF_EC_F_P |
+                CKF_EC_NAMEDCURVE | CKF_EC_CURVENAME | CKF_EC_UNCOMPRESS);
   EXPECT_EQ(InfoOf(RowFor(CKM_RSA_PKCS_KEY_PAIR_GEN)).flags,
             CKF_GENERATE_KEY_PAIR);
   for (const Mechanism* row : Registry::Get().rows()) {

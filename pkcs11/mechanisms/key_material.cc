@@ -1,5 +1,5 @@
 // Forms in which keys travel, and their way into OpenSSL. What is particular
-// to RSA and EC is in rsa_material.cc and ec_material.cc.
+// to one type of keys is in its ..._material.cc.
 #include "pkcs11/mechanisms/key_material.h"
 
 #include <algorithm>
@@ -10,115 +10,14 @@
 namespace pkcs11 {
 namespace {
 
-// OBJECT IDENTIFIERs with their header.
-constexpr uint8_t kRsaOid[] = {0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
-                               0xf7, 0x0d, 0x01, 0x01, 0x01};
-constexpr uint8_t kEcOid[] = {0x06, 0x07, 0x2a, 0x86, 0x48,
-                              0xce, 0x3d, 0x02, 0x01};
-// The OPTIONAL trailers of PKCS#8 and of ECPrivateKey.
+// The OPTIONAL trailers of PKCS#8.
 constexpr uint8_t kPkcs8Attributes = 0xa0;
 constexpr uint8_t kPkcs8PublicKey = 0x81;
-constexpr uint8_t kEcParameters = 0xa0;
-constexpr uint8_t kEcPublicKey = 0xa1;
 
-// RSAPrivateKey's numbers in its order.
-constexpr CK_ATTRIBUTE_TYPE kRsaNumbers[] = {
-    CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_PRIVATE_EXPONENT, CKA_PRIME_1,
-    CKA_PRIME_2, CKA_EXPONENT_1,      CKA_EXPONENT_2,       CKA_COEFFICIENT};
+const KeyForm* const kForms[] = {&kRsaForm, &kEcForm, &kEdwardsForm,
+                                 &kMontgomeryForm};
 
 constexpr size_t kCheckValueSize = 3;
-
-absl::Status NotAKey() {
-  return base::Error(CKR_WRAPPED_KEY_INVALID, "not a PKCS#8 private key");
-}
-
-absl::StatusOr<SecretBytes> PrivateKeyInfo(const DerWriter& algorithm,
-                                           const DerWriter& key) {
-  DerWriter info;
-  info.SmallInteger(0)
-      .Element(kDerSequence, algorithm)
-      .Element(kDerOctetString, key);
-  DerWriter out;
-  out.Element(kDerSequence, info);
-  return std::move(out).TakeSecret();
-}
-
-absl::StatusOr<SecretBytes> EncodeRsa(const hsm::AttributeSet& key) {
-  DerWriter numbers;
-  numbers.SmallInteger(0);
-  for (CK_ATTRIBUTE_TYPE type : kRsaNumbers) {
-    if (key.Value(type).empty()) {
-      return base::Error(CKR_KEY_NOT_WRAPPABLE, "RSA key without components");
-    }
-    numbers.Integer(key.Value(type));
-  }
-  DerWriter inner;
-  inner.Element(kDerSequence, numbers);
-  DerWriter algorithm;
-  algorithm.Raw(kRsaOid).Element(kDerNull, ByteSpan());
-  return PrivateKeyInfo(algorithm, inner);
-}
-
-absl::StatusOr<SecretBytes> EncodeEc(const hsm::AttributeSet& key) {
-  ASSIGN_OR_RETURN(const Curve* curve, CurveOf(key.Value(CKA_EC_PARAMS)));
-  const ByteSpan value = Stripped(key.Value(CKA_VALUE));
-  if (value.empty() || value.size() > curve->size) {
-    return base::Error(CKR_KEY_NOT_WRAPPABLE, "EC key without its value");
-  }
-  // RFC 5915: the octets have the length of the order.
-  SecretBytes scalar(curve->size);
-  std::copy(value.begin(), value.end(),
-            scalar.ExposeMutable().end() - value.size());
-  DerWriter fields;
-  fields.SmallInteger(1).Element(kDerOctetString, scalar.Expose());
-  DerWriter inner;
-  inner.Element(kDerSequence, fields);
-  DerWriter algorithm;
-  algorithm.Raw(kEcOid).Raw(curve->oid);
-  return PrivateKeyInfo(algorithm, inner);
-}
-
-absl::StatusOr<hsm::AttributeSet> DecodeRsa(ByteSpan der) {
-  DerReader outer(der);
-  DerReader numbers(outer.Element(kDerSequence));
-  if (!outer.Finish() || !numbers.Integer().empty()) return NotAKey();
-  hsm::AttributeSet key;
-  key.SetUlong(CKA_KEY_TYPE, CKK_RSA);
-  for (CK_ATTRIBUTE_TYPE type : kRsaNumbers) {
-    const ByteSpan number = numbers.Integer();
-    if (number.empty()) return NotAKey();
-    key.Set(type, number);
-  }
-  if (!numbers.Finish()) return NotAKey();
-  return key;
-}
-
-absl::StatusOr<hsm::AttributeSet> DecodeEc(ByteSpan der, ByteSpan ec_params) {
-  const auto curve = CurveOf(ec_params);
-  if (!curve.ok()) return NotAKey();
-  DerReader outer(der);
-  DerReader fields(outer.Element(kDerSequence));
-  const ByteSpan version = fields.Integer();
-  const ByteSpan scalar = Stripped(fields.Element(kDerOctetString));
-  const ByteSpan inner_params = fields.Optional(kEcParameters);
-  // The public key is computed anew from the scalar, not believed.
-  fields.Optional(kEcPublicKey);
-  const bool is_valid =
-      outer.Finish() && fields.Finish() && version.size() == 1 &&
-      version[0] == 1 && !scalar.empty() && scalar.size() <= (*curve)->size &&
-      (inner_params.empty() || base::SameBytes(inner_params, ec_params));
-  if (!is_valid) return NotAKey();
-  hsm::AttributeSet key;
-  key.SetUlong(CKA_KEY_TYPE, CKK_EC);
-  key.Set(CKA_EC_PARAMS, ec_params);
-  key.Set(CKA_VALUE, scalar);
-  return key;
-}
-
-bool StartsWith(ByteSpan bytes, ByteSpan prefix) {
-  return bytes.size() >= prefix.size() &&
-         base::SameBytes(bytes.subspan(0, prefix.size()), prefix);
-}
 
 absl::StatusOr<hsm::AttributeSet> CompleteSecret(const hsm::AttributeSet& key) {
   const ByteSpan value = key.Value(CKA_VALUE);
@@ -150,15 +49,47 @@ absl::StatusOr<hsm::AttributeSet> CompleteSecret(const hsm::AttributeSet& key) {
 
 }  // namespace
 
+const KeyForm* FormOfType(CK_KEY_TYPE type) {
+  for (const KeyForm* form : kForms) {
+    if (form->type == type) return form;
+  }
+  return nullptr;
+}
+
+absl::Status NotAPrivateKey() {
+  return base::Error(CKR_WRAPPED_KEY_INVALID, "not a PKCS#8 private key");
+}
+
+absl::Status CheckPublicKeyInfo(const hsm::AttributeSet& key, ByteSpan info) {
+  const ByteSpan given = key.Value(CKA_PUBLIC_KEY_INFO);
+  if (!given.empty() && !base::SameBytes(given, info)) {
+    return base::Error(CKR_TEMPLATE_INCONSISTENT, "CKA_PUBLIC_KEY_INFO");
+  }
+  return absl::OkStatus();
+}
+
+UniquePkeyCtx NewKeyTypeContext(const char* type) {
+  return UniquePkeyCtx(
+      EVP_PKEY_CTX_new_from_name(base::OpenSslContext(), type, nullptr));
+}
+
 absl::StatusOr<SecretBytes> EncodePrivateKeyInfo(
     const hsm::AttributeSet& private_key) {
-  switch (private_key.key_type()) {
-    case CKK_RSA:
-      return EncodeRsa(private_key);
-    case CKK_EC:
-      return EncodeEc(private_key);
+  const KeyForm* form = FormOfType(private_key.key_type());
+  if (form == nullptr || form->encode == nullptr) {
+    return base::Error(CKR_KEY_NOT_WRAPPABLE,
+                       "no PKCS#8 form of this key type");
   }
-  return base::Error(CKR_KEY_NOT_WRAPPABLE, "no PKCS#8 form of this key type");
+  DerWriter algorithm;
+  DerWriter inner;
+  RETURN_IF_ERROR(form->encode(private_key, algorithm, inner));
+  DerWriter info;
+  info.SmallInteger(0)
+      .Element(kDerSequence, algorithm)
+      .Element(kDerOctetString, inner);
+  DerWriter out;
+  out.Element(kDerSequence, info);
+  return std::move(out).TakeSecret();
 }
 
 absl::StatusOr<hsm::AttributeSet> DecodePrivateKeyInfo(ByteSpan der) {
@@ -172,46 +103,42 @@ absl::StatusOr<hsm::AttributeSet> DecodePrivateKeyInfo(ByteSpan der) {
   const bool is_valid =
       outer.Finish() && info.Finish() &&
       (version.empty() || (version.size() == 1 && version[0] == 1));
-  if (!is_valid) return NotAKey();
-  if (StartsWith(algorithm, kRsaOid)) {
-    const ByteSpan rest = algorithm.subspan(sizeof(kRsaOid));
-    DerReader parameters(rest);
-    if (!parameters.Optional(kDerNull).empty() || !parameters.Finish()) {
-      return NotAKey();
+  if (!is_valid) return NotAPrivateKey();
+  for (const KeyForm* form : kForms) {
+    if (form->owns != nullptr && form->owns(algorithm)) {
+      return form->decode(algorithm, key);
     }
-    return DecodeRsa(key);
   }
-  if (StartsWith(algorithm, kEcOid)) {
-    return DecodeEc(key, algorithm.subspan(sizeof(kEcOid)));
-  }
-  return NotAKey();
+  return NotAPrivateKey();
 }
 
 absl::StatusOr<hsm::AttributeSet> CompleteKeyMaterial(
     const hsm::AttributeSet& attributes) {
-  switch (attributes.object_class()) {
-    case CKO_SECRET_KEY:
-      return CompleteSecret(attributes);
-    case CKO_PUBLIC_KEY:
-    case CKO_PRIVATE_KEY:
-      if (attributes.key_type() == CKK_RSA) return CompleteRsa(attributes);
-      if (attributes.key_type() == CKK_EC) return CompleteEc(attributes);
-      break;
+  const CK_OBJECT_CLASS object_class = attributes.object_class();
+  if (object_class == CKO_SECRET_KEY) return CompleteSecret(attributes);
+  const KeyForm* form = FormOfType(attributes.key_type());
+  if (form == nullptr ||
+      (object_class != CKO_PUBLIC_KEY && object_class != CKO_PRIVATE_KEY)) {
+    return hsm::AttributeSet();
   }
-  return hsm::AttributeSet();
+  return form->complete(attributes);
+}
+
+absl::StatusOr<hsm::AttributeSet> PublicKeyOf(
+    const hsm::AttributeSet& private_key) {
+  const KeyForm* form = FormOfType(private_key.key_type());
+  if (form == nullptr || private_key.object_class() != CKO_PRIVATE_KEY) {
+    return base::Error(CKR_KEY_TYPE_INCONSISTENT, "no private key");
+  }
+  ASSIGN_OR_RETURN(hsm::AttributeSet key, form->public_of(private_key));
+  key.SetUlong(CKA_CLASS, CKO_PUBLIC_KEY);
+  key.SetUlong(CKA_KEY_TYPE, form->type);
+  return key;
 }
 
 CK_ULONG KeySizeOf(const hsm::AttributeSet& attributes) {
-  const CK_KEY_TYPE type = attributes.key_type();
-  if (type == CKK_RSA) {
-    const ByteSpan modulus = Stripped(attributes.Value(CKA_MODULUS));
-    if (modulus.empty()) return attributes.Ulong(CKA_MODULUS_BITS).value_or(0);
-    return modulus.size() * 8 - std::countl_zero(modulus.front());
-  }
-  if (type == CKK_EC) {
-    const auto curve = CurveOf(attributes.Value(CKA_EC_PARAMS));
-    return curve.ok() ? (*curve)->bits : 0;
-  }
+  const KeyForm* form = FormOfType(attributes.key_type());
+  if (form != nullptr) return form->size(attributes);
   if (attributes.object_class() != CKO_SECRET_KEY) return 0;
   const ByteSpan value = attributes.Value(CKA_VALUE);
   return value.empty() ? attributes.Ulong(CKA_VALUE_LEN).value_or(0)
@@ -263,8 +190,7 @@ void KeyComponents::Text(const char* name, const char* text) {
 absl::StatusOr<UniquePkey> KeyComponents::Import(const char* type,
                                                  int selection) {
   parameters_.push_back(OSSL_PARAM_construct_end());
-  UniquePkeyCtx context(
-      EVP_PKEY_CTX_new_from_name(base::OpenSslContext(), type, nullptr));
+  UniquePkeyCtx context = NewKeyTypeContext(type);
   EVP_PKEY* pkey = nullptr;
   if (context == nullptr || EVP_PKEY_fromdata_init(context.get()) != 1 ||
       EVP_PKEY_fromdata(context.get(), &pkey, selection, parameters_.data()) !=
@@ -278,12 +204,13 @@ absl::StatusOr<std::shared_ptr<EVP_PKEY>> PkeyOf(const hsm::Object& key) {
   return Cached<EVP_PKEY>(
       key, kPkeyKind, [&]() -> absl::StatusOr<std::shared_ptr<EVP_PKEY>> {
         const hsm::AttributeSet& attributes = key.attributes();
-        absl::StatusOr<UniquePkey> made =
-            base::Error(CKR_KEY_TYPE_INCONSISTENT, "neither RSA nor EC");
-        if (attributes.key_type() == CKK_RSA) made = ImportRsa(attributes);
-        if (attributes.key_type() == CKK_EC) made = ImportEc(attributes);
-        RETURN_IF_ERROR(made.status());
-        return std::shared_ptr<EVP_PKEY>(std::move(*made));
+        const KeyForm* form = FormOfType(attributes.key_type());
+        if (form == nullptr) {
+          return base::Error(CKR_KEY_TYPE_INCONSISTENT,
+                             "not an asymmetric key");
+        }
+        ASSIGN_OR_RETURN(UniquePkey made, form->import(attributes));
+        return std::shared_ptr<EVP_PKEY>(std::move(made));
       });
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "pkcs11/mechanism.h"
+#include "pkcs11/mechanisms/der.h"
 #include "pkcs11/mechanisms/evp.h"
 
 namespace pkcs11 {
@@ -17,6 +18,61 @@ inline constexpr size_t kMinRsaBits = 2048;
 // Smaller keys only verify.
 inline constexpr size_t kMinRsaVerifyBits = 1024;
 inline constexpr size_t kMaxRsaBits = 8192;
+// The same for EC curves.
+inline constexpr size_t kMinEcBits = 224;
+inline constexpr size_t kMinEcVerifyBits = 112;
+inline constexpr size_t kMaxEcBits = 521;
+
+// --- key types ---------------------------------------------------------------
+
+// How a new pair shows that its halves belong together.
+enum class PairCheck : uint8_t { kSign, kAgree, kEncapsulate };
+
+// One type of asymmetric keys: a row of the table in key_material.cc. The
+// functions are pieces of what pkcs11/mechanism.h declares.
+struct KeyForm {
+  CK_KEY_TYPE type;
+  PairCheck check;
+  // KeySizeOf.
+  CK_ULONG (*size)(const hsm::AttributeSet& key);
+  // The EVP_PKEY of a key object, not cached.
+  absl::StatusOr<UniquePkey> (*import)(const hsm::AttributeSet& key);
+  // CompleteKeyMaterial.
+  absl::StatusOr<hsm::AttributeSet> (*complete)(const hsm::AttributeSet& key);
+  // The attributes of the public key that only this type has, out of a private
+  // key.
+  absl::StatusOr<hsm::AttributeSet> (*public_of)(
+      const hsm::AttributeSet& private_key);
+  // The contents of PKCS#8's AlgorithmIdentifier, and of its privateKey. Null:
+  // there is no such form.
+  absl::Status (*encode)(const hsm::AttributeSet& private_key,
+                         DerWriter& algorithm, DerWriter& inner) = nullptr;
+  // Whether an AlgorithmIdentifier says this type, and the way back.
+  bool (*owns)(ByteSpan algorithm) = nullptr;
+  absl::StatusOr<hsm::AttributeSet> (*decode)(ByteSpan algorithm,
+                                              ByteSpan inner) = nullptr;
+};
+
+extern const KeyForm kRsaForm;
+extern const KeyForm kEcForm;
+extern const KeyForm kEdwardsForm;
+extern const KeyForm kMontgomeryForm;
+
+// Null for types of secret keys and unknown ones.
+const KeyForm* FormOfType(CK_KEY_TYPE type);
+
+// CKR_WRAPPED_KEY_INVALID.
+absl::Status NotAPrivateKey();
+// CKR_TEMPLATE_INCONSISTENT if `key` has another CKA_PUBLIC_KEY_INFO.
+absl::Status CheckPublicKeyInfo(const hsm::AttributeSet& key, ByteSpan info);
+
+// Names of key types for OpenSSL. Object identifiers, because under its short
+// names OpenSSL would look for an engine of the host's first.
+inline constexpr char kRsaType[] = "1.2.840.113549.1.1.1";
+inline constexpr char kEcType[] = "1.2.840.10045.2.1";
+// A context for importing or generating keys of this type, from our library
+// context only. Null when OpenSSL does not know the type.
+UniquePkeyCtx NewKeyTypeContext(const char* type);
 
 // Components of a key on their way into OpenSSL; the copies are wiped
 // (OSSL_PARAM_BLD's are not).
@@ -25,7 +81,8 @@ class KeyComponents {
   void Number(const char* name, ByteSpan big_endian);
   void Octets(const char* name, ByteSpan octets);
   void Text(const char* name, const char* text);
-  // `type`: "RSA", "EC". `selection`: EVP_PKEY_KEYPAIR, EVP_PKEY_PUBLIC_KEY.
+  // `type`: kRsaType and so on. `selection`: EVP_PKEY_KEYPAIR,
+  // EVP_PKEY_PUBLIC_KEY.
   absl::StatusOr<UniquePkey> Import(const char* type, int selection);
 
  private:
@@ -34,7 +91,7 @@ class KeyComponents {
 };
 
 // The key object's EVP_PKEY, cached in it. CKR_KEY_TYPE_INCONSISTENT for
-// objects that are no RSA or EC keys.
+// objects that are not asymmetric keys.
 absl::StatusOr<std::shared_ptr<EVP_PKEY>> PkeyOf(const hsm::Object& key);
 
 // A context of `key`, prepared once by `init(EVP_PKEY_CTX*) -> bool`.
@@ -66,29 +123,29 @@ absl::StatusOr<PkeyLease> LendPkey(const hsm::Object& key, uint64_t kind,
 size_t RsaSize(const hsm::AttributeSet& key);
 // CKR_KEY_SIZE_RANGE for a key that may only verify.
 absl::Status CheckRsaStrength(const hsm::AttributeSet& key);
-// The EVP_PKEY of an RSA key object, not cached.
-absl::StatusOr<UniquePkey> ImportRsa(const hsm::AttributeSet& key);
-// As CompleteKeyMaterial says, for RSA keys.
-absl::StatusOr<hsm::AttributeSet> CompleteRsa(const hsm::AttributeSet& key);
 absl::StatusOr<GeneratedPair> GenerateRsa(size_t bits, ByteSpan exponent);
-// SubjectPublicKeyInfo.
-Bytes RsaPublicKeyInfo(ByteSpan modulus, ByteSpan exponent);
 
 // --- EC ---------------------------------------------------------------------
 
 struct Curve {
-  const char* openssl_name;
-  int nid;
+  const char* name;       // OpenSSL's, and of the PrintableString form
+  absl::string_view oid;  // CKA_EC_PARAMS: OBJECT IDENTIFIER with its header
   size_t bits;
-  size_t size;   // bytes of a coordinate, and of the order
-  ByteSpan oid;  // CKA_EC_PARAMS: the OBJECT IDENTIFIER with its header
+  size_t size;        // bytes of a coordinate
+  size_t order_size;  // bytes of the order, and of half a signature
+  int cofactor;
+  ByteSpan oid_bytes() const { return base::AsBytes(oid); }
 };
 
+inline constexpr size_t kMostCurves = 64;
 absl::Span<const Curve> Curves();
-// CKR_CURVE_NOT_SUPPORTED for other named curves, CKR_DOMAIN_PARAMS_INVALID
-// for everything else.
+size_t IndexOf(const Curve& curve);  // in Curves()
+// By OBJECT IDENTIFIER or name. CKR_CURVE_NOT_SUPPORTED for other named
+// curves, CKR_DOMAIN_PARAMS_INVALID for everything else.
 absl::StatusOr<const Curve*> CurveOf(ByteSpan ec_params);
-// Made once and kept.
+// CKR_KEY_SIZE_RANGE for a curve whose keys may only verify.
+absl::Status CheckEcStrength(const Curve& curve);
+// Made once and kept; null when this OpenSSL does not have the curve.
 const EC_GROUP* GroupOf(const Curve& curve);
 // The uncompressed point in `point`, which may be raw or a DER OCTET STRING;
 // an empty span if its form is wrong. Not checked to be on the curve.
@@ -96,10 +153,7 @@ ByteSpan RawPoint(const Curve& curve, ByteSpan point);
 // The EVP_PKEY of a point that RawPoint gave; CKR_PUBLIC_KEY_INVALID if it is
 // not on the curve.
 absl::StatusOr<UniquePkey> ImportEcPoint(const Curve& curve, ByteSpan point);
-absl::StatusOr<UniquePkey> ImportEc(const hsm::AttributeSet& key);
-absl::StatusOr<hsm::AttributeSet> CompleteEc(const hsm::AttributeSet& key);
-absl::StatusOr<GeneratedPair> GenerateEc(const Curve& curve);
-Bytes EcPublicKeyInfo(const Curve& curve, ByteSpan point);
+absl::StatusOr<GeneratedPair> GenerateEc(ByteSpan ec_params);
 
 // --- secret keys ------------------------------------------------------------
 

@@ -230,7 +230,7 @@ TEST(CompleteEcTest, RefusesPoints) {
 
 TEST(CompleteEcTest, RefusesCurves) {
   hsm::AttributeSet key = EcKey();
-  key.Set(CKA_EC_PARAMS, Bytes{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a});
+  key.Set(CKA_EC_PARAMS, Bytes{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x1b});
   EXPECT_EQ(RvOf(CompleteKeyMaterial(key)), CKR_CURVE_NOT_SUPPORTED);
   key.Set(CKA_EC_PARAMS, Bytes{0x05, 0x00});
   EXPECT_EQ(RvOf(CompleteKeyMaterial(key)), CKR_DOMAIN_PARAMS_INVALID);

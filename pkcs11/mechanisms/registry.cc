@@ -9,8 +9,8 @@ namespace pkcs11 {
 namespace {
 
 constexpr absl::Span<const Mechanism> (*kFamilies[])() = {
-    AesRows,  AesGcmRows,  AesWrapRows, DigestRows, EcRows,
-    HmacRows, RsaOaepRows, RsaPkcsRows, RsaPssRows,
+    AesRows, AesGcmRows, AesWrapRows,   DigestRows,  EcRows,      EcdhRows,
+    EcxRows, HmacRows,   PublicKeyRows, RsaOaepRows, RsaPkcsRows, RsaPssRows,
 };
 
 bool IsLess(const Mechanism* row, CK_MECHANISM_TYPE type) {
@@ -31,7 +31,9 @@ CK_MECHANISM_INFO InfoOf(const Mechanism& mechanism) {
   if (mechanism.generate_pair != nullptr) info.flags |= CKF_GENERATE_KEY_PAIR;
   if (mechanism.wrap != nullptr) info.flags |= CKF_WRAP;
   if (mechanism.unwrap != nullptr) info.flags |= CKF_UNWRAP;
-  if (mechanism.derive != nullptr) info.flags |= CKF_DERIVE;
+  if (mechanism.derive != nullptr || mechanism.derive_public != nullptr) {
+    info.flags |= CKF_DERIVE;
+  }
   if (mechanism.sign_recover != nullptr) info.flags |= CKF_SIGN_RECOVER;
   if (mechanism.verify_recover != nullptr) info.flags |= CKF_VERIFY_RECOVER;
   if (mechanism.message_encrypt != nullptr) info.flags |= CKF_MESSAGE_ENCRYPT;

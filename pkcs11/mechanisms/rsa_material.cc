@@ -20,6 +20,13 @@ constexpr uint8_t kRsaAlgorithm[] = {0x30, 0x0d, 0x06, 0x09, 0x2a,
                                      0x86, 0x48, 0x86, 0xf7, 0x0d,
                                      0x01, 0x01, 0x01, 0x05, 0x00};
 
+constexpr uint8_t kRsaOid[] = {0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
+                               0xf7, 0x0d, 0x01, 0x01, 0x01};
+// RSAPrivateKey's numbers in its order.
+constexpr CK_ATTRIBUTE_TYPE kPkcs1Numbers[] = {
+    CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_PRIVATE_EXPONENT, CKA_PRIME_1,
+    CKA_PRIME_2, CKA_EXPONENT_1,      CKA_EXPONENT_2,       CKA_COEFFICIENT};
+
 struct Component {
   CK_ATTRIBUTE_TYPE type;
   const char* openssl_name;
@@ -299,6 +306,9 @@ absl::Status CheckRsaStrength(const hsm::AttributeSet& key) {
   return absl::OkStatus();
 }
 
+namespace {
+
+// SubjectPublicKeyInfo.
 Bytes RsaPublicKeyInfo(ByteSpan modulus, ByteSpan exponent) {
   DerWriter numbers;
   numbers.Integer(modulus).Integer(exponent);
@@ -330,7 +340,7 @@ absl::StatusOr<UniquePkey> ImportRsa(const hsm::AttributeSet& key) {
       components.Number(component.openssl_name, value);
     }
   }
-  return components.Import("RSA",
+  return components.Import(kRsaType,
                            is_private ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY);
 }
 
@@ -346,17 +356,15 @@ absl::StatusOr<hsm::AttributeSet> CompleteRsa(const hsm::AttributeSet& key) {
   if (!added.ok()) return added;
   const Bytes info = RsaPublicKeyInfo(added->Value(CKA_MODULUS),
                                       added->Value(CKA_PUBLIC_EXPONENT));
-  const ByteSpan given = key.Value(CKA_PUBLIC_KEY_INFO);
-  if (!given.empty() && !base::SameBytes(given, info)) {
-    return base::Error(CKR_TEMPLATE_INCONSISTENT, "CKA_PUBLIC_KEY_INFO");
-  }
+  RETURN_IF_ERROR(CheckPublicKeyInfo(key, info));
   added->Set(CKA_PUBLIC_KEY_INFO, info);
   return added;
 }
 
+}  // namespace
+
 absl::StatusOr<GeneratedPair> GenerateRsa(size_t bits, ByteSpan exponent) {
-  UniquePkeyCtx context(
-      EVP_PKEY_CTX_new_from_name(base::OpenSslContext(), "RSA", nullptr));
+  UniquePkeyCtx context = NewKeyTypeContext(kRsaType);
   const UniqueBn e(BN_bin2bn(exponent.data(), exponent.size(), nullptr));
   EVP_PKEY* raw = nullptr;
   if (context == nullptr || e == nullptr ||
@@ -381,5 +389,71 @@ absl::StatusOr<GeneratedPair> GenerateRsa(size_t bits, ByteSpan exponent) {
   pair.public_key.SetUlong(CKA_MODULUS_BITS, bits);
   return pair;
 }
+
+// --- the form of the key type ------------------------------------------------
+
+namespace {
+
+absl::StatusOr<hsm::AttributeSet> PublicOfRsa(const hsm::AttributeSet& key) {
+  hsm::AttributeSet parts;
+  parts.Set(CKA_MODULUS, key.Value(CKA_MODULUS));
+  parts.Set(CKA_PUBLIC_EXPONENT, key.Value(CKA_PUBLIC_EXPONENT));
+  return parts;
+}
+
+absl::Status EncodeRsa(const hsm::AttributeSet& key, DerWriter& algorithm,
+                       DerWriter& inner) {
+  DerWriter numbers;
+  numbers.SmallInteger(0);
+  for (CK_ATTRIBUTE_TYPE type : kPkcs1Numbers) {
+    if (key.Value(type).empty()) {
+      return base::Error(CKR_KEY_NOT_WRAPPABLE, "RSA key without components");
+    }
+    numbers.Integer(key.Value(type));
+  }
+  inner.Element(kDerSequence, numbers);
+  algorithm.Raw(kRsaOid).Element(kDerNull, ByteSpan());
+  return absl::OkStatus();
+}
+
+bool OwnsRsa(ByteSpan algorithm) { return StartsWith(algorithm, kRsaOid); }
+
+absl::StatusOr<hsm::AttributeSet> DecodeRsa(ByteSpan algorithm, ByteSpan der) {
+  DerReader parameters(algorithm.subspan(sizeof(kRsaOid)));
+  const bool has_parameters = !parameters.Optional(kDerNull).empty();
+  DerReader outer(der);
+  DerReader numbers(outer.Element(kDerSequence));
+  if (has_parameters || !parameters.Finish() || !outer.Finish() ||
+      !numbers.Integer().empty()) {
+    return NotAPrivateKey();
+  }
+  hsm::AttributeSet key;
+  key.SetUlong(CKA_KEY_TYPE, CKK_RSA);
+  for (CK_ATTRIBUTE_TYPE type : kPkcs1Numbers) {
+    const ByteSpan number = numbers.Integer();
+    if (number.empty()) return NotAPrivateKey();
+    key.Set(type, number);
+  }
+  if (!numbers.Finish()) return NotAPrivateKey();
+  return key;
+}
+
+CK_ULONG SizeOfRsa(const hsm::AttributeSet& key) {
+  const ByteSpan modulus = Stripped(key.Value(CKA_MODULUS));
+  if (modulus.empty()) return key.Ulong(CKA_MODULUS_BITS).value_or(0);
+  return modulus.size() * 8 - std::countl_zero(modulus.front());
+}
+
+}  // namespace
+
+const KeyForm kRsaForm = {.type = CKK_RSA,
+                          .check = PairCheck::kSign,
+                          .size = SizeOfRsa,
+                          .import = ImportRsa,
+                          .complete = CompleteRsa,
+                          .public_of = PublicOfRsa,
+                          .encode = EncodeRsa,
+                          .owns = OwnsRsa,
+                          .decode = DecodeRsa};
 
 }  // namespace pkcs11

@@ -1,0 +1,146 @@
+// What holds for every type of key pair: PKCS#8 and back, the public key out
+// of the private one, completeness of what was generated, and the check of
+// new pairs, which a test makes fail.
+#include <openssl/x509.h>
+
+#include <string>
+
+#include "pkcs11/mechanisms/key_material.h"
+#include "pkcs11/mechanisms/test_keys.h"
+
+namespace pkcs11 {
+namespace {
+
+struct PairKind {
+  const char* name;
+  KeyPair (*make)();
+  bool has_pkcs8 = true;
+};
+void PrintTo(const PairKind& kind, std::ostream* out) { *out << kind.name; }
+
+template <CK_MECHANISM_TYPE kMechanism, CK_KEY_TYPE kType>
+KeyPair OnCurve(ByteSpan ec_params) {
+  hsm::AttributeSet attributes;
+  attributes.Set(CKA_EC_PARAMS, ec_params);
+  return NewPair(kMechanism, kType, attributes);
+}
+
+template <uint8_t kLast>
+KeyPair Edwards() {
+  return OnCurve<CKM_EC_EDWARDS_KEY_PAIR_GEN, CKK_EC_EDWARDS>(
+      Bytes{0x06, 0x03, 0x2b, 0x65, kLast});
+}
+template <uint8_t kLast>
+KeyPair Montgomery() {
+  return OnCurve<CKM_EC_MONTGOMERY_KEY_PAIR_GEN, CKK_EC_MONTGOMERY>(
+      Bytes{0x06, 0x03, 0x2b, 0x65, kLast});
+}
+
+std::vector<PairKind> Kinds() {
+  return {
+      {"Rsa", [] { return RsaPair(); }},
+      {"P256", [] { return NewEcPair(kP256Oid); }},
+      {"Secp256k1",
+       [] {
+         return NewEcPair(Bytes{0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a});
+       }},
+      {"Ed25519", Edwards<0x70>},
+      {"Ed448", Edwards<0x71>},
+      {"X25519", Montgomery<0x6e>},
+      {"X448", Montgomery<0x6f>},
+  };
+}
+
+class KeyPairsTest : public testing::TestWithParam<PairKind> {};
+
+INSTANTIATE_TEST_SUITE_P(All, KeyPairsTest, testing::ValuesIn(Kinds()),
+                         [](const testing::TestParamInfo<PairKind>& info) {
+                           return std::string(info.param.name);
+                         });
+
+hsm::AttributeSet Merged(hsm::AttributeSet base,
+                         const hsm::AttributeSet& added) {
+  for (const auto& entry : added.entries()) {
+    base.Set(entry.type, ByteSpan(entry.value.data(), entry.value.size()));
+  }
+  return base;
+}
+
+TEST_P(KeyPairsTest, WhatIsGeneratedIsComplete) {
+  const KeyPair pair = GetParam().make();
+  for (const hsm::ObjectRef& key : {pair.public_key, pair.private_key}) {
+    const auto added = CompleteKeyMaterial(key->attributes());
+    ASSERT_TRUE(added.ok()) << added.status();
+    EXPECT_TRUE(key->attributes().Matches(*added));
+  }
+}
+
+TEST_P(KeyPairsTest, ComesBackFromPkcs8) {
+  const hsm::AttributeSet key = GetParam().make().private_key->attributes();
+  const auto der = EncodePrivateKeyInfo(key);
+  ASSERT_TRUE(der.ok()) << der.status();
+  const auto decoded = DecodePrivateKeyInfo(der->Expose());
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(decoded->key_type(), key.key_type());
+  hsm::AttributeSet again = *decoded;
+  again.SetUlong(CKA_CLASS, CKO_PRIVATE_KEY);
+  const auto added = CompleteKeyMaterial(again);
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_TRUE(key.Matches(Merged(again, *added)));
+}
+
+TEST_P(KeyPairsTest, IsThePkcs8ThatOpenSslReads) {
+  const KeyPair pair = GetParam().make();
+  const auto der = EncodePrivateKeyInfo(pair.private_key->attributes());
+  ASSERT_TRUE(der.ok()) << der.status();
+  const uint8_t* at = der->Expose().data();
+  const UniquePkey pkey(
+      d2i_AutoPrivateKey(nullptr, &at, static_cast<long>(der->size())));
+  ASSERT_NE(pkey, nullptr);
+  uint8_t* out = nullptr;
+  const int size = i2d_PUBKEY(pkey.get(), &out);
+  ASSERT_GT(size, 0);
+  EXPECT_EQ(
+      Bytes(out, out + size),
+      base::ToBytes(pair.public_key->attributes().Value(CKA_PUBLIC_KEY_INFO)));
+  OPENSSL_free(out);
+}
+
+TEST_P(KeyPairsTest, ThePublicKeyFollowsFromThePrivateOne) {
+  const KeyPair pair = GetParam().make();
+  const auto found = PublicKeyOf(pair.private_key->attributes());
+  ASSERT_TRUE(found.ok()) << found.status();
+  const auto added = CompleteKeyMaterial(*found);
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_TRUE(pair.public_key->attributes().Matches(Merged(*found, *added)));
+  EXPECT_EQ(RvOf(PublicKeyOf(pair.public_key->attributes())),
+            CKR_KEY_TYPE_INCONSISTENT);
+}
+
+TEST_P(KeyPairsTest, HalvesOfTwoPairsDoNotPassTheCheck) {
+  const KeyPair one = GetParam().make();
+  EXPECT_TRUE(
+      CheckNewPair(one.public_key->attributes(), one.private_key->attributes())
+          .ok());
+  const std::string name = GetParam().name;
+  const KeyPair two = name == "Rsa" ? [] {
+    hsm::AttributeSet attributes;
+    attributes.SetUlong(CKA_MODULUS_BITS, 2048);
+    return NewPair(CKM_RSA_PKCS_KEY_PAIR_GEN, CKK_RSA, attributes);
+  }() : GetParam().make();
+  EXPECT_EQ(RvOf(CheckNewPair(one.public_key->attributes(),
+                              two.private_key->attributes())),
+            CKR_GENERAL_ERROR);
+}
+
+TEST(PublicKeyFromPrivateKeyTest, IsADerivation) {
+  const Mechanism& row = RowFor(CKM_PUB_KEY_FROM_PRIV_KEY);
+  EXPECT_EQ(InfoOf(row).flags, CKF_DERIVE);
+  const KeyPair pair = NewEcPair(kP256Oid);
+  const auto found = row.derive_public({row, nullptr, pair.private_key});
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->object_class(), CKO_PUBLIC_KEY);
+}
+
+}  // namespace
+}  // namespace pkcs11
