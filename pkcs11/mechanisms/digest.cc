@@ -1,6 +1,11 @@
-// SHA-1 and SHA-2.
+// SHA-1, SHA-2 with SHA-512/t, SHA-3 and BLAKE2b.
+//
+// SHA-512/t has an initial value of its own for each t. OpenSSL has those of
+// 224 and 256, the two that FIPS 180-4 approves; the others are refused.
+// BLAKE2b with shorter digests needs OpenSSL 3.2.
 #include "pkcs11/mechanisms/evp.h"
 #include "pkcs11/mechanisms/families.h"
+#include "pkcs11/mechanisms/parameters.h"
 
 namespace pkcs11 {
 namespace {
@@ -24,6 +29,10 @@ class HashDigester final : public Digester {
   }
 
   bool Rest() override { return MdTraits::Reset(context_.get()); }
+  // With a parameter the hash may be another one.
+  bool Rearm(const Parameters* parameters) override {
+    return parameters == nullptr;
+  }
 
  private:
   MdLease context_;
@@ -32,6 +41,26 @@ class HashDigester final : public Digester {
 
 absl::StatusOr<std::unique_ptr<Digester>> NewDigester(const Use& use) {
   const Hash& hash = *FindHash(&Hash::digest, use.mechanism.type);
+  ASSIGN_OR_RETURN(MdLease context, LendMd(hash));
+  return std::make_unique<HashDigester>(std::move(context), hash.size);
+}
+
+struct TruncatedParameters : Parameters {
+  explicit TruncatedParameters(const Hash& h) : hash(h) {}
+  const Hash& hash;
+};
+
+// CKM_SHA512_T: t in bits (PKCS#11 3.2 section 6.23.9).
+absl::StatusOr<ParametersRef> ParseTruncated(const CK_MECHANISM& mechanism) {
+  ASSIGN_OR_RETURN(const auto bits,
+                   CopyParameter<CK_MAC_GENERAL_PARAMS>(mechanism));
+  if (bits != 224 && bits != 256) return InvalidParameter("t of SHA-512/t");
+  return ParametersRef(std::make_shared<TruncatedParameters>(
+      *FindHash(&Hash::digest, bits == 224 ? CKM_SHA512_224 : CKM_SHA512_256)));
+}
+
+absl::StatusOr<std::unique_ptr<Digester>> NewTruncated(const Use& use) {
+  const Hash& hash = GivenParameters<TruncatedParameters>(use).hash;
   ASSIGN_OR_RETURN(MdLease context, LendMd(hash));
   return std::make_unique<HashDigester>(std::move(context), hash.size);
 }
@@ -45,9 +74,23 @@ constexpr Mechanism Row(const char* name) {
 }
 
 constexpr Mechanism kRows[] = {
-    Row<CKM_SHA_1>("CKM_SHA_1"),   Row<CKM_SHA224>("CKM_SHA224"),
-    Row<CKM_SHA256>("CKM_SHA256"), Row<CKM_SHA384>("CKM_SHA384"),
+    Row<CKM_SHA_1>("CKM_SHA_1"),
+    Row<CKM_SHA224>("CKM_SHA224"),
+    Row<CKM_SHA256>("CKM_SHA256"),
+    Row<CKM_SHA384>("CKM_SHA384"),
     Row<CKM_SHA512>("CKM_SHA512"),
+    Row<CKM_SHA512_224>("CKM_SHA512_224"),
+    Row<CKM_SHA512_256>("CKM_SHA512_256"),
+    Row<CKM_SHA3_224>("CKM_SHA3_224"),
+    Row<CKM_SHA3_256>("CKM_SHA3_256"),
+    Row<CKM_SHA3_384>("CKM_SHA3_384"),
+    Row<CKM_SHA3_512>("CKM_SHA3_512"),
+    Row<CKM_BLAKE2B_512>("CKM_BLAKE2B_512"),
+    {.type = CKM_SHA512_T,
+     .name = "CKM_SHA512_T",
+     .available = HashIsAvailable<CKM_SHA512_256>,
+     .parse = ParseTruncated,
+     .digest = NewTruncated},
 };
 
 }  // namespace

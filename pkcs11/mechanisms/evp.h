@@ -43,12 +43,13 @@ using UniquePkeyCtx = UniqueOf<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
 
 inline constexpr size_t kMaxHashSize = 64;
 
-// One hash function and the numbers of everything that is made of it; 0
-// (CK_UNAVAILABLE_INFORMATION for mechanisms) where we have no such mechanism.
+// One hash function and the numbers of everything that is made of it;
+// CK_UNAVAILABLE_INFORMATION where the standard has no such thing.
 struct Hash {
   CK_MECHANISM_TYPE digest;
   const char* openssl_name;
   size_t size;
+  size_t block;  // bytes; what HMAC pads its key to
   CK_RSA_PKCS_MGF_TYPE mgf;
   CK_MECHANISM_TYPE rsa_pkcs;
   CK_MECHANISM_TYPE rsa_pss;
@@ -56,8 +57,13 @@ struct Hash {
   CK_MECHANISM_TYPE hmac;
   CK_MECHANISM_TYPE hmac_general;
   CK_KEY_TYPE hmac_key;
+  CK_MECHANISM_TYPE key_gen;         // of an HMAC key
+  CK_MECHANISM_TYPE key_derivation;  // the hash of a key as a key
   CK_EC_KDF_TYPE ec_kdf;
 };
+
+// All of them, also those that this process's OpenSSL has not.
+absl::Span<const Hash> Hashes();
 
 // The row whose `number` is `value`: FindHash(&Hash::ecdsa, CKM_ECDSA_SHA256).
 // Null if there is none.

@@ -10,7 +10,9 @@ const Bytes kMessage = Counting(200);
 
 TEST(DigestTest, PartsEqualTheWhole) {
   for (const CK_MECHANISM_TYPE type :
-       {CKM_SHA_1, CKM_SHA224, CKM_SHA256, CKM_SHA384, CKM_SHA512}) {
+       {CKM_SHA_1, CKM_SHA224, CKM_SHA256, CKM_SHA384, CKM_SHA512,
+        CKM_SHA512_224, CKM_SHA512_256, CKM_SHA3_224, CKM_SHA3_256,
+        CKM_SHA3_384, CKM_SHA3_512, CKM_BLAKE2B_512}) {
     const Mechanism& row = RowFor(type);
     auto whole = *row.digest({row, nullptr, nullptr});
     auto parts = *row.digest({row, nullptr, nullptr});
@@ -38,6 +40,20 @@ TEST(DigestTest, AnAbandonedDigestLeavesNothingToTheNext) {
   ASSERT_TRUE(
       (*row.digest({row, nullptr, nullptr}))->Final(absl::MakeSpan(out)).ok());
   EXPECT_EQ(out, expected);
+}
+
+TEST(DigestTest, TruncatedSha512HasTheLengthOfItsParameter) {
+  const Mechanism& row = RowFor(CKM_SHA512_T);
+  const Job t224(CKM_SHA512_T, nullptr, CK_MAC_GENERAL_PARAMS{224});
+  const Job t256(CKM_SHA512_T, nullptr, CK_MAC_GENERAL_PARAMS{256});
+  auto digester = *row.digest(t224.use());
+  EXPECT_EQ(digester->size(), 28u);
+  // The spare tool of a session is of the first hash only.
+  EXPECT_FALSE(digester->Rearm(t256.use().parameters));
+  EXPECT_EQ((*row.digest(t256.use()))->size(), 32u);
+  for (const CK_MAC_GENERAL_PARAMS bits : {0, 8, 255, 384, 512, 513}) {
+    EXPECT_EQ(ParseRv(CKM_SHA512_T, bits), CKR_MECHANISM_PARAM_INVALID);
+  }
 }
 
 TEST(HmacTest, SignsInPartsAsInOneAndVerifies) {
