@@ -310,6 +310,7 @@ constexpr CK_ATTRIBUTE_TYPE kVerify[] = {CKA_VERIFY};
 constexpr CK_ATTRIBUTE_TYPE kSign[] = {CKA_SIGN};
 constexpr CK_ATTRIBUTE_TYPE kEncapsulate[] = {CKA_ENCAPSULATE};
 constexpr CK_ATTRIBUTE_TYPE kDecapsulate[] = {CKA_DECAPSULATE};
+constexpr CK_ATTRIBUTE_TYPE kDerive[] = {CKA_DERIVE};
 constexpr CK_ATTRIBUTE_TYPE kMac[] = {CKA_SIGN, CKA_VERIFY};
 constexpr CK_ATTRIBUTE_TYPE kCipher[] = {CKA_ENCRYPT, CKA_DECRYPT, CKA_SIGN,
                                          CKA_VERIFY};
@@ -356,6 +357,7 @@ constexpr ObjectType kTypes[] = {
     {CKO_SECRET_KEY, CKK_GENERIC_SECRET, kSecretGroups, kMac,
      CheckGenericSecret},
     {CKO_SECRET_KEY, CKK_AES, kSecretGroups, kCipher, CheckAes},
+    {CKO_SECRET_KEY, CKK_HKDF, kSecretGroups, kDerive, CheckGenericSecret},
     Hmac(CKK_SHA_1_HMAC),
     Hmac(CKK_SHA224_HMAC),
     Hmac(CKK_SHA256_HMAC),
@@ -367,6 +369,7 @@ constexpr ObjectType kTypes[] = {
     Hmac(CKK_SHA3_256_HMAC),
     Hmac(CKK_SHA3_384_HMAC),
     Hmac(CKK_SHA3_512_HMAC),
+    Hmac(CKK_BLAKE2B_512_HMAC),
 };
 
 using Rules = std::vector<const AttributeRule*>;

@@ -26,6 +26,8 @@ namespace pkcs11 {
 class Parameters {
  public:
   virtual ~Parameters() = default;
+  // A second key that the parameters name (concatenation, an HKDF salt).
+  virtual CK_OBJECT_HANDLE other_key() const { return CK_INVALID_HANDLE; }
 };
 using ParametersRef = std::shared_ptr<const Parameters>;
 
@@ -36,6 +38,7 @@ struct Use {
   const Mechanism& mechanism;
   const Parameters* parameters;  // null: the mechanism has none
   hsm::ObjectRef key;            // null for digests and generation
+  hsm::ObjectRef other;          // the parameters' other_key()
 };
 
 // The two halves of a generated pair: attributes the mechanism adds.
@@ -48,6 +51,24 @@ struct GeneratedPair {
 struct Encapsulated {
   base::Bytes ciphertext;
   SecretBytes secret;
+};
+
+// Where a derivation that makes several keys puts them. All come into being
+// together, or none.
+class DerivedKeys {
+ public:
+  virtual ~DerivedKeys() = default;
+  // Another key, after the one that C_DeriveKey's own template describes (key
+  // 0, where the mechanism makes that): by its template, with `implied` where
+  // that says nothing. `handle` is written when all is done. Returns how many
+  // bytes its value has, 0 when neither template nor type say it.
+  virtual absl::StatusOr<size_t> Add(const CK_ATTRIBUTE* attributes,
+                                     CK_ULONG count,
+                                     const hsm::AttributeSet& implied,
+                                     CK_OBJECT_HANDLE* handle) = 0;
+  // Bytes of key 0.
+  virtual absl::StatusOr<size_t> First() = 0;
+  virtual void SetValue(size_t key, ByteSpan value) = 0;
 };
 
 // Functions are null where the mechanism does not do the thing.
@@ -108,6 +129,8 @@ struct Mechanism {
   // Derivation of a public key: the attributes that only its type has, with
   // class and type (CKM_PUB_KEY_FROM_PRIV_KEY).
   absl::StatusOr<hsm::AttributeSet> (*derive_public)(const Use&) = nullptr;
+  // In its place, for mechanisms that make several keys.
+  absl::Status (*derive_several)(const Use&, DerivedKeys& keys) = nullptr;
 
   // Bytes of the ciphertext for this key, so that a buffer can be asked for;
   // null together with `encapsulate`.

@@ -3,6 +3,7 @@
 #include "pkcs11/api/arguments.h"
 #include "pkcs11/api/attributes.h"
 #include "pkcs11/key_use.h"
+#include "pkcs11/mechanisms/key_material.h"
 #include "pkcs11/object_access.h"
 
 namespace pkcs11::api {
@@ -55,15 +56,100 @@ absl::StatusOr<hsm::ObjectRef> BaseKey(const Session& session,
   return key;
 }
 
-absl::Status DeriveSecret(const Use& use, AttributeSet& key) {
-  const CK_ULONG size = key.Ulong(CKA_VALUE_LEN).value_or(0);
-  if (size > kLongestKey) {
-    return base::Error(CKR_KEY_SIZE_RANGE, "CKA_VALUE_LEN is too large");
+// A key that only a mechanism's parameters name.
+absl::StatusOr<hsm::ObjectRef> OtherKey(const Session& session,
+                                        CK_OBJECT_HANDLE handle) {
+  absl::StatusOr<hsm::ObjectRef> key = session.FindObject(handle);
+  if (!key.ok()) return AsKeyError(key.status(), CKR_KEY_HANDLE_INVALID);
+  const AttributeSet& attributes = (*key)->attributes();
+  if (attributes.object_class() != CKO_SECRET_KEY ||
+      !attributes.Has(CKA_VALUE)) {
+    return base::Error(CKR_KEY_TYPE_INCONSISTENT,
+                       "the other key is no secret key");
   }
-  ASSIGN_OR_RETURN(const SecretBytes value, use.mechanism.derive(use, size));
-  SetKeyValue(value.Expose(), key);
-  return absl::OkStatus();
+  if (!attributes.IsTrue(CKA_DERIVE)) {
+    return base::Error(CKR_KEY_FUNCTION_NOT_PERMITTED,
+                       "the other key does not derive");
+  }
+  return key;
 }
+
+// The keys that a derivation makes, from their templates to their handles.
+class Derivation final : public DerivedKeys {
+ public:
+  struct Wanted {
+    const CK_ATTRIBUTE* attributes;
+    CK_ULONG count;
+    CK_OBJECT_HANDLE* handle;
+  };
+
+  // `first` is C_DeriveKey's own key.
+  Derivation(Session& session, const Use& use, const Wanted& first)
+      : session_(session), use_(use), first_(first) {}
+
+  absl::StatusOr<size_t> First() override {
+    RETURN_IF_ERROR(Need(first_.handle, "no place for the handle"));
+    return Add(first_.attributes, first_.count, AttributeSet(), first_.handle);
+  }
+
+  absl::StatusOr<size_t> Add(const CK_ATTRIBUTE* attributes, CK_ULONG count,
+                             const AttributeSet& implied,
+                             CK_OBJECT_HANDLE* handle) override {
+    ASSIGN_OR_RETURN(AttributeSet input,
+                     ParseTemplate(attributes, count, TemplateUse::kObject));
+    for (const auto& entry : implied.entries()) {
+      if (!input.Has(entry.type)) input.Set(entry.type, ByteSpan(entry.value));
+    }
+    hsm::ResolveContext context = ContextOf(session_);
+    context.mechanism = use_.mechanism.type;
+    context.parent = &use_.key->attributes();
+    if (use_.other != nullptr) context.other_parent = &use_.other->attributes();
+    if (use_.mechanism.derive_public != nullptr) {
+      context.object_class = CKO_PUBLIC_KEY;
+      context.key_type = use_.key->attributes().key_type();
+    } else if (!input.Has(CKA_CLASS)) {
+      context.object_class = CKO_SECRET_KEY;
+    }
+    ASSIGN_OR_RETURN(AttributeSet key,
+                     hsm::Resolve(How::kDerive, input, context));
+    RETURN_IF_ERROR(MayWrite(session_, key));
+    const CK_ULONG size =
+        key.Ulong(CKA_VALUE_LEN).value_or(FixedKeySize(key.key_type()));
+    if (size > kLongestKey) {
+      return base::Error(CKR_KEY_SIZE_RANGE, "CKA_VALUE_LEN is too large");
+    }
+    keys_.push_back(std::move(key));
+    handles_.push_back(handle);
+    return size;
+  }
+
+  void SetValue(size_t key, ByteSpan value) override {
+    SetKeyValue(value, keys_.at(key));
+  }
+  // Of a public key.
+  void SetParts(const AttributeSet& parts) { Merge(parts, keys_.front()); }
+
+  absl::Status Create() {
+    for (AttributeSet& key : keys_) {
+      ASSIGN_OR_RETURN(const AttributeSet added, CompleteKeyMaterial(key));
+      Merge(added, key);
+    }
+    if (keys_.empty()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const std::vector<CK_OBJECT_HANDLE> made,
+                     CreateObjects(session_, std::move(keys_)));
+    for (size_t i = 0; i < made.size(); ++i) {
+      if (handles_[i] != nullptr) *handles_[i] = made[i];
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  Session& session_;
+  const Use& use_;
+  const Wanted first_;
+  std::vector<AttributeSet> keys_;
+  std::vector<CK_OBJECT_HANDLE*> handles_;
+};
 
 }  // namespace
 
@@ -130,42 +216,35 @@ absl::Status C_DeriveKey(Library& library, CK_SESSION_HANDLE hSession,
                          CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulAttributeCount,
                          CK_OBJECT_HANDLE_PTR phKey) {
   ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
-  RETURN_IF_ERROR(Need(phKey, "no place for the handle"));
   ASSIGN_OR_RETURN(const Mechanism* const mechanism,
                    FindMechanism(session->token(), pMechanism));
-  if (mechanism->derive == nullptr && mechanism->derive_public == nullptr) {
+  if (mechanism->derive == nullptr && mechanism->derive_public == nullptr &&
+      mechanism->derive_several == nullptr) {
     return NoSuchUse(*mechanism);
   }
   ASSIGN_OR_RETURN(const hsm::ObjectRef base_key,
                    BaseKey(*session, *mechanism, hBaseKey));
   ASSIGN_OR_RETURN(const ParametersRef parameters,
                    ParseParameters(*mechanism, *pMechanism));
-  ASSIGN_OR_RETURN(
-      const AttributeSet input,
-      ParseTemplate(pTemplate, ulAttributeCount, TemplateUse::kObject));
-  hsm::ResolveContext context = ContextOf(*session);
-  context.mechanism = mechanism->type;
-  context.parent = &base_key->attributes();
-  if (mechanism->derive_public != nullptr) {
-    context.object_class = CKO_PUBLIC_KEY;
-    context.key_type = base_key->attributes().key_type();
-  } else if (!input.Has(CKA_CLASS)) {
-    context.object_class = CKO_SECRET_KEY;
+  Use use{*mechanism, parameters.get(), base_key, nullptr};
+  if (parameters != nullptr && parameters->other_key() != CK_INVALID_HANDLE) {
+    ASSIGN_OR_RETURN(use.other, OtherKey(*session, parameters->other_key()));
   }
-  ASSIGN_OR_RETURN(AttributeSet key,
-                   hsm::Resolve(How::kDerive, input, context));
-  RETURN_IF_ERROR(MayWrite(*session, key));
-  const Use use{*mechanism, parameters.get(), base_key};
+  Derivation keys(*session, use, {pTemplate, ulAttributeCount, phKey});
+  if (mechanism->derive_several != nullptr) {
+    RETURN_IF_ERROR(mechanism->derive_several(use, keys));
+    return keys.Create();
+  }
+  RETURN_IF_ERROR(Need(phKey, "no place for the handle"));
+  ASSIGN_OR_RETURN(const size_t size, keys.First());
   if (mechanism->derive_public != nullptr) {
     ASSIGN_OR_RETURN(const AttributeSet parts, mechanism->derive_public(use));
-    Merge(parts, key);
-  } else {
-    RETURN_IF_ERROR(DeriveSecret(use, key));
+    keys.SetParts(parts);
+    return keys.Create();
   }
-  ASSIGN_OR_RETURN(const AttributeSet added, CompleteKeyMaterial(key));
-  Merge(added, key);
-  ASSIGN_OR_RETURN(*phKey, CreateObject(*session, std::move(key)));
-  return absl::OkStatus();
+  ASSIGN_OR_RETURN(const SecretBytes value, mechanism->derive(use, size));
+  keys.SetValue(0, value.Expose());
+  return keys.Create();
 }
 
 }  // namespace pkcs11::api

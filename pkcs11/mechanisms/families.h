@@ -11,10 +11,12 @@ namespace pkcs11 {
 absl::Span<const Mechanism> AesRows();
 absl::Span<const Mechanism> AesGcmRows();
 absl::Span<const Mechanism> AesWrapRows();
+absl::Span<const Mechanism> DerivationRows();
 absl::Span<const Mechanism> DigestRows();
 absl::Span<const Mechanism> EcRows();
 absl::Span<const Mechanism> EcdhRows();
 absl::Span<const Mechanism> EcxRows();
+absl::Span<const Mechanism> HkdfRows();
 absl::Span<const Mechanism> HmacRows();
 absl::Span<const Mechanism> PublicKeyRows();
 absl::Span<const Mechanism> RsaOaepRows();

@@ -23,7 +23,7 @@ absl::StatusOr<hsm::AttributeSet> CompleteSecret(const hsm::AttributeSet& key) {
   const ByteSpan value = key.Value(CKA_VALUE);
   const CK_KEY_TYPE type = key.key_type();
   const bool is_aes = type == CKK_AES;
-  if (!is_aes && type != CKK_GENERIC_SECRET &&
+  if (!is_aes && type != CKK_GENERIC_SECRET && type != CKK_HKDF &&
       FindHash(&Hash::hmac_key, type) == nullptr) {
     return hsm::AttributeSet();
   }
@@ -143,6 +143,22 @@ CK_ULONG KeySizeOf(const hsm::AttributeSet& attributes) {
   const ByteSpan value = attributes.Value(CKA_VALUE);
   return value.empty() ? attributes.Ulong(CKA_VALUE_LEN).value_or(0)
                        : value.size();
+}
+
+size_t FixedKeySize(CK_KEY_TYPE type) {
+  switch (type) {
+    case CKK_DES:
+      return 8;
+    case CKK_DES2:
+      return 16;
+    case CKK_DES3:
+      return 24;
+    case CKK_CHACHA20:
+    case CKK_POLY1305:
+      return 32;
+    default:
+      return 0;
+  }
 }
 
 absl::StatusOr<Bytes> CheckValueOf(CK_KEY_TYPE type, ByteSpan value) {

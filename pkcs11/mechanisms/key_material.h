@@ -157,6 +157,9 @@ absl::StatusOr<GeneratedPair> GenerateEc(ByteSpan ec_params);
 
 // --- secret keys ------------------------------------------------------------
 
+// Bytes of the value of a secret key whose type leaves no choice; 0 for others.
+size_t FixedKeySize(CK_KEY_TYPE type);
+
 // CKA_CHECK_VALUE of an AES key (first bytes of an encrypted zero block) or of
 // another secret (of its SHA-1).
 absl::StatusOr<Bytes> CheckValueOf(CK_KEY_TYPE type, ByteSpan value);

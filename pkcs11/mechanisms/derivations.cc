@@ -1,0 +1,178 @@
+// Keys from keys by joining and cutting (PKCS#11 3.2, 6.43). What comes out is
+// no less protected than what it was made of (hsm/key_protection.cc); here it
+// is also never so short that it would give its base key away byte by byte.
+#include <algorithm>
+
+#include "hsm/key_protection.h"
+#include "pkcs11/mechanisms/evp.h"
+#include "pkcs11/mechanisms/families.h"
+#include "pkcs11/mechanisms/key_material.h"
+#include "pkcs11/mechanisms/parameters.h"
+
+namespace pkcs11 {
+namespace {
+
+// Bytes of parameters that are joined with a key.
+constexpr size_t kMostData = size_t{1} << 14;
+// A shorter part of a key that is hidden can be found by trying, and with it,
+// part by part, the key.
+constexpr size_t kShortestPart = 14;
+
+ByteSpan BaseValue(const Use& use) {
+  return use.key->attributes().Value(CKA_VALUE);
+}
+
+// The first `size` bytes (all, when it is 0), checked.
+absl::StatusOr<SecretBytes> Cut(const Use& use, SecretBytes whole,
+                                size_t size) {
+  if (size == 0) size = whole.size();
+  if (size > whole.size()) {
+    return base::Error(CKR_KEY_SIZE_RANGE, "more bytes than there are");
+  }
+  if (size < kShortestPart && size < BaseValue(use).size() &&
+      hsm::HidesValue(use.key->attributes())) {
+    return base::Error(CKR_KEY_SIZE_RANGE,
+                       "so short a part would tell what a hidden key is");
+  }
+  whole.Truncate(size);
+  return whole;
+}
+
+absl::Status NeedValue(const Use& use) {
+  if (!BaseValue(use).empty()) return absl::OkStatus();
+  return base::Error(CKR_KEY_TYPE_INCONSISTENT, "the base key has no value");
+}
+
+// --- joining (6.43) ----------------------------------------------------------
+
+struct OtherKeyParameters : Parameters {
+  explicit OtherKeyParameters(CK_OBJECT_HANDLE handle) : key(handle) {}
+  CK_OBJECT_HANDLE other_key() const override { return key; }
+  const CK_OBJECT_HANDLE key;
+};
+
+absl::StatusOr<ParametersRef> ParseOtherKey(const CK_MECHANISM& mechanism) {
+  ASSIGN_OR_RETURN(const auto handle,
+                   CopyParameter<CK_OBJECT_HANDLE>(mechanism));
+  if (handle == CK_INVALID_HANDLE) return InvalidParameter("no second key");
+  return ParametersRef(std::make_shared<OtherKeyParameters>(handle));
+}
+
+absl::StatusOr<ParametersRef> ParseData(const CK_MECHANISM& mechanism) {
+  ASSIGN_OR_RETURN(const auto given,
+                   CopyParameter<CK_KEY_DERIVATION_STRING_DATA>(mechanism));
+  ASSIGN_OR_RETURN(Bytes data, CopyBuffer(given.pData, given.ulLen, kMostData));
+  return ParametersRef(std::make_shared<BytesParameters>(std::move(data)));
+}
+
+SecretBytes Joined(ByteSpan first, ByteSpan second) {
+  SecretBytes out(first.size() + second.size());
+  const MutableByteSpan bytes = out.ExposeMutable();
+  std::copy(first.begin(), first.end(), bytes.begin());
+  std::copy(second.begin(), second.end(), bytes.begin() + first.size());
+  return out;
+}
+
+absl::StatusOr<SecretBytes> KeyThenKey(const Use& use, size_t size) {
+  RETURN_IF_ERROR(NeedValue(use));
+  return Cut(use,
+             Joined(BaseValue(use), use.other->attributes().Value(CKA_VALUE)),
+             size);
+}
+
+absl::StatusOr<SecretBytes> KeyThenData(const Use& use, size_t size) {
+  RETURN_IF_ERROR(NeedValue(use));
+  return Cut(
+      use, Joined(BaseValue(use), GivenParameters<BytesParameters>(use).bytes),
+      size);
+}
+
+absl::StatusOr<SecretBytes> DataThenKey(const Use& use, size_t size) {
+  RETURN_IF_ERROR(NeedValue(use));
+  const ByteSpan data = GivenParameters<BytesParameters>(use).bytes;
+  SecretBytes whole = Joined(data, BaseValue(use));
+  // Known bytes in front leave fewer of the key's own.
+  const size_t kept = size == 0 ? whole.size() : size;
+  if (kept > data.size() && kept - data.size() < kShortestPart &&
+      kept < whole.size() && hsm::HidesValue(use.key->attributes())) {
+    return base::Error(CKR_KEY_SIZE_RANGE,
+                       "so short a part would tell what a hidden key is");
+  }
+  return Cut(use, std::move(whole), size);
+}
+
+// As long as the shorter of the two.
+absl::StatusOr<SecretBytes> KeyXorData(const Use& use, size_t size) {
+  RETURN_IF_ERROR(NeedValue(use));
+  const ByteSpan key = BaseValue(use);
+  const ByteSpan data = GivenParameters<BytesParameters>(use).bytes;
+  SecretBytes out(std::min(key.size(), data.size()));
+  const MutableByteSpan bytes = out.ExposeMutable();
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = key[i] ^ data[i];
+  return Cut(use, std::move(out), size);
+}
+
+// --- cutting (6.43.7)
+// ----------------------------------------------------------
+
+struct ExtractParameters : Parameters {
+  explicit ExtractParameters(CK_ULONG b) : bit(b) {}
+  const CK_ULONG bit;
+};
+
+absl::StatusOr<ParametersRef> ParseExtract(const CK_MECHANISM& mechanism) {
+  ASSIGN_OR_RETURN(const auto bit, CopyParameter<CK_EXTRACT_PARAMS>(mechanism));
+  return ParametersRef(std::make_shared<ExtractParameters>(bit));
+}
+
+// From this bit on (0 is the top one of the first byte), round the end.
+absl::StatusOr<SecretBytes> Extract(const Use& use, size_t size) {
+  RETURN_IF_ERROR(NeedValue(use));
+  const ByteSpan key = BaseValue(use);
+  const CK_ULONG start = GivenParameters<ExtractParameters>(use).bit;
+  if (size == 0) {
+    return base::Error(CKR_TEMPLATE_INCOMPLETE,
+                       "neither CKA_VALUE_LEN nor the key type says how long");
+  }
+  if (start >= key.size() * 8) return InvalidParameter("bit beyond the key");
+  if (size > key.size()) {
+    return base::Error(CKR_KEY_SIZE_RANGE, "more bits than the key has");
+  }
+  SecretBytes out(size);
+  const MutableByteSpan bytes = out.ExposeMutable();
+  for (size_t i = 0; i < size; ++i) {
+    const size_t bit = start + 8 * i;
+    const uint8_t high = key[bit / 8 % key.size()];
+    const uint8_t low = key[(bit / 8 + 1) % key.size()];
+    bytes[i] = static_cast<uint8_t>((high << 8 | low) >> (8 - bit % 8));
+  }
+  return Cut(use, std::move(out), size);
+}
+
+// --- rows
+// -----------------------------------------------------------------------
+
+constexpr Mechanism Row(
+    CK_MECHANISM_TYPE type, const char* name,
+    absl::StatusOr<ParametersRef> (*parse)(const CK_MECHANISM&),
+    absl::StatusOr<SecretBytes> (*derive)(const Use&, size_t)) {
+  return {.type = type, .name = name, .parse = parse, .derive = derive};
+}
+
+constexpr Mechanism kRows[] = {
+    Row(CKM_CONCATENATE_BASE_AND_KEY, "CKM_CONCATENATE_BASE_AND_KEY",
+        ParseOtherKey, KeyThenKey),
+    Row(CKM_CONCATENATE_BASE_AND_DATA, "CKM_CONCATENATE_BASE_AND_DATA",
+        ParseData, KeyThenData),
+    Row(CKM_CONCATENATE_DATA_AND_BASE, "CKM_CONCATENATE_DATA_AND_BASE",
+        ParseData, DataThenKey),
+    Row(CKM_XOR_BASE_AND_DATA, "CKM_XOR_BASE_AND_DATA", ParseData, KeyXorData),
+    Row(CKM_EXTRACT_KEY_FROM_KEY, "CKM_EXTRACT_KEY_FROM_KEY", ParseExtract,
+        Extract),
+};
+
+}  // namespace
+
+absl::Span<const Mechanism> DerivationRows() { return kRows; }
+
+}  // namespace pkcs11

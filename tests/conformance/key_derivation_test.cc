@@ -1,0 +1,203 @@
+// Keys from secret keys by joining, cutting and HKDF, and from passwords.
+// Answers are those of RFC 5869, 6070 and 7914.
+#include "tests/conformance/operations.h"
+#include "tests/conformance/token_test.h"
+
+namespace conformance {
+namespace {
+
+class KeyDerivationTest : public TokenTest {
+ protected:
+  static Template Base(const Bytes& value) {
+    return GenericSecret(value).Bool(CKA_DERIVE, true);
+  }
+  static Template Hidden(const Bytes& value) {
+    return Base(value).Bool(CKA_SENSITIVE, true).Bool(CKA_EXTRACTABLE, false);
+  }
+  // A generic secret that may be read; of `size` bytes unless that is 0.
+  static Template Open(CK_ULONG size) {
+    Template t = Template()
+                     .Ulong(CKA_CLASS, CKO_SECRET_KEY)
+                     .Ulong(CKA_KEY_TYPE, CKK_GENERIC_SECRET)
+                     .Bool(CKA_TOKEN, false)
+                     .Bool(CKA_SENSITIVE, false)
+                     .Bool(CKA_EXTRACTABLE, true);
+    return size == 0 ? t : t.Ulong(CKA_VALUE_LEN, size);
+  }
+  CK_RV Derive(const Mechanism& mechanism, CK_OBJECT_HANDLE base,
+               const Template& t, CK_OBJECT_HANDLE* key = nullptr) {
+    CK_OBJECT_HANDLE unused = CK_INVALID_HANDLE;
+    return p11().C_DeriveKey(session_, mechanism.get(), base, t.data(),
+                             t.size(), key == nullptr ? &unused : key);
+  }
+  Bytes Value(const Mechanism& mechanism, const Bytes& base, CK_ULONG size) {
+    CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+    EXPECT_OK(Derive(mechanism, Create(Base(base)), Open(size), &key));
+    return Get(key, CKA_VALUE);
+  }
+  Mechanism WithData(CK_MECHANISM_TYPE type, const Bytes& data) {
+    data_ = data;
+    return Mechanism(type,
+                     CK_KEY_DERIVATION_STRING_DATA{data_.data(), data_.size()});
+  }
+  Mechanism Hkdf(bool extract, bool expand, const Bytes& salt,
+                 const Bytes& info) {
+    salt_ = salt;
+    data_ = info;
+    CK_HKDF_PARAMS parameters = {};
+    parameters.bExtract = extract;
+    parameters.bExpand = expand;
+    parameters.prfHashMechanism = CKM_SHA256;
+    parameters.ulSaltType =
+        salt_.empty() ? CKF_HKDF_SALT_NULL : CKF_HKDF_SALT_DATA;
+    parameters.pSalt = salt_.data();
+    parameters.ulSaltLen = salt_.size();
+    parameters.pInfo = data_.data();
+    parameters.ulInfoLen = data_.size();
+    return Mechanism(CKM_HKDF_DERIVE, parameters);
+  }
+
+  Bytes data_, salt_;
+};
+
+TEST_F(KeyDerivationTest, Hkdf_KnownAnswers) {
+  NEEDS_MECHANISM(CKM_HKDF_DERIVE);
+  const Bytes key(22, 0x0b);
+  const Bytes salt = FromHex("000102030405060708090a0b0c");
+  const Bytes info = FromHex("f0f1f2f3f4f5f6f7f8f9");
+  const Bytes extracted = FromHex(
+      "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5");
+  const Bytes expanded = FromHex(
+      "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208"
+      "d5b887185865");
+  EXPECT_EQ(Value(Hkdf(true, false, salt, {}), key, 0), extracted);
+  EXPECT_EQ(Value(Hkdf(false, true, {}, info), extracted, 42), expanded);
+  EXPECT_EQ(Value(Hkdf(true, true, salt, info), key, 42), expanded);
+  EXPECT_EQ(
+      Value(Hkdf(true, true, {}, {}), key, 42),
+      FromHex("8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"
+              "9d201395faa4b61a96c8"));
+}
+
+TEST_F(KeyDerivationTest, Hkdf_SaltFromAKey) {
+  NEEDS_MECHANISM(CKM_HKDF_DERIVE);
+  Mechanism mechanism = Hkdf(true, false, {}, {});
+  auto* parameters = static_cast<CK_HKDF_PARAMS*>(mechanism.get()->pParameter);
+  parameters->ulSaltType = CKF_HKDF_SALT_KEY;
+  parameters->hSaltKey = Create(Base(FromHex("000102030405060708090a0b0c")));
+  EXPECT_EQ(
+      Value(mechanism, Bytes(22, 0x0b), 0),
+      FromHex(
+          "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5"));
+  parameters->hSaltKey = kStaleHandle;
+  EXPECT_RV(Derive(mechanism, Create(Base(Bytes(22, 0x0b))), Open(0)),
+            CKR_KEY_HANDLE_INVALID);
+}
+
+TEST_F(KeyDerivationTest, Hkdf_BadParameters) {
+  NEEDS_MECHANISM(CKM_HKDF_DERIVE);
+  const CK_OBJECT_HANDLE base = Create(Base(Pattern(32)));
+  EXPECT_RV(Derive(Hkdf(false, false, {}, {}), base, Open(16)),
+            CKR_MECHANISM_PARAM_INVALID);
+  EXPECT_RV(Derive(Mechanism(CKM_HKDF_DERIVE), base, Open(16)),
+            CKR_MECHANISM_PARAM_INVALID);
+  EXPECT_RV(Derive(Hkdf(true, true, {}, {}), base, Open(0)),
+            CKR_TEMPLATE_INCOMPLETE);
+  EXPECT_RV(Derive(Hkdf(true, true, {}, {}), base, Open(255 * 32 + 1)),
+            CKR_KEY_SIZE_RANGE);
+}
+
+TEST_F(KeyDerivationTest, JoinedAndCut) {
+  NEEDS_MECHANISM(CKM_CONCATENATE_BASE_AND_DATA);
+  const Bytes key = FromHex("0123456789abcdef");
+  EXPECT_EQ(
+      Value(WithData(CKM_CONCATENATE_BASE_AND_DATA, FromHex("ff00")), key, 0),
+      FromHex("0123456789abcdefff00"));
+  EXPECT_EQ(
+      Value(WithData(CKM_CONCATENATE_DATA_AND_BASE, FromHex("ff00")), key, 4),
+      FromHex("ff000123"));
+  CK_OBJECT_HANDLE other = Create(Base(FromHex("aabb")));
+  EXPECT_EQ(Value(Mechanism(CKM_CONCATENATE_BASE_AND_KEY, other), key, 0),
+            FromHex("0123456789abcdefaabb"));
+  if (!IsPerigee()) return;
+  EXPECT_EQ(Value(WithData(CKM_XOR_BASE_AND_DATA, FromHex("ffff")), key, 0),
+            FromHex("fedc"));
+  // PKCS#11 3.2, 6.43.7: bit 21 of 329F84A9.
+  EXPECT_EQ(Value(Mechanism(CKM_EXTRACT_KEY_FROM_KEY, CK_EXTRACT_PARAMS{21}),
+                  FromHex("329f84a9"), 2),
+            FromHex("9526"));
+  EXPECT_RV(Derive(Mechanism(CKM_EXTRACT_KEY_FROM_KEY, CK_EXTRACT_PARAMS{64}),
+                   Create(Base(key)), Open(2)),
+            CKR_MECHANISM_PARAM_INVALID);
+}
+
+// Part by part a hidden key could be found by trying.
+TEST_F(KeyDerivationTest, ShortPartsOfHiddenKeys_AreRefused) {
+  NEEDS_PERIGEE();
+  const CK_OBJECT_HANDLE base = Create(Hidden(Pattern(32)));
+  const Template hidden = Template()
+                              .Ulong(CKA_CLASS, CKO_SECRET_KEY)
+                              .Ulong(CKA_KEY_TYPE, CKK_GENERIC_SECRET)
+                              .Bool(CKA_TOKEN, false);
+  const auto sized = [&](CK_ULONG size) {
+    return Template(hidden).Ulong(CKA_VALUE_LEN, size);
+  };
+  EXPECT_RV(Derive(Mechanism(CKM_EXTRACT_KEY_FROM_KEY, CK_EXTRACT_PARAMS{8}),
+                   base, sized(1)),
+            CKR_KEY_SIZE_RANGE);
+  EXPECT_RV(Derive(WithData(CKM_CONCATENATE_DATA_AND_BASE, Bytes(31)), base,
+                   sized(32)),
+            CKR_KEY_SIZE_RANGE);
+  EXPECT_RV(Derive(WithData(CKM_XOR_BASE_AND_DATA, Bytes(2)), base, sized(2)),
+            CKR_KEY_SIZE_RANGE);
+  CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+  EXPECT_OK(Derive(Mechanism(CKM_EXTRACT_KEY_FROM_KEY, CK_EXTRACT_PARAMS{8}),
+                   base, sized(16), &key));
+  EXPECT_TRUE(GetBool(key, CKA_SENSITIVE));
+  EXPECT_FALSE(GetBool(key, CKA_EXTRACTABLE));
+}
+
+TEST_F(KeyDerivationTest, Pbkdf2_KnownAnswersInBothLayouts) {
+  NEEDS_MECHANISM(CKM_PKCS5_PBKD2);
+  struct Answer {
+    CK_ULONG prf, iterations;
+    const char *password, *key;
+  };
+  constexpr Answer kAnswers[] = {
+      {CKP_PKCS5_PBKD2_HMAC_SHA1, 1, "password",
+       "0c60c80f961f0e71f3a9b524af6012062fe037a6"},
+      {CKP_PKCS5_PBKD2_HMAC_SHA1, 4096, "password",
+       "4b007901b765489abead49d926f721d065a429c1"},
+      {CKP_PKCS5_PBKD2_HMAC_SHA256, 1, "passwd",
+       "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc"},
+  };
+  for (const Answer& each : kAnswers) {
+    Bytes salt = FromText("salt"), password = FromText(each.password);
+    CK_PKCS5_PBKD2_PARAMS2 now = {
+        CKZ_SALT_SPECIFIED, salt.data(), salt.size(), each.iterations,
+        each.prf,           nullptr,     0,           password.data(),
+        password.size()};
+    CK_ULONG size = password.size();
+    CK_PKCS5_PBKD2_PARAMS before = {CKZ_SALT_SPECIFIED,
+                                    salt.data(),
+                                    salt.size(),
+                                    each.iterations,
+                                    each.prf,
+                                    nullptr,
+                                    0,
+                                    password.data(),
+                                    &size};
+    const Bytes expected = FromHex(each.key);
+    for (const Mechanism& mechanism : {Mechanism(CKM_PKCS5_PBKD2, now),
+                                       Mechanism(CKM_PKCS5_PBKD2, before)}) {
+      const Template t = Open(expected.size());
+      CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+      ASSERT_OK(p11().C_GenerateKey(session_, mechanism.get(), t.data(),
+                                    t.size(), &key));
+      EXPECT_EQ(Get(key, CKA_VALUE), expected);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace conformance
