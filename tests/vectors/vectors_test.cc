@@ -22,6 +22,8 @@ namespace {
 constexpr size_t kMinRsaBytes = 2048 / 8;
 
 // Mechanisms that have no file of their own, with the reason.
+constexpr char kKeyDerivation[] = "tests/conformance/key_derivation_test.cc";
+
 const std::map<std::string, std::string>& CoveredBySiblings() {
   static const auto& covered = *new std::map<std::string, std::string>{
       {"CKM_ECDSA", "RunEcdsa gives it the digests of CKM_ECDSA_SHA..."},
@@ -31,6 +33,14 @@ const std::map<std::string, std::string>& CoveredBySiblings() {
       {"CKM_GENERIC_SECRET_KEY_GEN", "generation"},
       {"CKM_EC_KEY_PAIR_GEN", "generation"},
       {"CKM_RSA_PKCS_KEY_PAIR_GEN", "generation"},
+      {"CKM_HKDF_KEY_GEN", "generation"},
+      {"CKM_CONCATENATE_BASE_AND_DATA", kKeyDerivation},
+      {"CKM_CONCATENATE_BASE_AND_KEY", kKeyDerivation},
+      {"CKM_CONCATENATE_DATA_AND_BASE", kKeyDerivation},
+      {"CKM_EXTRACT_KEY_FROM_KEY", kKeyDerivation},
+      {"CKM_HKDF_DERIVE", kKeyDerivation},
+      {"CKM_PKCS5_PBKD2", kKeyDerivation},
+      {"CKM_XOR_BASE_AND_DATA", kKeyDerivation},
   };
   return covered;
 }
