@@ -239,7 +239,7 @@ constexpr AttributeRule kSecretValue[] = {
     ROW(CKA_VALUE_LEN, Kind::kUlong, F(2, 3)),
 };
 
-// Keys of one hash: the generating mechanism knows a length.
+// Keys of one hash or of one length: the generating mechanism knows a length.
 constexpr AttributeRule kHmacValue[] = {
     ROW(CKA_VALUE, Kind::kBytes, F(1, 4, 6, 7)),
     ROW(CKA_VALUE_LEN, Kind::kUlong, F(2)),
@@ -314,6 +314,7 @@ constexpr CK_ATTRIBUTE_TYPE kDerive[] = {CKA_DERIVE};
 constexpr CK_ATTRIBUTE_TYPE kMac[] = {CKA_SIGN, CKA_VERIFY};
 constexpr CK_ATTRIBUTE_TYPE kCipher[] = {CKA_ENCRYPT, CKA_DECRYPT, CKA_SIGN,
                                          CKA_VERIFY};
+constexpr CK_ATTRIBUTE_TYPE kEncryption[] = {CKA_ENCRYPT, CKA_DECRYPT};
 
 constexpr ObjectType Hmac(CK_KEY_TYPE type) {
   return {CKO_SECRET_KEY, type, kHmacGroups, kMac, CheckGenericSecret};
@@ -370,6 +371,12 @@ constexpr ObjectType kTypes[] = {
     Hmac(CKK_SHA3_384_HMAC),
     Hmac(CKK_SHA3_512_HMAC),
     Hmac(CKK_BLAKE2B_512_HMAC),
+    {CKO_SECRET_KEY, CKK_AES_XTS, kSecretGroups, kEncryption, CheckAesXts},
+    {CKO_SECRET_KEY, CKK_CAMELLIA, kSecretGroups, kCipher, CheckAes},
+    {CKO_SECRET_KEY, CKK_DES2, kHmacGroups, kCipher, CheckDes},
+    {CKO_SECRET_KEY, CKK_DES3, kHmacGroups, kCipher, CheckDes},
+    {CKO_SECRET_KEY, CKK_CHACHA20, kHmacGroups, kEncryption, CheckKeyOf32},
+    {CKO_SECRET_KEY, CKK_POLY1305, kHmacGroups, kMac, CheckKeyOf32},
 };
 
 using Rules = std::vector<const AttributeRule*>;

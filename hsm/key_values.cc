@@ -1,6 +1,7 @@
 #include "hsm/key_values.h"
 
 #include <algorithm>
+#include <bit>
 #include <iterator>
 
 namespace hsm {
@@ -279,6 +280,36 @@ absl::Status CheckAes(How, AttributeSet& attributes) {
   return CheckLength(attributes, [](size_t length) {
     return length == 16 || length == 24 || length == 32;
   });
+}
+
+absl::Status CheckAesXts(How, AttributeSet& attributes) {
+  return CheckLength(
+      attributes, [](size_t length) { return length == 32 || length == 64; });
+}
+
+// Two or three single keys, all different (else it is a weaker cipher), each
+// byte of odd parity.
+absl::Status CheckDes(How, AttributeSet& attributes) {
+  constexpr size_t kPart = 8;
+  const bool two = attributes.key_type() == CKK_DES2;
+  RETURN_IF_ERROR(
+      two ? CheckLength(attributes, [](size_t size) { return size == 16; })
+          : CheckLength(attributes, [](size_t size) { return size == 24; }));
+  const ByteSpan value = attributes.Value(CKA_VALUE);
+  for (const uint8_t byte : value) {
+    if (std::popcount(byte) % 2 == 0) return Invalid("parity of a DES key");
+  }
+  for (size_t at = kPart; at < value.size(); at += kPart) {
+    if (base::ConstantTimeEquals(value.subspan(at - kPart, kPart),
+                                 value.subspan(at, kPart))) {
+      return Invalid("parts of a DES key");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckKeyOf32(How, AttributeSet& attributes) {
+  return CheckLength(attributes, [](size_t length) { return length == 32; });
 }
 
 absl::Status CheckGenericSecret(How, AttributeSet& attributes) {

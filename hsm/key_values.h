@@ -56,6 +56,9 @@ absl::Status CheckPqcPrivate(How how, AttributeSet& attributes);
 // 16, 24 or 32 bytes, by value or by CKA_VALUE_LEN.
 absl::Status CheckAes(How how, AttributeSet& attributes);
 // At least one byte.
+absl::Status CheckAesXts(How how, AttributeSet& attributes);
+absl::Status CheckDes(How how, AttributeSet& attributes);
+absl::Status CheckKeyOf32(How how, AttributeSet& attributes);
 absl::Status CheckGenericSecret(How how, AttributeSet& attributes);
 
 }  // namespace hsm

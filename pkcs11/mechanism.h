@@ -191,6 +191,11 @@ absl::StatusOr<hsm::AttributeSet> PublicKeyOf(
 absl::Status CheckNewPair(const hsm::AttributeSet& public_key,
                           const hsm::AttributeSet& private_key);
 
+// For secret keys of a type that has only one length: that length; else 0.
+size_t FixedKeySize(CK_KEY_TYPE type);
+// Brings a derived value into the form of its key type (the parity of DES).
+void ShapeDerivedValue(CK_KEY_TYPE type, SecretBytes& value);
+
 // Size of a key in the unit of mechanism rows for its type: RSA and EC bits,
 // bytes for secrets; 0 when it has none.
 CK_ULONG KeySizeOf(const hsm::AttributeSet& attributes);

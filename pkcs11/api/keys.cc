@@ -3,7 +3,6 @@
 #include "pkcs11/api/arguments.h"
 #include "pkcs11/api/attributes.h"
 #include "pkcs11/key_use.h"
-#include "pkcs11/mechanisms/key_material.h"
 #include "pkcs11/object_access.h"
 
 namespace pkcs11::api {
@@ -107,7 +106,8 @@ class Derivation final : public DerivedKeys {
     if (use_.mechanism.derive_public != nullptr) {
       context.object_class = CKO_PUBLIC_KEY;
       context.key_type = use_.key->attributes().key_type();
-    } else if (!input.Has(CKA_CLASS)) {
+    } else {
+      // A data object as the target would show the secret.
       context.object_class = CKO_SECRET_KEY;
     }
     ASSIGN_OR_RETURN(AttributeSet key,
@@ -124,7 +124,9 @@ class Derivation final : public DerivedKeys {
   }
 
   void SetValue(size_t key, ByteSpan value) override {
-    SetKeyValue(value, keys_.at(key));
+    SecretBytes shaped = SecretBytes::CopyOf(value);
+    ShapeDerivedValue(keys_.at(key).key_type(), shaped);
+    SetKeyValue(shaped.Expose(), keys_.at(key));
   }
   // Of a public key.
   void SetParts(const AttributeSet& parts) { Merge(parts, keys_.front()); }

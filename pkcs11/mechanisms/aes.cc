@@ -3,8 +3,8 @@
 
 #include "base/openssl_errors.h"
 #include "pkcs11/mechanisms/families.h"
-#include "pkcs11/mechanisms/key_material.h"
 #include "pkcs11/mechanisms/parameters.h"
+#include "pkcs11/mechanisms/secrets.h"
 
 namespace pkcs11 {
 
@@ -248,25 +248,6 @@ absl::StatusOr<std::unique_ptr<Cipher>> NewCtr(const Use& use) {
                                      ctr.blocks);
 }
 
-// --- generation -------------------------------------------------------------
-
-absl::StatusOr<hsm::AttributeSet> Generate(
-    const Use&, const hsm::AttributeSet& attributes) {
-  const auto size = attributes.Ulong(CKA_VALUE_LEN);
-  if (!size.has_value()) {
-    return base::Error(CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE_LEN");
-  }
-  if (*size != 16 && *size != 24 && *size != 32) {
-    return base::Error(CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE_LEN");
-  }
-  ASSIGN_OR_RETURN(const SecretBytes value, base::RandomSecret(*size));
-  ASSIGN_OR_RETURN(const Bytes check, CheckValueOf(CKK_AES, value.Expose()));
-  hsm::AttributeSet added;
-  added.Set(CKA_VALUE, value.Expose());
-  added.Set(CKA_CHECK_VALUE, check);
-  return added;
-}
-
 template <AesMode kMode, bool kPadded>
 constexpr Mechanism BlockRow(CK_MECHANISM_TYPE type, const char* name) {
   return {.type = type,
@@ -286,7 +267,7 @@ constexpr Mechanism kRows[] = {
      .key_type = CKK_AES,
      .min_key = kMinAesKey,
      .max_key = kMaxAesKey,
-     .generate = Generate},
+     .generate = GenerateSecret},
     BlockRow<AesMode::kEcb, false>(CKM_AES_ECB, "CKM_AES_ECB"),
     BlockRow<AesMode::kCbc, false>(CKM_AES_CBC, "CKM_AES_CBC"),
     BlockRow<AesMode::kCbc, true>(CKM_AES_CBC_PAD, "CKM_AES_CBC_PAD"),

@@ -183,25 +183,55 @@ constexpr Hash kHashes[] = {
 constexpr size_t kHashCount = std::size(kHashes);
 
 struct CipherName {
-  AesMode mode;
-  const char* names[3];  // for keys of 128, 192 and 256 bits
+  CK_KEY_TYPE type;
+  CipherMode mode;
+  size_t key_size;
+  const char* name;
 };
+#define PERIGEE_THREE_SIZES(type, prefix, mode, suffix) \
+  {type, mode, 16, prefix "-128-" suffix},              \
+      {type, mode, 24, prefix "-192-" suffix}, {        \
+    type, mode, 32, prefix "-256-" suffix               \
+  }
+#define PERIGEE_AES(mode, suffix) \
+  PERIGEE_THREE_SIZES(CKK_AES, "AES", CipherMode::mode, suffix)
+#define PERIGEE_CAMELLIA(mode, suffix) \
+  PERIGEE_THREE_SIZES(CKK_CAMELLIA, "CAMELLIA", CipherMode::mode, suffix)
 constexpr CipherName kCiphers[] = {
-    {AesMode::kEcb, {"AES-128-ECB", "AES-192-ECB", "AES-256-ECB"}},
-    {AesMode::kCbc, {"AES-128-CBC", "AES-192-CBC", "AES-256-CBC"}},
-    {AesMode::kCtr, {"AES-128-CTR", "AES-192-CTR", "AES-256-CTR"}},
-    {AesMode::kGcm, {"AES-128-GCM", "AES-192-GCM", "AES-256-GCM"}},
-    {AesMode::kWrap, {"AES-128-WRAP", "AES-192-WRAP", "AES-256-WRAP"}},
-    {AesMode::kWrapPad,
-     {"AES-128-WRAP-PAD", "AES-192-WRAP-PAD", "AES-256-WRAP-PAD"}},
+    PERIGEE_AES(kEcb, "ECB"),
+    PERIGEE_AES(kCbc, "CBC"),
+    PERIGEE_AES(kCtr, "CTR"),
+    PERIGEE_AES(kOfb, "OFB"),
+    PERIGEE_AES(kCfb1, "CFB1"),
+    PERIGEE_AES(kCfb8, "CFB8"),
+    PERIGEE_AES(kCfb128, "CFB"),
+    PERIGEE_AES(kCts, "CBC-CTS"),
+    PERIGEE_AES(kGcm, "GCM"),
+    PERIGEE_AES(kCcm, "CCM"),
+    PERIGEE_AES(kWrap, "WRAP"),
+    PERIGEE_AES(kWrapPad, "WRAP-PAD"),
+    {CKK_AES_XTS, CipherMode::kXts, 32, "AES-128-XTS"},
+    {CKK_AES_XTS, CipherMode::kXts, 64, "AES-256-XTS"},
+    PERIGEE_CAMELLIA(kEcb, "ECB"),
+    PERIGEE_CAMELLIA(kCbc, "CBC"),
+    PERIGEE_CAMELLIA(kCtr, "CTR"),
+    {CKK_DES2, CipherMode::kEcb, 16, "DES-EDE-ECB"},
+    {CKK_DES2, CipherMode::kCbc, 16, "DES-EDE-CBC"},
+    {CKK_DES3, CipherMode::kEcb, 24, "DES-EDE3-ECB"},
+    {CKK_DES3, CipherMode::kCbc, 24, "DES-EDE3-CBC"},
+    {CKK_CHACHA20, CipherMode::kStream, 32, "ChaCha20"},
+    {CKK_CHACHA20, CipherMode::kAead, 32, "ChaCha20-Poly1305"},
 };
+#undef PERIGEE_CAMELLIA
+#undef PERIGEE_AES
+#undef PERIGEE_THREE_SIZES
 constexpr size_t kCipherCount = std::size(kCiphers);
 
 // Everything that is fetched once. Never freed.
 struct Fetched {
   EVP_MD* hashes[kHashCount];
   std::shared_ptr<ContextPool<MdTraits>> hash_contexts[kHashCount];
-  EVP_CIPHER* ciphers[kCipherCount][3];
+  EVP_CIPHER* ciphers[kCipherCount];
 };
 
 std::shared_ptr<ContextPool<MdTraits>> NewMdPool(const EVP_MD* md) {
@@ -222,10 +252,7 @@ const Fetched& TheFetched() {
       made->hash_contexts[i] = NewMdPool(made->hashes[i]);
     }
     for (size_t i = 0; i < kCipherCount; ++i) {
-      for (size_t j = 0; j < 3; ++j) {
-        made->ciphers[i][j] =
-            EVP_CIPHER_fetch(context, kCiphers[i].names[j], nullptr);
-      }
+      made->ciphers[i] = EVP_CIPHER_fetch(context, kCiphers[i].name, nullptr);
     }
     base::ForgetOpenSslErrors();  // of what is not there
     return made;
@@ -257,11 +284,12 @@ absl::StatusOr<MdLease> LendMd(const Hash& hash) {
   return MdLease::From(pool);
 }
 
-const EVP_CIPHER* AesCipher(AesMode mode, size_t key_size) {
-  if (key_size != 16 && key_size != 24 && key_size != 32) return nullptr;
+const EVP_CIPHER* CipherFor(CK_KEY_TYPE type, CipherMode mode,
+                            size_t key_size) {
   for (size_t i = 0; i < kCipherCount; ++i) {
-    if (kCiphers[i].mode == mode) {
-      return TheFetched().ciphers[i][key_size / 8 - 2];
+    const CipherName& row = kCiphers[i];
+    if (row.type == type && row.mode == mode && row.key_size == key_size) {
+      return TheFetched().ciphers[i];
     }
   }
   return nullptr;

@@ -79,15 +79,40 @@ bool HashIsAvailable() {
 
 // --- ciphers ----------------------------------------------------------------
 
-enum class AesMode : uint8_t { kEcb, kCbc, kCtr, kGcm, kWrap, kWrapPad };
+enum class CipherMode : uint8_t {
+  kEcb,
+  kCbc,
+  kCtr,
+  kOfb,
+  kCfb1,
+  kCfb8,
+  kCfb128,
+  kCts,
+  kXts,
+  kGcm,
+  kCcm,
+  kWrap,
+  kWrapPad,
+  kStream,
+  kAead,
+};
+using AesMode = CipherMode;
 
-// AES of this mode for a key of 16, 24 or 32 bytes. Null for other sizes and
-// when OpenSSL has it not.
-const EVP_CIPHER* AesCipher(AesMode mode, size_t key_size);
+// The cipher for a key of this type and size in bytes. Null when there is none
+// or OpenSSL has it not.
+const EVP_CIPHER* CipherFor(CK_KEY_TYPE type, CipherMode mode, size_t key_size);
 
+inline const EVP_CIPHER* AesCipher(AesMode mode, size_t key_size) {
+  return CipherFor(CKK_AES, mode, key_size);
+}
+
+template <CK_KEY_TYPE kType, CipherMode kMode, size_t kKeySize>
+bool CipherIsAvailable() {
+  return CipherFor(kType, kMode, kKeySize) != nullptr;
+}
 template <AesMode kMode>
 bool AesIsAvailable() {
-  return AesCipher(kMode, 32) != nullptr;
+  return CipherIsAvailable<CKK_AES, kMode, 32>();
 }
 
 // EVP_CipherUpdate for inputs of any length, of stream or block modes. The

@@ -16,6 +16,7 @@ absl::Span<const Mechanism> DigestRows();
 absl::Span<const Mechanism> EcRows();
 absl::Span<const Mechanism> EcdhRows();
 absl::Span<const Mechanism> EcxRows();
+absl::Span<const Mechanism> HashDeriveRows();
 absl::Span<const Mechanism> HkdfRows();
 absl::Span<const Mechanism> HmacRows();
 absl::Span<const Mechanism> PublicKeyRows();

@@ -8,8 +8,8 @@
 
 #include "pkcs11/mechanisms/evp.h"
 #include "pkcs11/mechanisms/families.h"
-#include "pkcs11/mechanisms/key_material.h"
 #include "pkcs11/mechanisms/parameters.h"
+#include "pkcs11/mechanisms/secrets.h"
 
 namespace pkcs11 {
 namespace {
@@ -230,23 +230,6 @@ absl::StatusOr<hsm::AttributeSet> GeneratePbkdf2(
   return added;
 }
 
-absl::StatusOr<hsm::AttributeSet> GenerateHkdfKey(
-    const Use&, const hsm::AttributeSet& attributes) {
-  const auto size = attributes.Ulong(CKA_VALUE_LEN);
-  if (!size.has_value()) {
-    return base::Error(CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE_LEN");
-  }
-  if (*size == 0 || *size > kMostBytes) {
-    return base::Error(CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE_LEN");
-  }
-  ASSIGN_OR_RETURN(const SecretBytes value, base::RandomSecret(*size));
-  ASSIGN_OR_RETURN(const Bytes check, CheckValueOf(CKK_HKDF, value.Expose()));
-  hsm::AttributeSet added;
-  added.Set(CKA_VALUE, value.Expose());
-  added.Set(CKA_CHECK_VALUE, check);
-  return added;
-}
-
 constexpr Mechanism kRows[] = {
     {.type = CKM_HKDF_DERIVE,
      .name = "CKM_HKDF_DERIVE",
@@ -256,8 +239,8 @@ constexpr Mechanism kRows[] = {
      .name = "CKM_HKDF_KEY_GEN",
      .key_type = CKK_HKDF,
      .min_key = 1,
-     .max_key = kMostBytes,
-     .generate = GenerateHkdfKey},
+     .max_key = kMaxSecretSize,
+     .generate = GenerateSecret},
     {.type = CKM_PKCS5_PBKD2,
      .name = "CKM_PKCS5_PBKD2",
      .parse = ParsePbkdf2,

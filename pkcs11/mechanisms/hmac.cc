@@ -1,16 +1,15 @@
-// HMAC with SHA-2, whole or truncated (_GENERAL), and generic secrets.
+// HMAC with every hash function, whole or truncated (_GENERAL), the generation
+// of its keys and of generic secrets.
 #include <openssl/params.h>
 
 #include "pkcs11/mechanisms/evp.h"
 #include "pkcs11/mechanisms/families.h"
-#include "pkcs11/mechanisms/key_material.h"
 #include "pkcs11/mechanisms/parameters.h"
+#include "pkcs11/mechanisms/secrets.h"
 
 namespace pkcs11 {
 namespace {
 
-// Bytes. Longer keys are hashed first, so they gain nothing.
-constexpr CK_ULONG kMaxKey = 4096;
 // Shorter tags can be guessed, and serve attacks that vary keys.
 constexpr CK_ULONG kMinTag = 4;
 
@@ -37,6 +36,14 @@ size_t TagSize(const Use& use) {
   return use.parameters != nullptr
              ? GivenParameters<GeneralParameters>(use).size
              : HashOf(use.mechanism.type).size;
+}
+
+// Another operation of the same mechanism: its tag may have another length.
+bool Rearmed(const Parameters* parameters, size_t& size) {
+  if (parameters != nullptr) {
+    size = static_cast<const GeneralParameters*>(parameters)->size;
+  }
+  return true;
 }
 
 // A context of HMAC with `hash`, keyed.
@@ -104,12 +111,12 @@ class HmacSigner final : public Signer {
 
   bool Rest() override { return MacTraits::Reset(context_.get()); }
   bool Rearm(const Parameters* parameters) override {
-    return parameters == nullptr;  // the length of the tag is the same
+    return Rearmed(parameters, size_);
   }
 
  private:
   MacLease context_;
-  const size_t size_;
+  size_t size_;
 };
 
 class HmacVerifier final : public Verifier {
@@ -132,9 +139,14 @@ class HmacVerifier final : public Verifier {
     return absl::OkStatus();
   }
 
+  bool Rest() override { return MacTraits::Reset(context_.get()); }
+  bool Rearm(const Parameters* parameters) override {
+    return Rearmed(parameters, size_);
+  }
+
  private:
   MacLease context_;
-  const size_t size_;
+  size_t size_;
 };
 
 absl::StatusOr<std::unique_ptr<Signer>> NewSigner(const Use& use) {
@@ -147,24 +159,6 @@ absl::StatusOr<std::unique_ptr<Verifier>> NewVerifier(const Use& use) {
   return std::make_unique<HmacVerifier>(std::move(context), TagSize(use));
 }
 
-absl::StatusOr<hsm::AttributeSet> GenerateSecret(
-    const Use&, const hsm::AttributeSet& attributes) {
-  const auto size = attributes.Ulong(CKA_VALUE_LEN);
-  if (!size.has_value()) {
-    return base::Error(CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE_LEN");
-  }
-  if (*size == 0 || *size > kMaxKey) {
-    return base::Error(CKR_ATTRIBUTE_VALUE_INVALID, "CKA_VALUE_LEN");
-  }
-  ASSIGN_OR_RETURN(const SecretBytes value, base::RandomSecret(*size));
-  ASSIGN_OR_RETURN(const Bytes check,
-                   CheckValueOf(CKK_GENERIC_SECRET, value.Expose()));
-  hsm::AttributeSet added;
-  added.Set(CKA_VALUE, value.Expose());
-  added.Set(CKA_CHECK_VALUE, check);
-  return added;
-}
-
 constexpr Mechanism Row(CK_MECHANISM_TYPE type, const char* name,
                         CK_KEY_TYPE key_type, bool (*available)(),
                         bool is_general) {
@@ -173,36 +167,52 @@ constexpr Mechanism Row(CK_MECHANISM_TYPE type, const char* name,
           .key_type = key_type,
           .also_key_type = CKK_GENERIC_SECRET,
           .min_key = 1,
-          .max_key = kMaxKey,
+          .max_key = kMaxSecretSize,
           .available = available,
           .parse = is_general ? ParseGeneral : nullptr,
           .sign = NewSigner,
           .verify = NewVerifier};
 }
 
+constexpr Mechanism GenerationRow(CK_MECHANISM_TYPE type, const char* name,
+                                  CK_KEY_TYPE key_type, bool (*available)()) {
+  return {.type = type,
+          .name = name,
+          .key_type = key_type,
+          .min_key = 1,
+          .max_key = kMaxSecretSize,
+          .available = available,
+          .generate = GenerateSecret};
+}
+
+// The three rows of a hash function.
+#define PERIGEE_HMAC(hash)                                         \
+  Row(CKM_##hash##_HMAC, "CKM_" #hash "_HMAC", CKK_##hash##_HMAC,  \
+      HashIsAvailable<CKM_##hash>, false),                         \
+      Row(CKM_##hash##_HMAC_GENERAL, "CKM_" #hash "_HMAC_GENERAL", \
+          CKK_##hash##_HMAC, HashIsAvailable<CKM_##hash>, true),   \
+      GenerationRow(CKM_##hash##_KEY_GEN, "CKM_" #hash "_KEY_GEN", \
+                    CKK_##hash##_HMAC, HashIsAvailable<CKM_##hash>)
+
 constexpr Mechanism kRows[] = {
     {.type = CKM_GENERIC_SECRET_KEY_GEN,
      .name = "CKM_GENERIC_SECRET_KEY_GEN",
      .key_type = CKK_GENERIC_SECRET,
      .min_key = 8,  // bits, in this one mechanism
-     .max_key = kMaxKey * 8,
+     .max_key = kMaxSecretSize * 8,
      .generate = GenerateSecret},
-    Row(CKM_SHA224_HMAC, "CKM_SHA224_HMAC", CKK_SHA224_HMAC,
-        HashIsAvailable<CKM_SHA224>, false),
-    Row(CKM_SHA224_HMAC_GENERAL, "CKM_SHA224_HMAC_GENERAL", CKK_SHA224_HMAC,
-        HashIsAvailable<CKM_SHA224>, true),
-    Row(CKM_SHA256_HMAC, "CKM_SHA256_HMAC", CKK_SHA256_HMAC,
-        HashIsAvailable<CKM_SHA256>, false),
-    Row(CKM_SHA256_HMAC_GENERAL, "CKM_SHA256_HMAC_GENERAL", CKK_SHA256_HMAC,
-        HashIsAvailable<CKM_SHA256>, true),
-    Row(CKM_SHA384_HMAC, "CKM_SHA384_HMAC", CKK_SHA384_HMAC,
-        HashIsAvailable<CKM_SHA384>, false),
-    Row(CKM_SHA384_HMAC_GENERAL, "CKM_SHA384_HMAC_GENERAL", CKK_SHA384_HMAC,
-        HashIsAvailable<CKM_SHA384>, true),
-    Row(CKM_SHA512_HMAC, "CKM_SHA512_HMAC", CKK_SHA512_HMAC,
-        HashIsAvailable<CKM_SHA512>, false),
-    Row(CKM_SHA512_HMAC_GENERAL, "CKM_SHA512_HMAC_GENERAL", CKK_SHA512_HMAC,
-        HashIsAvailable<CKM_SHA512>, true),
+    PERIGEE_HMAC(SHA_1),
+    PERIGEE_HMAC(SHA224),
+    PERIGEE_HMAC(SHA256),
+    PERIGEE_HMAC(SHA384),
+    PERIGEE_HMAC(SHA512),
+    PERIGEE_HMAC(SHA512_224),
+    PERIGEE_HMAC(SHA512_256),
+    PERIGEE_HMAC(SHA3_224),
+    PERIGEE_HMAC(SHA3_256),
+    PERIGEE_HMAC(SHA3_384),
+    PERIGEE_HMAC(SHA3_512),
+    PERIGEE_HMAC(BLAKE2B_512),
 };
 
 }  // namespace

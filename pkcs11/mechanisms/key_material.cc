@@ -17,36 +17,6 @@ constexpr uint8_t kPkcs8PublicKey = 0x81;
 const KeyForm* const kForms[] = {&kRsaForm, &kEcForm, &kEdwardsForm,
                                  &kMontgomeryForm};
 
-constexpr size_t kCheckValueSize = 3;
-
-absl::StatusOr<hsm::AttributeSet> CompleteSecret(const hsm::AttributeSet& key) {
-  const ByteSpan value = key.Value(CKA_VALUE);
-  const CK_KEY_TYPE type = key.key_type();
-  const bool is_aes = type == CKK_AES;
-  if (!is_aes && type != CKK_GENERIC_SECRET && type != CKK_HKDF &&
-      FindHash(&Hash::hmac_key, type) == nullptr) {
-    return hsm::AttributeSet();
-  }
-  if (value.empty() ||
-      (is_aes && AesCipher(AesMode::kEcb, value.size()) == nullptr)) {
-    return base::Error(CKR_ATTRIBUTE_VALUE_INVALID, "length of a secret key");
-  }
-  if (key.Ulong(CKA_VALUE_LEN).value_or(value.size()) != value.size()) {
-    return base::Error(CKR_TEMPLATE_INCONSISTENT, "CKA_VALUE_LEN");
-  }
-  hsm::AttributeSet added;
-  added.SetUlong(CKA_VALUE_LEN, value.size());
-  ASSIGN_OR_RETURN(const Bytes check, CheckValueOf(type, value));
-  // An empty value asks for none; any other must be right.
-  if (!key.Has(CKA_CHECK_VALUE)) {
-    added.Set(CKA_CHECK_VALUE, check);
-  } else if (!key.Value(CKA_CHECK_VALUE).empty() &&
-             !base::SameBytes(key.Value(CKA_CHECK_VALUE), check)) {
-    return base::Error(CKR_ATTRIBUTE_VALUE_INVALID, "CKA_CHECK_VALUE");
-  }
-  return added;
-}
-
 }  // namespace
 
 const KeyForm* FormOfType(CK_KEY_TYPE type) {
@@ -143,41 +113,6 @@ CK_ULONG KeySizeOf(const hsm::AttributeSet& attributes) {
   const ByteSpan value = attributes.Value(CKA_VALUE);
   return value.empty() ? attributes.Ulong(CKA_VALUE_LEN).value_or(0)
                        : value.size();
-}
-
-size_t FixedKeySize(CK_KEY_TYPE type) {
-  switch (type) {
-    case CKK_DES:
-      return 8;
-    case CKK_DES2:
-      return 16;
-    case CKK_DES3:
-      return 24;
-    case CKK_CHACHA20:
-    case CKK_POLY1305:
-      return 32;
-    default:
-      return 0;
-  }
-}
-
-absl::StatusOr<Bytes> CheckValueOf(CK_KEY_TYPE type, ByteSpan value) {
-  if (type != CKK_AES) {
-    ASSIGN_OR_RETURN(MdLease hash, LendMd(*FindHash(&Hash::digest, CKM_SHA_1)));
-    RETURN_IF_ERROR(HashUpdate(hash.get(), value));
-    ASSIGN_OR_RETURN(const HashValue digest, HashFinal(hash.get()));
-    return base::ToBytes(digest.span().subspan(0, kCheckValueSize));
-  }
-  UniqueCipherCtx context(EVP_CIPHER_CTX_new());
-  const uint8_t zeros[16] = {};
-  uint8_t block[16];
-  if (context == nullptr ||
-      EVP_EncryptInit_ex2(context.get(), AesCipher(AesMode::kEcb, value.size()),
-                          value.data(), nullptr, nullptr) != 1) {
-    return base::OpenSslError(CKR_FUNCTION_FAILED, "check value");
-  }
-  RETURN_IF_ERROR(CipherUpdate(context.get(), zeros, block).status());
-  return Bytes(block, block + kCheckValueSize);
 }
 
 void KeyComponents::Number(const char* name, ByteSpan big_endian) {

@@ -11,6 +11,7 @@
 #include "pkcs11/mechanism.h"
 #include "pkcs11/mechanisms/der.h"
 #include "pkcs11/mechanisms/evp.h"
+#include "pkcs11/mechanisms/secrets.h"
 
 namespace pkcs11 {
 
@@ -154,15 +155,6 @@ ByteSpan RawPoint(const Curve& curve, ByteSpan point);
 // not on the curve.
 absl::StatusOr<UniquePkey> ImportEcPoint(const Curve& curve, ByteSpan point);
 absl::StatusOr<GeneratedPair> GenerateEc(ByteSpan ec_params);
-
-// --- secret keys ------------------------------------------------------------
-
-// Bytes of the value of a secret key whose type leaves no choice; 0 for others.
-size_t FixedKeySize(CK_KEY_TYPE type);
-
-// CKA_CHECK_VALUE of an AES key (first bytes of an encrypted zero block) or of
-// another secret (of its SHA-1).
-absl::StatusOr<Bytes> CheckValueOf(CK_KEY_TYPE type, ByteSpan value);
 
 }  // namespace pkcs11
 

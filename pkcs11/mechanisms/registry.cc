@@ -9,9 +9,9 @@ namespace pkcs11 {
 namespace {
 
 constexpr absl::Span<const Mechanism> (*kFamilies[])() = {
-    AesRows,     AesGcmRows, AesWrapRows,    DigestRows,    EcRows,
-    EcdhRows,    EcxRows,    HmacRows,       PublicKeyRows, RsaOaepRows,
-    RsaPkcsRows, RsaPssRows, DerivationRows, HkdfRows,
+    AesRows,     AesGcmRows,  AesWrapRows, DigestRows,     EcRows,
+    EcdhRows,    EcxRows,     HmacRows,    HashDeriveRows, PublicKeyRows,
+    RsaOaepRows, RsaPkcsRows, RsaPssRows,  DerivationRows, HkdfRows,
 };
 
 bool IsLess(const Mechanism* row, CK_MECHANISM_TYPE type) {
@@ -32,8 +32,9 @@ CK_MECHANISM_INFO InfoOf(const Mechanism& mechanism) {
   if (mechanism.generate_pair != nullptr) info.flags |= CKF_GENERATE_KEY_PAIR;
   if (mechanism.wrap != nullptr) info.flags |= CKF_WRAP;
   if (mechanism.unwrap != nullptr) info.flags |= CKF_UNWRAP;
-  if (mechanism.derive != nullptr || mechanism.derive_public != nullptr) {
-    DerivationRows, HkdfRows, info.flags |= CKF_DERIVE;
+  if (mechanism.derive != nullptr || mechanism.derive_public != nullptr ||
+      mechanism.derive_several != nullptr) {
+    info.flags |= CKF_DERIVE;
   }
   if (mechanism.sign_recover != nullptr) info.flags |= CKF_SIGN_RECOVER;
   if (mechanism.verify_recover != nullptr) info.flags |= CKF_VERIFY_RECOVER;

@@ -16,7 +16,15 @@ constexpr char kDirectory[] = "tests/vectors/symmetric";
 
 // Mechanisms without vectors of their own, with the reason.
 const std::map<std::string, std::string>& CoveredBySiblings() {
-  static const auto& covered = *new std::map<std::string, std::string>{};
+  static const auto& covered = *[] {
+    auto* made = new std::map<std::string, std::string>{};
+    for (const Mechanism* row : Registry::Get().rows()) {
+      if (row->generate != nullptr && row->key_type != CKK_GENERIC_SECRET) {
+        (*made)[row->name] = "generation";
+      }
+    }
+    return made;
+  }();
   return covered;
 }
 
@@ -34,6 +42,42 @@ void RunDigest(Block& block) {
             Hex(block, "digest"));
 }
 
+// HMAC and CMAC; `key.type` if it is not a generic secret.
+void RunMac(Block& block, CK_KEY_TYPE type) {
+  CK_MAC_GENERAL_PARAMS size = 0;
+  const bool is_general = block.Has("tag_length");
+  if (is_general) size = Get(block.Number("tag_length"));
+  const auto job =
+      NewJob(RowOf(block), SecretKey(type, Hex(block, "key.value")),
+             is_general ? &size : nullptr, is_general ? sizeof(size) : 0);
+  ASSERT_TRUE(job.ok()) << job.status();
+  const Bytes message = Hex(block, "message");
+  const Bytes tag = Hex(block, "tag");
+  const Result expected = Get(block.ExpectedResult());
+  ExpectSignature(expected, RunVerify(*job, message, tag));
+  if (expected != Result::kValid) return;
+  const auto made = RunSign(*job, message);
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_EQ(*made, tag);
+}
+
+void RunHmac(Block& block) { RunMac(block, CKK_GENERIC_SECRET); }
+
+void ExpectDerived(Block& block, const VectorJob& job) {
+  EXPECT_EQ(Get(block.ExpectedResult()), Result::kValid);
+  const Bytes derived = Hex(block, "derived");
+  const auto value = job.row->derive(job.use(), derived.size());
+  ASSERT_TRUE(value.ok()) << value.status();
+  EXPECT_EQ(base::ToBytes(value->Expose()), derived);
+}
+
+void RunDerive(Block& block) {
+  const auto job = NewJob(
+      RowOf(block), SecretKey(CKK_GENERIC_SECRET, Hex(block, "key.value")));
+  ASSERT_TRUE(job.ok()) << job.status();
+  ExpectDerived(block, *job);
+}
+
 struct Family {
   const char* file;
   void (*run)(Block&);
@@ -44,6 +88,8 @@ struct Family {
 
 constexpr Family kFamilies[] = {
     {"digests", RunDigest},
+    {"hash_derive", RunDerive},
+    {"hmac", RunHmac},
 };
 
 absl::StatusOr<vectors::VectorFile> Open(const Family& family) {
