@@ -92,10 +92,19 @@ constexpr Mechanism kRows[] = {
     GenerationRow(CKM_EC_KEY_PAIR_GEN_W_EXTRA_BITS,
                   "CKM_EC_KEY_PAIR_GEN_W_EXTRA_BITS"),
     EcdsaRow(CKM_ECDSA, "CKM_ECDSA"),
+    EcdsaRow(CKM_ECDSA_SHA1, "CKM_ECDSA_SHA1", HashIsAvailable<CKM_SHA_1>),
     EcdsaRow(CKM_ECDSA_SHA224, "CKM_ECDSA_SHA224", HashIsAvailable<CKM_SHA224>),
     EcdsaRow(CKM_ECDSA_SHA256, "CKM_ECDSA_SHA256", HashIsAvailable<CKM_SHA256>),
     EcdsaRow(CKM_ECDSA_SHA384, "CKM_ECDSA_SHA384", HashIsAvailable<CKM_SHA384>),
     EcdsaRow(CKM_ECDSA_SHA512, "CKM_ECDSA_SHA512", HashIsAvailable<CKM_SHA512>),
+    EcdsaRow(CKM_ECDSA_SHA3_224, "CKM_ECDSA_SHA3_224",
+             HashIsAvailable<CKM_SHA3_224>),
+    EcdsaRow(CKM_ECDSA_SHA3_256, "CKM_ECDSA_SHA3_256",
+             HashIsAvailable<CKM_SHA3_256>),
+    EcdsaRow(CKM_ECDSA_SHA3_384, "CKM_ECDSA_SHA3_384",
+             HashIsAvailable<CKM_SHA3_384>),
+    EcdsaRow(CKM_ECDSA_SHA3_512, "CKM_ECDSA_SHA3_512",
+             HashIsAvailable<CKM_SHA3_512>),
 };
 
 }  // namespace

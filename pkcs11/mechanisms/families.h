@@ -12,17 +12,23 @@ absl::Span<const Mechanism> AesRows();
 absl::Span<const Mechanism> AesGcmRows();
 absl::Span<const Mechanism> AesWrapRows();
 absl::Span<const Mechanism> DerivationRows();
+absl::Span<const Mechanism> DhRows();
 absl::Span<const Mechanism> DigestRows();
+absl::Span<const Mechanism> DsaRows();
 absl::Span<const Mechanism> EcRows();
 absl::Span<const Mechanism> EcdhRows();
 absl::Span<const Mechanism> EcxRows();
 absl::Span<const Mechanism> HashDeriveRows();
 absl::Span<const Mechanism> HkdfRows();
 absl::Span<const Mechanism> HmacRows();
+absl::Span<const Mechanism> HybridWrapRows();
+absl::Span<const Mechanism> MlKemRows();
+absl::Span<const Mechanism> PqcSignRows();
 absl::Span<const Mechanism> PublicKeyRows();
 absl::Span<const Mechanism> RsaOaepRows();
 absl::Span<const Mechanism> RsaPkcsRows();
 absl::Span<const Mechanism> RsaPssRows();
+absl::Span<const Mechanism> RsaRawRows();
 
 }  // namespace pkcs11
 

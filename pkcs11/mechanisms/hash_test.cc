@@ -134,9 +134,9 @@ TEST(RegistryTest, IsSortedAndFindsEveryRow) {
 }
 
 TEST(RegistryTest, FlagsSayWhatTheRowsDo) {
-  EXPECT_EQ(InfoOf(RowFor(CKM_RSA_PKCS)).flags, CKF_SIGN | CKF_VERIFY |
-                                                    CKF_ENCRYPT | CKF_DECRYPT |
-                                                    CKF_WRAP | CKF_UNWRAP);
+  EXPECT_EQ(InfoOf(RowFor(CKM_RSA_PKCS)).flags,
+            CKF_SIGN | CKF_VERIFY | CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER |
+                CKF_ENCRYPT | CKF_DECRYPT | CKF_WRAP | CKF_UNWRAP);
   EXPECT_EQ(InfoOf(RowFor(CKM_SHA256)).flags, CKF_DIGEST);
   EXPECT_EQ(InfoOf(RowFor(CKM_AES_KEY_GEN)).flags, CKF_GENERATE);
   EXPECT_EQ(InfoOf(RowFor(CKM_ECDH1_DERIVE)).flags,

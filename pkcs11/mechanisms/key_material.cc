@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "pkcs11/mechanisms/der.h"
 
@@ -14,8 +15,9 @@ namespace {
 constexpr uint8_t kPkcs8Attributes = 0xa0;
 constexpr uint8_t kPkcs8PublicKey = 0x81;
 
-const KeyForm* const kForms[] = {&kRsaForm, &kEcForm, &kEdwardsForm,
-                                 &kMontgomeryForm};
+const KeyForm* const kForms[] = {
+    &kRsaForm, &kEcForm,     &kEdwardsForm, &kMontgomeryForm, &kDsaForm,
+    &kDhForm,  &kX942DhForm, &kMlKemForm,   &kMlDsaForm,      &kSlhDsaForm};
 
 }  // namespace
 
@@ -131,6 +133,14 @@ void KeyComponents::Octets(const char* name, ByteSpan octets) {
   const base::MutableByteSpan value = values_.back().ExposeMutable();
   parameters_.push_back(
       OSSL_PARAM_construct_octet_string(name, value.data(), value.size()));
+}
+
+void KeyComponents::Int(const char* name, int value) {
+  values_.emplace_back(sizeof(value));
+  const base::MutableByteSpan place = values_.back().ExposeMutable();
+  std::memcpy(place.data(), &value, sizeof(value));
+  parameters_.push_back(
+      OSSL_PARAM_construct_int(name, reinterpret_cast<int*>(place.data())));
 }
 
 void KeyComponents::Text(const char* name, const char* text) {

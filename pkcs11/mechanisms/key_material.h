@@ -58,6 +58,12 @@ extern const KeyForm kRsaForm;
 extern const KeyForm kEcForm;
 extern const KeyForm kEdwardsForm;
 extern const KeyForm kMontgomeryForm;
+extern const KeyForm kDsaForm;
+extern const KeyForm kDhForm;
+extern const KeyForm kX942DhForm;
+extern const KeyForm kMlKemForm;
+extern const KeyForm kMlDsaForm;
+extern const KeyForm kSlhDsaForm;
 
 // Null for types of secret keys and unknown ones.
 const KeyForm* FormOfType(CK_KEY_TYPE type);
@@ -81,6 +87,7 @@ class KeyComponents {
  public:
   void Number(const char* name, ByteSpan big_endian);
   void Octets(const char* name, ByteSpan octets);
+  void Int(const char* name, int value);
   void Text(const char* name, const char* text);
   // `type`: kRsaType and so on. `selection`: EVP_PKEY_KEYPAIR,
   // EVP_PKEY_PUBLIC_KEY.

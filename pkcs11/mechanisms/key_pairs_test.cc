@@ -6,6 +6,7 @@
 #include <string>
 
 #include "pkcs11/mechanisms/key_material.h"
+#include "pkcs11/mechanisms/pqc.h"
 #include "pkcs11/mechanisms/test_keys.h"
 
 namespace pkcs11 {
@@ -14,7 +15,6 @@ namespace {
 struct PairKind {
   const char* name;
   KeyPair (*make)();
-  bool has_pkcs8 = true;
 };
 void PrintTo(const PairKind& kind, std::ostream* out) { *out << kind.name; }
 
@@ -36,8 +36,21 @@ KeyPair Montgomery() {
       Bytes{0x06, 0x03, 0x2b, 0x65, kLast});
 }
 
+// In the 2048-bit group of RFC 5114 with a subgroup of 256 bits.
+template <CK_MECHANISM_TYPE kMechanism, CK_KEY_TYPE kType>
+KeyPair FiniteField() {
+  return NewPair(kMechanism, kType, NamedGroup("dh_2048_256", kType != CKK_DH));
+}
+
+template <CK_MECHANISM_TYPE kMechanism, CK_KEY_TYPE kType, CK_ULONG kSet>
+KeyPair PostQuantum() {
+  hsm::AttributeSet attributes;
+  attributes.SetUlong(CKA_PARAMETER_SET, kSet);
+  return NewPair(kMechanism, kType, attributes);
+}
+
 std::vector<PairKind> Kinds() {
-  return {
+  std::vector<PairKind> kinds = {
       {"Rsa", [] { return RsaPair(); }},
       {"P256", [] { return NewEcPair(kP256Oid); }},
       {"Secp256k1",
@@ -48,7 +61,22 @@ std::vector<PairKind> Kinds() {
       {"Ed448", Edwards<0x71>},
       {"X25519", Montgomery<0x6e>},
       {"X448", Montgomery<0x6f>},
+      {"Dsa", FiniteField<CKM_DSA_KEY_PAIR_GEN, CKK_DSA>},
+      {"Dh", FiniteField<CKM_DH_PKCS_KEY_PAIR_GEN, CKK_DH>},
+      {"X942Dh", FiniteField<CKM_X9_42_DH_KEY_PAIR_GEN, CKK_X9_42_DH>},
   };
+  if (PqcIsAvailable(CKK_ML_KEM)) {
+    kinds.push_back(
+        {"MlKem768",
+         PostQuantum<CKM_ML_KEM_KEY_PAIR_GEN, CKK_ML_KEM, CKP_ML_KEM_768>});
+    kinds.push_back(
+        {"MlDsa65",
+         PostQuantum<CKM_ML_DSA_KEY_PAIR_GEN, CKK_ML_DSA, CKP_ML_DSA_65>});
+    kinds.push_back(
+        {"SlhDsa", PostQuantum<CKM_SLH_DSA_KEY_PAIR_GEN, CKK_SLH_DSA,
+                               CKP_SLH_DSA_SHAKE_128F>});
+  }
+  return kinds;
 }
 
 class KeyPairsTest : public testing::TestWithParam<PairKind> {};

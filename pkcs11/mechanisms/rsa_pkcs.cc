@@ -1,6 +1,9 @@
 // RSA by PKCS #1 v1.5: signatures, encryption, and the generation of pairs.
 #include <openssl/rsa.h>
 
+#include <algorithm>
+
+#include "base/openssl_errors.h"
 #include "pkcs11/mechanisms/der.h"
 #include "pkcs11/mechanisms/families.h"
 #include "pkcs11/mechanisms/implicit_rejection.h"
@@ -17,7 +20,14 @@ constexpr uint8_t kExponent65537[] = {1, 0, 1};
 constexpr size_t kMaxExponentSize = 8;
 
 // What the contexts cached under a mechanism do.
-enum Variant : uint32_t { kSign, kVerify, kEncrypt, kDecrypt, kSecret };
+enum Variant : uint32_t {
+  kSign,
+  kVerify,
+  kEncrypt,
+  kDecrypt,
+  kSecret,
+  kRecover
+};
 
 // --- signatures -------------------------------------------------------------
 
@@ -58,6 +68,46 @@ absl::StatusOr<std::unique_ptr<Verifier>> NewVerifier(const Use& use) {
                                      SetPadding(context, form.hash);
                             }));
   return NewPkeyVerifier(std::move(key), form);
+}
+
+// What was signed. The padding is of a public value: nothing to hide.
+class Recoverer final : public Cipher {
+ public:
+  Recoverer(PkeyLease key, size_t size) : key_(std::move(key)), size_(size) {}
+
+  size_t OneShotSize(size_t) const override { return size_ - kPaddingSize; }
+
+  absl::StatusOr<size_t> OneShot(ByteSpan in, MutableByteSpan out) override {
+    if (in.size() != size_) {
+      return base::Error(CKR_SIGNATURE_LEN_RANGE, "length of a signature");
+    }
+    Bytes data(size_);
+    size_t size = size_;
+    if (EVP_PKEY_verify_recover(key_.get(), data.data(), &size, in.data(),
+                                in.size()) != 1 ||
+        size > out.size()) {
+      base::ForgetOpenSslErrors();
+      return base::Error(CKR_SIGNATURE_INVALID, "the signature does not fit");
+    }
+    std::copy_n(data.begin(), size, out.begin());
+    return size;
+  }
+
+ private:
+  PkeyLease key_;
+  const size_t size_;
+};
+
+absl::StatusOr<std::unique_ptr<Cipher>> NewRecoverer(const Use& use) {
+  ASSIGN_OR_RETURN(PkeyLease key,
+                   LendPkey(*use.key, CacheKind(CKM_RSA_PKCS, kRecover),
+                            [](EVP_PKEY_CTX* context) {
+                              return EVP_PKEY_verify_recover_init(context) ==
+                                         1 &&
+                                     SetPadding(context, nullptr);
+                            }));
+  return std::make_unique<Recoverer>(std::move(key),
+                                     RsaSize(use.key->attributes()));
 }
 
 // --- encryption -------------------------------------------------------------
@@ -214,8 +264,19 @@ constexpr Mechanism kRows[] = {
      .verify = NewVerifier,
      .encrypt = NewEncrypter,
      .decrypt = NewDecrypter,
+     .sign_recover = NewSigner,
+     .verify_recover = NewRecoverer,
      .wrap = Wrap,
      .unwrap = Unwrap},
+    HashRow(CKM_SHA1_RSA_PKCS, "CKM_SHA1_RSA_PKCS", HashIsAvailable<CKM_SHA_1>),
+    HashRow(CKM_SHA3_224_RSA_PKCS, "CKM_SHA3_224_RSA_PKCS",
+            HashIsAvailable<CKM_SHA3_224>),
+    HashRow(CKM_SHA3_256_RSA_PKCS, "CKM_SHA3_256_RSA_PKCS",
+            HashIsAvailable<CKM_SHA3_256>),
+    HashRow(CKM_SHA3_384_RSA_PKCS, "CKM_SHA3_384_RSA_PKCS",
+            HashIsAvailable<CKM_SHA3_384>),
+    HashRow(CKM_SHA3_512_RSA_PKCS, "CKM_SHA3_512_RSA_PKCS",
+            HashIsAvailable<CKM_SHA3_512>),
     HashRow(CKM_SHA224_RSA_PKCS, "CKM_SHA224_RSA_PKCS",
             HashIsAvailable<CKM_SHA224>),
     HashRow(CKM_SHA256_RSA_PKCS, "CKM_SHA256_RSA_PKCS",

@@ -295,6 +295,75 @@ TEST(RsaStrengthTest, SmallKeysOnlyVerify) {
             CKR_WRAPPING_KEY_SIZE_RANGE);
 }
 
+// --- the bare function, recovery
+// -----------------------------------------------
+
+hsm::ObjectRef Readable(const hsm::ObjectRef& key) {
+  hsm::AttributeSet attributes = key->attributes();
+  attributes.SetBool(CKA_SENSITIVE, false);
+  attributes.SetBool(CKA_EXTRACTABLE, true);
+  return NewKey(CKO_PRIVATE_KEY, CKK_RSA, attributes);
+}
+
+TEST(RsaRawTest, SecretKeysMustNameIt) {
+  const hsm::ObjectRef& key = RsaPair().private_key;
+  EXPECT_EQ(RvOf(Job(CKM_RSA_X_509, key).Sign(kMessage)),
+            CKR_KEY_FUNCTION_NOT_PERMITTED);
+  EXPECT_EQ(RvOf(Job(CKM_RSA_X_509, key).Decrypt(Bytes(kSize))),
+            CKR_KEY_FUNCTION_NOT_PERMITTED);
+  hsm::AttributeSet named = key->attributes();
+  const CK_MECHANISM_TYPE list[] = {CKM_RSA_PKCS, CKM_RSA_X_509};
+  named.Set(CKA_ALLOWED_MECHANISMS,
+            ByteSpan(reinterpret_cast<const uint8_t*>(list), sizeof(list)));
+  EXPECT_TRUE(Job(CKM_RSA_X_509, NewKey(CKO_PRIVATE_KEY, CKK_RSA, named))
+                  .Sign(kMessage)
+                  .ok());
+  EXPECT_TRUE(Job(CKM_RSA_X_509, Readable(key)).Sign(kMessage).ok());
+}
+
+TEST(RsaRawTest, SignsRecoversAndTellsWhatIsWrong) {
+  const Job signer(CKM_RSA_X_509, Readable(RsaPair().private_key));
+  const Job verifier(CKM_RSA_X_509, RsaPair().public_key);
+  const auto signature = signer.Sign(kMessage);
+  ASSERT_TRUE(signature.ok()) << signature.status();
+  EXPECT_TRUE(verifier.Verify(kMessage, *signature).ok());
+  EXPECT_EQ(RvOf(verifier.Verify(Counting(3), *signature)),
+            CKR_SIGNATURE_INVALID);
+  EXPECT_EQ(RvOf(verifier.Verify(kMessage, Bytes(kSize, 0xff))),
+            CKR_SIGNATURE_INVALID);
+  EXPECT_EQ(RvOf(verifier.Verify(kMessage, Bytes(kSize - 1))),
+            CKR_SIGNATURE_LEN_RANGE);
+  EXPECT_EQ(RvOf(signer.Sign(Bytes(kSize + 1))), CKR_DATA_LEN_RANGE);
+  EXPECT_EQ(RvOf(signer.Sign(Bytes(kSize, 0xff))), CKR_DATA_INVALID);
+  EXPECT_EQ(RvOf(signer.Decrypt(Bytes(kSize - 1))),
+            CKR_ENCRYPTED_DATA_LEN_RANGE);
+  auto recoverer = verifier.row().verify_recover(verifier.use());
+  Bytes out(kSize);
+  const auto size = (*recoverer)->OneShot(*signature, absl::MakeSpan(out));
+  ASSERT_TRUE(size.ok()) << size.status();
+  EXPECT_EQ(Bytes(out.end() - kMessage.size(), out.end()), kMessage);
+}
+
+TEST(RsaPkcsTest, RecoversWhatWasSigned) {
+  const Job signer(CKM_RSA_PKCS, RsaPair().private_key);
+  const Job verifier(CKM_RSA_PKCS, RsaPair().public_key);
+  auto made = signer.row().sign_recover(signer.use());
+  Bytes signature(kSize);
+  ASSERT_TRUE((*made)->Sign(kMessage, absl::MakeSpan(signature)).ok());
+  auto recoverer = verifier.row().verify_recover(verifier.use());
+  Bytes out((*recoverer)->OneShotSize(kSize));
+  const auto size = (*recoverer)->OneShot(signature, absl::MakeSpan(out));
+  ASSERT_TRUE(size.ok()) << size.status();
+  out.resize(*size);
+  EXPECT_EQ(out, kMessage);
+  signature[9] ^= 1;
+  Bytes more(kSize);
+  EXPECT_EQ(RvOf((*recoverer)->OneShot(signature, absl::MakeSpan(more))),
+            CKR_SIGNATURE_INVALID);
+  EXPECT_EQ(RvOf((*recoverer)->OneShot(kMessage, absl::MakeSpan(more))),
+            CKR_SIGNATURE_LEN_RANGE);
+}
+
 // --- implicit rejection -----------------------------------------------------
 
 Bytes Depad(const Bytes& padded) {

@@ -2,12 +2,15 @@
 #ifndef PERIGEE_PKCS11_MECHANISMS_TEST_KEYS_H_
 #define PERIGEE_PKCS11_MECHANISMS_TEST_KEYS_H_
 
+#include <openssl/bn.h>
+
 #include <memory>
 #include <utility>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "pkcs11/mechanism.h"
+#include "pkcs11/mechanisms/key_material.h"
 
 namespace pkcs11 {
 
@@ -79,6 +82,33 @@ inline KeyPair NewEcPair(ByteSpan oid) {
   hsm::AttributeSet attributes;
   attributes.Set(CKA_EC_PARAMS, oid);
   return NewPair(CKM_EC_KEY_PAIR_GEN, CKK_EC, attributes);
+}
+
+// The domain parameters of a group that OpenSSL names ("dh_2048_256").
+inline hsm::AttributeSet NamedGroup(const char* name, bool with_subprime) {
+  hsm::AttributeSet domain;
+  const OSSL_PARAM parameters[] = {
+      OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME,
+                                       const_cast<char*>(name), 0),
+      OSSL_PARAM_construct_end()};
+  const UniquePkeyCtx context = NewKeyTypeContext("1.2.840.10046.2.1");
+  EVP_PKEY* raw = nullptr;
+  EXPECT_EQ(EVP_PKEY_paramgen_init(context.get()), 1);
+  EXPECT_EQ(EVP_PKEY_CTX_set_params(context.get(), parameters), 1);
+  EXPECT_EQ(EVP_PKEY_generate(context.get(), &raw), 1);
+  const UniquePkey pkey(raw);
+  const auto copy = [&](CK_ATTRIBUTE_TYPE type, const char* part) {
+    BIGNUM* number = nullptr;
+    EXPECT_EQ(EVP_PKEY_get_bn_param(raw, part, &number), 1);
+    Bytes bytes(BN_num_bytes(number));
+    BN_bn2bin(number, bytes.data());
+    BN_free(number);
+    domain.Set(type, bytes);
+  };
+  copy(CKA_PRIME, OSSL_PKEY_PARAM_FFC_P);
+  if (with_subprime) copy(CKA_SUBPRIME, OSSL_PKEY_PARAM_FFC_Q);
+  copy(CKA_BASE, OSSL_PKEY_PARAM_FFC_G);
+  return domain;
 }
 
 // A row with parameters and a key, and what can be asked of it.

@@ -1,0 +1,196 @@
+// CKM_RSA_X_509: the bare function, without any padding. What it gives with a
+// private key answers questions about every padding, so a key whose value is
+// secret does it only where its CKA_ALLOWED_MECHANISMS names it.
+#include <openssl/rsa.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/openssl_errors.h"
+#include "pkcs11/mechanisms/families.h"
+#include "pkcs11/mechanisms/key_material.h"
+
+namespace pkcs11 {
+namespace {
+
+enum Variant : uint32_t { kPrivate, kPublic };
+
+bool IsNamed(const hsm::AttributeSet& key) {
+  const ByteSpan list = key.Value(CKA_ALLOWED_MECHANISMS);
+  for (size_t at = 0; at + sizeof(CK_MECHANISM_TYPE) <= list.size();
+       at += sizeof(CK_MECHANISM_TYPE)) {
+    CK_MECHANISM_TYPE allowed;
+    std::memcpy(&allowed, list.data() + at, sizeof(allowed));
+    if (allowed == CKM_RSA_X_509) return true;
+  }
+  return false;
+}
+
+absl::Status CheckPrivate(const hsm::AttributeSet& key) {
+  RETURN_IF_ERROR(CheckRsaStrength(key));
+  const bool is_secret =
+      key.IsTrue(CKA_SENSITIVE) || !key.IsTrue(CKA_EXTRACTABLE);
+  if (is_secret && !IsNamed(key)) {
+    return base::Error(CKR_KEY_FUNCTION_NOT_PERMITTED,
+                       "CKM_RSA_X_509 with a secret key that does not name it");
+  }
+  return absl::OkStatus();
+}
+
+// The function of either half. In and out are numbers of the modulus' length.
+class RawRsa {
+ public:
+  static absl::StatusOr<RawRsa> New(const Use& use, bool is_private) {
+    const hsm::AttributeSet& key = use.key->attributes();
+    if (is_private) RETURN_IF_ERROR(CheckPrivate(key));
+    const auto start =
+        is_private ? EVP_PKEY_decrypt_init : EVP_PKEY_encrypt_init;
+    ASSIGN_OR_RETURN(
+        PkeyLease lease,
+        LendPkey(
+            *use.key, CacheKind(CKM_RSA_X_509, is_private ? kPrivate : kPublic),
+            [&](EVP_PKEY_CTX* context) {
+              return start(context) == 1 &&
+                     EVP_PKEY_CTX_set_rsa_padding(context, RSA_NO_PADDING) == 1;
+            }));
+    return RawRsa(std::move(lease), RsaSize(key), is_private);
+  }
+
+  size_t size() const { return size_; }
+
+  // `too_long` and `too_large` are what the caller's function calls these.
+  absl::StatusOr<size_t> Run(ByteSpan in, MutableByteSpan out, CK_RV too_long,
+                             CK_RV too_large) {
+    if (in.empty() || in.size() > size_) {
+      return base::Error(too_long, "length of a number");
+    }
+    SecretBytes number(size_);
+    std::copy(in.begin(), in.end(), number.ExposeMutable().end() - in.size());
+    SecretBytes result(size_);
+    const auto run = is_private_ ? EVP_PKEY_decrypt : EVP_PKEY_encrypt;
+    size_t size = size_;
+    if (run(lease_.get(), result.ExposeMutable().data(), &size,
+            number.Expose().data(), size_) != 1 ||
+        size != size_) {
+      base::ForgetOpenSslErrors();
+      return base::Error(too_large, "a number not below the modulus");
+    }
+    std::copy_n(result.Expose().begin(), size_, out.begin());
+    return size_;
+  }
+
+ private:
+  RawRsa(PkeyLease lease, size_t size, bool is_private)
+      : lease_(std::move(lease)), size_(size), is_private_(is_private) {}
+  PkeyLease lease_;
+  size_t size_;
+  bool is_private_;
+};
+
+class RawSigner final : public Signer {
+ public:
+  explicit RawSigner(RawRsa rsa) : rsa_(std::move(rsa)) {}
+  size_t size() const override { return rsa_.size(); }
+  absl::StatusOr<size_t> Sign(ByteSpan data, MutableByteSpan out) override {
+    return rsa_.Run(data, out, CKR_DATA_LEN_RANGE, CKR_DATA_INVALID);
+  }
+
+ private:
+  RawRsa rsa_;
+};
+
+class RawVerifier final : public Verifier {
+ public:
+  explicit RawVerifier(RawRsa rsa) : rsa_(std::move(rsa)) {}
+  absl::Status Verify(ByteSpan data, ByteSpan signature) override {
+    if (signature.size() != rsa_.size()) {
+      return base::Error(CKR_SIGNATURE_LEN_RANGE, "length of a signature");
+    }
+    if (data.size() > rsa_.size()) {
+      return base::Error(CKR_DATA_LEN_RANGE, "length of a number");
+    }
+    Bytes found(rsa_.size());
+    RETURN_IF_ERROR(rsa_.Run(signature, absl::MakeSpan(found),
+                             CKR_SIGNATURE_LEN_RANGE, CKR_SIGNATURE_INVALID)
+                        .status());
+    if (!base::SameBytes(Stripped(found), Stripped(data))) {
+      return base::Error(CKR_SIGNATURE_INVALID, "the signature does not fit");
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  RawRsa rsa_;
+};
+
+// Encryption, decryption, and what is in a signature.
+class RawCipher final : public Cipher {
+ public:
+  RawCipher(RawRsa rsa, CK_RV too_long, CK_RV too_large, bool whole)
+      : rsa_(std::move(rsa)),
+        too_long_(too_long),
+        too_large_(too_large),
+        whole_(whole) {}
+  size_t OneShotSize(size_t) const override { return rsa_.size(); }
+  absl::StatusOr<size_t> OneShot(ByteSpan in, MutableByteSpan out) override {
+    if (whole_ && in.size() != rsa_.size()) {
+      return base::Error(too_long_, "length of a number");
+    }
+    return rsa_.Run(in, out, too_long_, too_large_);
+  }
+
+ private:
+  RawRsa rsa_;
+  const CK_RV too_long_;
+  const CK_RV too_large_;
+  const bool whole_;
+};
+
+absl::StatusOr<std::unique_ptr<Signer>> NewSigner(const Use& use) {
+  ASSIGN_OR_RETURN(RawRsa rsa, RawRsa::New(use, /*is_private=*/true));
+  return std::make_unique<RawSigner>(std::move(rsa));
+}
+
+absl::StatusOr<std::unique_ptr<Verifier>> NewVerifier(const Use& use) {
+  ASSIGN_OR_RETURN(RawRsa rsa, RawRsa::New(use, /*is_private=*/false));
+  return std::make_unique<RawVerifier>(std::move(rsa));
+}
+
+absl::StatusOr<std::unique_ptr<Cipher>> NewEncrypter(const Use& use) {
+  RETURN_IF_ERROR(CheckRsaStrength(use.key->attributes()));
+  ASSIGN_OR_RETURN(RawRsa rsa, RawRsa::New(use, /*is_private=*/false));
+  return std::make_unique<RawCipher>(std::move(rsa), CKR_DATA_LEN_RANGE,
+                                     CKR_DATA_INVALID, /*whole=*/false);
+}
+
+absl::StatusOr<std::unique_ptr<Cipher>> NewDecrypter(const Use& use) {
+  ASSIGN_OR_RETURN(RawRsa rsa, RawRsa::New(use, /*is_private=*/true));
+  return std::make_unique<RawCipher>(
+      std::move(rsa), CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_INVALID,
+      /*whole=*/true);
+}
+
+absl::StatusOr<std::unique_ptr<Cipher>> NewRecoverer(const Use& use) {
+  ASSIGN_OR_RETURN(RawRsa rsa, RawRsa::New(use, /*is_private=*/false));
+  return std::make_unique<RawCipher>(std::move(rsa), CKR_SIGNATURE_LEN_RANGE,
+                                     CKR_SIGNATURE_INVALID, /*whole=*/true);
+}
+
+// Not for wrapping: a key under it is protected by nothing.
+constexpr Mechanism kRows[] = {{.type = CKM_RSA_X_509,
+                                .name = "CKM_RSA_X_509",
+                                .key_type = CKK_RSA,
+                                .min_key = kMinRsaVerifyBits,
+                                .max_key = kMaxRsaBits,
+                                .sign = NewSigner,
+                                .verify = NewVerifier,
+                                .encrypt = NewEncrypter,
+                                .decrypt = NewDecrypter,
+                                .sign_recover = NewSigner,
+                                .verify_recover = NewRecoverer}};
+
+}  // namespace
+
+absl::Span<const Mechanism> RsaRawRows() { return kRows; }
+
+}  // namespace pkcs11
