@@ -2,9 +2,11 @@
 #include <openssl/obj_mac.h>
 #include <openssl/objects.h>
 
+#include <fstream>
 #include <set>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "pkcs11/mechanisms/key_material.h"
 #include "pkcs11/mechanisms/test_keys.h"
 
@@ -43,6 +45,25 @@ TEST(CurvesTest, HaveTheNumbersOfOpenSsl) {
     EXPECT_EQ(Bytes(der, der + size), base::ToBytes(curve.oid_bytes()));
     OPENSSL_free(der);
   }
+}
+
+TEST(CurvesTest, AreThoseOfTheDocument) {
+  std::set<std::string> documented;
+  std::ifstream page("docs/KEY_PAIRS.md");
+  bool is_table = false;
+  for (std::string line; std::getline(page, line);) {
+    if (line.find("## Curves") == 0) is_table = true;
+    if (is_table && line.find("| `") == 0) documented.insert(line);
+  }
+  std::set<std::string> ours;
+  for (const Curve& curve : Curves()) {
+    char identifier[80];
+    OBJ_obj2txt(identifier, sizeof(identifier),
+                OBJ_nid2obj(OBJ_sn2nid(curve.name)), 1);
+    ours.insert(absl::StrCat("| `", curve.name, "` | ", identifier, " | ",
+                             curve.bits, " | ", 2 * curve.order_size, " |"));
+  }
+  EXPECT_EQ(documented, ours);
 }
 
 TEST(CurvesTest, SignAndVerifyOrOnlyVerify) {

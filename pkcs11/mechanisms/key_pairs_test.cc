@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "hsm/attribute_rules.h"
 #include "pkcs11/mechanisms/key_material.h"
 #include "pkcs11/mechanisms/pqc.h"
 #include "pkcs11/mechanisms/test_keys.h"
@@ -159,6 +160,42 @@ TEST_P(KeyPairsTest, HalvesOfTwoPairsDoNotPassTheCheck) {
   EXPECT_EQ(RvOf(CheckNewPair(one.public_key->attributes(),
                               two.private_key->attributes())),
             CKR_GENERAL_ERROR);
+}
+
+// As C_GenerateKeyPair, C_CreateObject and C_UnwrapKey make them, and as a
+// Backup HSM takes them: the rules know every attribute that there is.
+TEST_P(KeyPairsTest, ObjectsCanBeCreatedUnwrappedAndCloned) {
+  const KeyPair pair = GetParam().make();
+  hsm::ResolveContext context;
+  context.logged_in = true;
+  for (const hsm::ObjectRef& key : {pair.public_key, pair.private_key}) {
+    hsm::AttributeSet given = key->attributes();
+    for (CK_ATTRIBUTE_TYPE type :
+         {CKA_PUBLIC_KEY_INFO, CKA_MODULUS_BITS, CKA_VALUE_BITS}) {
+      given.Erase(type);
+    }
+    const auto created = hsm::Resolve(hsm::How::kCreate, given, context);
+    ASSERT_TRUE(created.ok()) << created.status();
+    const auto added = CompleteKeyMaterial(*created);
+    ASSERT_TRUE(added.ok()) << added.status();
+    const hsm::AttributeSet object = Merged(*created, *added);
+    EXPECT_TRUE(object.Matches(key->attributes()));
+    const auto cloned = hsm::Resolve(hsm::How::kClone, object, context);
+    EXPECT_TRUE(cloned.ok()) << cloned.status();
+  }
+  hsm::AttributeSet unwrap;
+  unwrap.SetUlong(CKA_CLASS, CKO_PRIVATE_KEY);
+  unwrap.SetUlong(CKA_KEY_TYPE, pair.private_key->attributes().key_type());
+  const auto resolved = hsm::Resolve(hsm::How::kUnwrap, unwrap, context);
+  ASSERT_TRUE(resolved.ok()) << resolved.status();
+  const auto der = EncodePrivateKeyInfo(pair.private_key->attributes());
+  const hsm::AttributeSet unwrapped =
+      Merged(*resolved, *DecodePrivateKeyInfo(der->Expose()));
+  const auto added = CompleteKeyMaterial(unwrapped);
+  ASSERT_TRUE(added.ok()) << added.status();
+  const auto cloned =
+      hsm::Resolve(hsm::How::kClone, Merged(unwrapped, *added), context);
+  EXPECT_TRUE(cloned.ok()) << cloned.status();
 }
 
 TEST(PublicKeyFromPrivateKeyTest, IsADerivation) {

@@ -7,7 +7,18 @@ namespace {
 
 constexpr size_t kSecretSize = 32;
 
-enum Variant : uint32_t { kEncapsulate, kDecapsulate };
+// OpenSSL cannot copy these contexts, so each operation gets a new one.
+absl::StatusOr<UniquePkeyCtx> Begin(const hsm::Object& key,
+                                    int (*start)(EVP_PKEY_CTX*,
+                                                 const OSSL_PARAM*)) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<EVP_PKEY> pkey, PkeyOf(key));
+  UniquePkeyCtx context(
+      EVP_PKEY_CTX_new_from_pkey(base::OpenSslContext(), pkey.get(), nullptr));
+  if (context == nullptr || start(context.get(), nullptr) != 1) {
+    return base::OpenSslError(CKR_FUNCTION_FAILED, "preparation of a key");
+  }
+  return context;
+}
 
 absl::StatusOr<size_t> CiphertextSize(const Use& use) {
   ASSIGN_OR_RETURN(const PqcSet* set, PqcSetOf(use.key->attributes()));
@@ -25,12 +36,8 @@ absl::Status CheckSize(size_t size) {
 absl::StatusOr<Encapsulated> Encapsulate(const Use& use, size_t size) {
   RETURN_IF_ERROR(CheckSize(size));
   ASSIGN_OR_RETURN(size_t ciphertext_size, CiphertextSize(use));
-  ASSIGN_OR_RETURN(PkeyLease key,
-                   LendPkey(*use.key, CacheKind(CKM_ML_KEM, kEncapsulate),
-                            [](EVP_PKEY_CTX* context) {
-                              return EVP_PKEY_encapsulate_init(context,
-                                                               nullptr) == 1;
-                            }));
+  ASSIGN_OR_RETURN(const UniquePkeyCtx key,
+                   Begin(*use.key, EVP_PKEY_encapsulate_init));
   Encapsulated made{Bytes(ciphertext_size), SecretBytes(kSecretSize)};
   size_t secret_size = kSecretSize;
   if (EVP_PKEY_encapsulate(key.get(), made.ciphertext.data(), &ciphertext_size,
@@ -49,12 +56,8 @@ absl::StatusOr<SecretBytes> Decapsulate(const Use& use, ByteSpan ciphertext,
   if (ciphertext.size() != ciphertext_size) {
     return base::Error(CKR_ENCRYPTED_DATA_LEN_RANGE, "length of a ciphertext");
   }
-  ASSIGN_OR_RETURN(PkeyLease key,
-                   LendPkey(*use.key, CacheKind(CKM_ML_KEM, kDecapsulate),
-                            [](EVP_PKEY_CTX* context) {
-                              return EVP_PKEY_decapsulate_init(context,
-                                                               nullptr) == 1;
-                            }));
+  ASSIGN_OR_RETURN(const UniquePkeyCtx key,
+                   Begin(*use.key, EVP_PKEY_decapsulate_init));
   SecretBytes secret(kSecretSize);
   size_t secret_size = kSecretSize;
   if (EVP_PKEY_decapsulate(key.get(), secret.ExposeMutable().data(),
