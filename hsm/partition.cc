@@ -22,8 +22,7 @@ absl::Status Removed(SpaceId space) {
 
 }  // namespace
 
-// --- Login
-// ---------------------------------------------------------------------
+// --- Login -------------------------------------------------------------------
 
 Login::Login(std::shared_ptr<State> state) : state_(std::move(state)) {}
 Login::~Login() { state_->End(); }
@@ -42,8 +41,7 @@ void Login::State::End() {
   cache->Close();
 }
 
-// --- views
-// -----------------------------------------------------------------------
+// --- views -------------------------------------------------------------------
 
 absl::StatusOr<std::shared_ptr<const PartitionView>> Partition::State_::View() {
   const uint64_t now = Generation();
@@ -124,8 +122,7 @@ absl::StatusOr<PartitionRecord> Partition::State_::Recheck(
   return *std::move(record);
 }
 
-// --- logins
-// ------------------------------------------------------------------------
+// --- logins ------------------------------------------------------------------
 
 void Partition::State_::Register(const std::shared_ptr<Login::State>& login) {
   absl::MutexLock lock(&mu);
@@ -189,8 +186,7 @@ absl::StatusOr<Access> Partition::State_::AccessOf(Login* login) {
   return access;
 }
 
-// --- Partition
-// -----------------------------------------------------------------------
+// --- Partition ---------------------------------------------------------------
 
 Partition::Partition(std::unique_ptr<State_> state)
     : state_(std::move(state)) {}

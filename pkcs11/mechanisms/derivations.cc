@@ -112,8 +112,7 @@ absl::StatusOr<SecretBytes> KeyXorData(const Use& use, size_t size) {
   return Cut(use, std::move(out), size);
 }
 
-// --- cutting (6.43.7)
-// ----------------------------------------------------------
+// --- cutting (6.43.7) --------------------------------------------------------
 
 struct ExtractParameters : Parameters {
   explicit ExtractParameters(CK_ULONG b) : bit(b) {}
@@ -149,8 +148,7 @@ absl::StatusOr<SecretBytes> Extract(const Use& use, size_t size) {
   return Cut(use, std::move(out), size);
 }
 
-// --- rows
-// -----------------------------------------------------------------------
+// --- rows --------------------------------------------------------------------
 
 constexpr Mechanism Row(
     CK_MECHANISM_TYPE type, const char* name,

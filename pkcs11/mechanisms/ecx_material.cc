@@ -51,8 +51,7 @@ bool IsNamed(const EcxCurve& curve, uint8_t tag, absl::string_view contents) {
   return tag == kDerOid && contents == curve.oid.substr(2);
 }
 
-// --- points of the Edwards curves
-// ---------------------------------------------
+// --- points of the Edwards curves --------------------------------------------
 
 // x^2 = (y^2 - 1) / (d y^2 - a) modulo p, with a = -1 or 1.
 struct EdwardsField {

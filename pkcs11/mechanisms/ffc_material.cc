@@ -289,8 +289,7 @@ absl::StatusOr<Bytes> NumberOf(const EVP_PKEY* pkey, const char* name) {
   return BytesOf(raw);
 }
 
-// --- parameters
-// ---------------------------------------------------------------
+// --- parameters --------------------------------------------------------------
 
 // The safe primes of RFC 7919, in place of new ones, which would take minutes:
 // SP 800-56A wants a group that everybody knows.

@@ -64,8 +64,7 @@ absl::Status TooShort() {
   return base::Error(CKR_WRAPPED_KEY_LEN_RANGE, "length of a wrapped key");
 }
 
-// --- RSA
-// ----------------------------------------------------------------------
+// --- RSA ---------------------------------------------------------------------
 
 struct RsaParameters : Parameters {
   size_t aes_size;
@@ -114,8 +113,7 @@ absl::StatusOr<SecretBytes> UnwrapRsa(const Use& use, ByteSpan wrapped) {
   return UnwrapUnder(aes_key, wrapped.subspan(head_size));
 }
 
-// --- ECDH
-// ---------------------------------------------------------------------
+// --- ECDH --------------------------------------------------------------------
 
 struct EcdhParameters : Parameters {
   size_t aes_size;

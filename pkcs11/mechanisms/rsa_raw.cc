@@ -1,6 +1,7 @@
-// CKM_RSA_X_509: the bare function, without any padding. What it gives with a
-// private key answers questions about every padding, so a key whose value is
-// secret does it only where its CKA_ALLOWED_MECHANISMS names it.
+// CKM_RSA_X_509: the bare function, without any padding, and CKM_RSA_9796,
+// which is not far from it. What they give with a private key answers questions
+// about every padding, so a key whose value is secret does them only where its
+// CKA_ALLOWED_MECHANISMS names them.
 #include <openssl/rsa.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 
 #include "base/openssl_errors.h"
 #include "pkcs11/mechanisms/families.h"
+#include "pkcs11/mechanisms/iso9796.h"
 #include "pkcs11/mechanisms/key_material.h"
 
 namespace pkcs11 {
@@ -15,24 +17,25 @@ namespace {
 
 enum Variant : uint32_t { kPrivate, kPublic };
 
-bool IsNamed(const hsm::AttributeSet& key) {
+bool IsNamed(const hsm::AttributeSet& key, CK_MECHANISM_TYPE mechanism) {
   const ByteSpan list = key.Value(CKA_ALLOWED_MECHANISMS);
   for (size_t at = 0; at + sizeof(CK_MECHANISM_TYPE) <= list.size();
        at += sizeof(CK_MECHANISM_TYPE)) {
     CK_MECHANISM_TYPE allowed;
     std::memcpy(&allowed, list.data() + at, sizeof(allowed));
-    if (allowed == CKM_RSA_X_509) return true;
+    if (allowed == mechanism) return true;
   }
   return false;
 }
 
-absl::Status CheckPrivate(const hsm::AttributeSet& key) {
+absl::Status CheckPrivate(const Use& use) {
+  const hsm::AttributeSet& key = use.key->attributes();
   RETURN_IF_ERROR(CheckRsaStrength(key));
   const bool is_secret =
       key.IsTrue(CKA_SENSITIVE) || !key.IsTrue(CKA_EXTRACTABLE);
-  if (is_secret && !IsNamed(key)) {
+  if (is_secret && !IsNamed(key, use.mechanism.type)) {
     return base::Error(CKR_KEY_FUNCTION_NOT_PERMITTED,
-                       "CKM_RSA_X_509 with a secret key that does not name it");
+                       "raw RSA with a secret key that does not name it");
   }
   return absl::OkStatus();
 }
@@ -42,7 +45,7 @@ class RawRsa {
  public:
   static absl::StatusOr<RawRsa> New(const Use& use, bool is_private) {
     const hsm::AttributeSet& key = use.key->attributes();
-    if (is_private) RETURN_IF_ERROR(CheckPrivate(key));
+    if (is_private) RETURN_IF_ERROR(CheckPrivate(use));
     const auto start =
         is_private ? EVP_PKEY_decrypt_init : EVP_PKEY_encrypt_init;
     ASSIGN_OR_RETURN(
@@ -176,6 +179,109 @@ absl::StatusOr<std::unique_ptr<Cipher>> NewRecoverer(const Use& use) {
                                      CKR_SIGNATURE_INVALID, /*whole=*/true);
 }
 
+// --- ISO 9796 ----------------------------------------------------------------
+
+struct IsoKey {
+  RawRsa rsa;
+  Bytes modulus;
+  size_t bits;
+};
+
+absl::StatusOr<IsoKey> NewIsoKey(const Use& use, bool is_private) {
+  const hsm::AttributeSet& key = use.key->attributes();
+  ASSIGN_OR_RETURN(RawRsa rsa, RawRsa::New(use, is_private));
+  return IsoKey{std::move(rsa), base::ToBytes(Stripped(key.Value(CKA_MODULUS))),
+                KeySizeOf(key)};
+}
+
+// The message in a signature. CKR_SIGNATURE_LEN_RANGE, CKR_SIGNATURE_INVALID.
+absl::StatusOr<Bytes> Recover(IsoKey& key, ByteSpan signature) {
+  if (signature.size() != key.rsa.size()) {
+    return base::Error(CKR_SIGNATURE_LEN_RANGE, "length of a signature");
+  }
+  Bytes found(key.rsa.size());
+  RETURN_IF_ERROR(key.rsa
+                      .Run(signature, absl::MakeSpan(found),
+                           CKR_SIGNATURE_LEN_RANGE, CKR_SIGNATURE_INVALID)
+                      .status());
+  // The signature is the smaller of a root and its complement.
+  if (found.back() % 16 != 6) found = Iso9796Complement(key.modulus, found);
+  const auto message = Iso9796Decode(found, key.bits);
+  if (!message.has_value()) {
+    return base::Error(CKR_SIGNATURE_INVALID, "the signature does not fit");
+  }
+  return *message;
+}
+
+class IsoSigner final : public Signer {
+ public:
+  explicit IsoSigner(IsoKey key) : key_(std::move(key)) {}
+  size_t size() const override { return key_.rsa.size(); }
+  absl::StatusOr<size_t> Sign(ByteSpan data, MutableByteSpan out) override {
+    if (data.empty() || data.size() > Iso9796MaxMessage(key_.bits)) {
+      return base::Error(CKR_DATA_LEN_RANGE, "length of what is signed");
+    }
+    ASSIGN_OR_RETURN(const size_t size,
+                     key_.rsa.Run(Iso9796Encode(data, 0, key_.bits), out,
+                                  CKR_DATA_LEN_RANGE, CKR_DATA_INVALID));
+    const Bytes other = Iso9796Complement(key_.modulus, out.subspan(0, size));
+    if (std::lexicographical_compare(other.begin(), other.end(), out.begin(),
+                                     out.begin() + size)) {
+      std::copy(other.begin(), other.end(), out.begin());
+    }
+    return size;
+  }
+
+ private:
+  IsoKey key_;
+};
+
+class IsoVerifier final : public Verifier {
+ public:
+  explicit IsoVerifier(IsoKey key) : key_(std::move(key)) {}
+  absl::Status Verify(ByteSpan data, ByteSpan signature) override {
+    ASSIGN_OR_RETURN(const Bytes message, Recover(key_, signature));
+    if (!base::SameBytes(message, data)) {
+      return base::Error(CKR_SIGNATURE_INVALID, "the signature does not fit");
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  IsoKey key_;
+};
+
+class IsoRecoverer final : public Cipher {
+ public:
+  explicit IsoRecoverer(IsoKey key) : key_(std::move(key)) {}
+  size_t OneShotSize(size_t) const override {
+    return Iso9796MaxMessage(key_.bits);
+  }
+  absl::StatusOr<size_t> OneShot(ByteSpan in, MutableByteSpan out) override {
+    ASSIGN_OR_RETURN(const Bytes message, Recover(key_, in));
+    std::copy(message.begin(), message.end(), out.begin());
+    return message.size();
+  }
+
+ private:
+  IsoKey key_;
+};
+
+absl::StatusOr<std::unique_ptr<Signer>> NewIsoSigner(const Use& use) {
+  ASSIGN_OR_RETURN(IsoKey key, NewIsoKey(use, /*is_private=*/true));
+  return std::make_unique<IsoSigner>(std::move(key));
+}
+
+absl::StatusOr<std::unique_ptr<Verifier>> NewIsoVerifier(const Use& use) {
+  ASSIGN_OR_RETURN(IsoKey key, NewIsoKey(use, /*is_private=*/false));
+  return std::make_unique<IsoVerifier>(std::move(key));
+}
+
+absl::StatusOr<std::unique_ptr<Cipher>> NewIsoRecoverer(const Use& use) {
+  ASSIGN_OR_RETURN(IsoKey key, NewIsoKey(use, /*is_private=*/false));
+  return std::make_unique<IsoRecoverer>(std::move(key));
+}
+
 // Not for wrapping: a key under it is protected by nothing.
 constexpr Mechanism kRows[] = {{.type = CKM_RSA_X_509,
                                 .name = "CKM_RSA_X_509",
@@ -187,7 +293,16 @@ constexpr Mechanism kRows[] = {{.type = CKM_RSA_X_509,
                                 .encrypt = NewEncrypter,
                                 .decrypt = NewDecrypter,
                                 .sign_recover = NewSigner,
-                                .verify_recover = NewRecoverer}};
+                                .verify_recover = NewRecoverer},
+                               {.type = CKM_RSA_9796,
+                                .name = "CKM_RSA_9796",
+                                .key_type = CKK_RSA,
+                                .min_key = kMinRsaVerifyBits,
+                                .max_key = kMaxRsaBits,
+                                .sign = NewIsoSigner,
+                                .verify = NewIsoVerifier,
+                                .sign_recover = NewIsoSigner,
+                                .verify_recover = NewIsoRecoverer}};
 
 }  // namespace
 

@@ -295,8 +295,7 @@ TEST(RsaStrengthTest, SmallKeysOnlyVerify) {
             CKR_WRAPPING_KEY_SIZE_RANGE);
 }
 
-// --- the bare function, recovery
-// -----------------------------------------------
+// --- the bare function, recovery ---------------------------------------------
 
 hsm::ObjectRef Readable(const hsm::ObjectRef& key) {
   hsm::AttributeSet attributes = key->attributes();
@@ -342,6 +341,32 @@ TEST(RsaRawTest, SignsRecoversAndTellsWhatIsWrong) {
   const auto size = (*recoverer)->OneShot(*signature, absl::MakeSpan(out));
   ASSERT_TRUE(size.ok()) << size.status();
   EXPECT_EQ(Bytes(out.end() - kMessage.size(), out.end()), kMessage);
+}
+
+TEST(Rsa9796Test, SignsVerifiesAndRecovers) {
+  const hsm::ObjectRef key = Readable(RsaPair().private_key);
+  EXPECT_EQ(RvOf(Job(CKM_RSA_9796, RsaPair().private_key).Sign(kMessage)),
+            CKR_KEY_FUNCTION_NOT_PERMITTED);
+  const Job signer(CKM_RSA_9796, key);
+  const Job verifier(CKM_RSA_9796, RsaPair().public_key);
+  for (const size_t size : {1, 2, 20, 127, 128}) {
+    const Bytes message(size, static_cast<uint8_t>(0xa0 + size));
+    const auto signature = signer.Sign(message);
+    ASSERT_TRUE(signature.ok()) << signature.status();
+    EXPECT_TRUE(verifier.Verify(message, *signature).ok()) << size;
+    auto recoverer = verifier.row().verify_recover(verifier.use());
+    Bytes out((*recoverer)->OneShotSize(kSize));
+    const auto found = (*recoverer)->OneShot(*signature, absl::MakeSpan(out));
+    ASSERT_TRUE(found.ok()) << found.status();
+    // A message that repeats itself is as long as its shortest form says.
+    EXPECT_EQ(Bytes(out.begin(), out.begin() + *found), message);
+    Bytes changed = *signature;
+    changed.back() ^= 1;
+    EXPECT_EQ(RvOf(verifier.Verify(message, changed)), CKR_SIGNATURE_INVALID);
+  }
+  EXPECT_EQ(RvOf(signer.Sign(Bytes(129))), CKR_DATA_LEN_RANGE);
+  EXPECT_EQ(RvOf(signer.Sign({})), CKR_DATA_LEN_RANGE);
+  EXPECT_EQ(RvOf(verifier.Verify(kMessage, Bytes(9))), CKR_SIGNATURE_LEN_RANGE);
 }
 
 TEST(RsaPkcsTest, RecoversWhatWasSigned) {

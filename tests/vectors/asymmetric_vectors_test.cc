@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "pkcs11/mechanisms/ecdh.h"
 #include "pkcs11/mechanisms/ecx.h"
+#include "pkcs11/mechanisms/iso9796.h"
 #include "pkcs11/mechanisms/key_material.h"
 #include "tests/vectors/vector_file.h"
 #include "tests/vectors/vector_job.h"
@@ -185,8 +186,7 @@ void RunX963(const Mechanism*, Block& block) {
   EXPECT_EQ(base::ToBytes(key->Expose()), wanted);
 }
 
-// --- RSA
-// ----------------------------------------------------------------------
+// --- RSA ---------------------------------------------------------------------
 
 hsm::AttributeSet RsaPublic(Block& block) {
   hsm::AttributeSet key = KeyOf(CKO_PUBLIC_KEY, CKK_RSA);
@@ -259,6 +259,22 @@ void RunRsaPss(const Mechanism* row, Block& block) {
 }
 
 // --- wrapping
+// The intermediate integer is what the signature's e-th power is, or its
+// complement. These moduli are too short for a key of ours.
+void RunIso9796(const Mechanism*, Block& block) {
+  const size_t bits = Get(block.Number("modulus_bits"));
+  const size_t unused = Get(block.Number("unused_bits"));
+  const Bytes message = Hex(block, "message");
+  const Bytes encoded = Hex(block, "encoded");
+  EXPECT_EQ(Get(block.ExpectedResult()), Result::kValid);
+  EXPECT_EQ(Iso9796Encode(message, unused, bits), encoded);
+  if (unused != 0) return;
+  const auto found = Iso9796Decode(encoded, bits);
+  ASSERT_TRUE(found.has_value());
+  // A message that repeats itself is found in its shortest form.
+  EXPECT_EQ(Iso9796Encode(*found, 0, bits), encoded);
+}
+
 // -----------------------------------------------------------------
 
 void ExpectUnwrapped(const VectorJob& job, Block& block) {
@@ -299,8 +315,7 @@ void RunHybridWrap(const Mechanism* row, Block& block) {
   ExpectUnwrapped(JobFor(row, RsaPrivate(block), &parameters), block);
 }
 
-// --- finite fields
-// ------------------------------------------------------------
+// --- finite fields -----------------------------------------------------------
 
 hsm::AttributeSet FfcKey(CK_OBJECT_CLASS object_class, CK_KEY_TYPE type,
                          Block& block) {
@@ -342,8 +357,7 @@ void RunDh(const Mechanism* row, Block& block) {
   EXPECT_EQ(base::ToBytes(secret->Expose()), Hex(block, "shared_secret"));
 }
 
-// --- post-quantum
-// -------------------------------------------------------------
+// --- post-quantum ------------------------------------------------------------
 
 CK_ULONG SetNamed(const std::string& name) {
   static const auto& numbers = *new std::map<std::string, CK_ULONG>{
@@ -438,6 +452,7 @@ constexpr Family kFamilies[] = {
     {"ecdsa_sha3", RunEcdsa},
     {"eddsa", RunEddsa},
     {"hybrid_wrap", RunHybridWrap},
+    {"iso9796", RunIso9796},
     {"ml_kem", RunMlKem, 5},
     {"pqc_signature", RunPqcSignature, 5},
     {"rsa_pss", RunRsaPss},
