@@ -168,6 +168,42 @@ absl::StatusOr<SecretBytes> Unwrap(const Use& use, ByteSpan wrapped) {
   return UnwrapBy(NewDecrypter, use, wrapped);
 }
 
+// As a key encapsulation (PKCS #11 3.2, 6.1.8): the secret is random and its
+// length is the template's.
+absl::StatusOr<size_t> CiphertextSize(const Use& use) {
+  return RsaSize(use.key->attributes());
+}
+
+absl::StatusOr<Encapsulated> Encapsulate(const Use& use, size_t size) {
+  if (size == 0) return base::Error(CKR_TEMPLATE_INCOMPLETE, "CKA_VALUE_LEN");
+  ASSIGN_OR_RETURN(SecretBytes secret, base::RandomSecret(size));
+  ASSIGN_OR_RETURN(auto cipher, NewEncrypter(use));
+  Encapsulated made{Bytes(RsaSize(use.key->attributes())), std::move(secret)};
+  const auto written =
+      cipher->OneShot(made.secret.Expose(), absl::MakeSpan(made.ciphertext));
+  if (!written.ok()) {
+    if (base::CkRv(written.status()) != CKR_DATA_LEN_RANGE) {
+      return written.status();
+    }
+    return base::Error(CKR_TEMPLATE_INCONSISTENT,
+                       "CKA_VALUE_LEN is more than the key encrypts");
+  }
+  return made;
+}
+
+absl::StatusOr<SecretBytes> Decapsulate(const Use& use, ByteSpan ciphertext,
+                                        size_t size) {
+  ASSIGN_OR_RETURN(auto cipher, NewDecrypter(use));
+  SecretBytes secret(cipher->OneShotSize(ciphertext.size()));
+  ASSIGN_OR_RETURN(const size_t written,
+                   cipher->OneShot(ciphertext, secret.ExposeMutable()));
+  if (written == 0 || (size != 0 && written != size)) {
+    return base::Error(CKR_ENCRYPTED_DATA_INVALID, "OAEP ciphertext");
+  }
+  secret.Truncate(written);
+  return secret;
+}
+
 constexpr Mechanism kRows[] = {
     {.type = CKM_RSA_PKCS_OAEP,
      .name = "CKM_RSA_PKCS_OAEP",
@@ -178,7 +214,10 @@ constexpr Mechanism kRows[] = {
      .encrypt = NewEncrypter,
      .decrypt = NewDecrypter,
      .wrap = Wrap,
-     .unwrap = Unwrap},
+     .unwrap = Unwrap,
+     .ciphertext_size = CiphertextSize,
+     .encapsulate = Encapsulate,
+     .decapsulate = Decapsulate},
 };
 
 }  // namespace

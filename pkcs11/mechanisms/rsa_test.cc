@@ -295,6 +295,33 @@ TEST(RsaStrengthTest, SmallKeysOnlyVerify) {
             CKR_WRAPPING_KEY_SIZE_RANGE);
 }
 
+TEST(RsaOaepTest, EncapsulatesWhatTheOwnerDecapsulates) {
+  const CK_RSA_PKCS_OAEP_PARAMS parameters = {CKM_SHA256, CKG_MGF1_SHA256,
+                                              CKZ_DATA_SPECIFIED, nullptr, 0};
+  const Job sender(CKM_RSA_PKCS_OAEP, RsaPair().public_key, parameters);
+  const Job receiver(CKM_RSA_PKCS_OAEP, RsaPair().private_key, parameters);
+  const auto sent = sender.row().encapsulate(sender.use(), 32);
+  ASSERT_TRUE(sent.ok()) << sent.status();
+  EXPECT_EQ(sent->ciphertext.size(), kSize);
+  EXPECT_EQ(sent->secret.size(), 32u);
+  const auto received =
+      receiver.row().decapsulate(receiver.use(), sent->ciphertext, 32);
+  ASSERT_TRUE(received.ok()) << received.status();
+  EXPECT_TRUE(sent->secret.Equals(*received));
+  const auto decapsulate = [&](Bytes ciphertext, size_t size) {
+    return RvOf(receiver.row().decapsulate(receiver.use(), ciphertext, size));
+  };
+  EXPECT_EQ(decapsulate(sent->ciphertext, 31), CKR_ENCRYPTED_DATA_INVALID);
+  Bytes changed = sent->ciphertext;
+  changed[9] ^= 1;
+  EXPECT_EQ(decapsulate(changed, 32), CKR_ENCRYPTED_DATA_INVALID);
+  EXPECT_EQ(decapsulate(Bytes(9), 32), CKR_ENCRYPTED_DATA_LEN_RANGE);
+  EXPECT_EQ(RvOf(sender.row().encapsulate(sender.use(), 0)),
+            CKR_TEMPLATE_INCOMPLETE);
+  EXPECT_EQ(RvOf(sender.row().encapsulate(sender.use(), kSize)),
+            CKR_TEMPLATE_INCONSISTENT);
+}
+
 // --- the bare function, recovery ---------------------------------------------
 
 hsm::ObjectRef Readable(const hsm::ObjectRef& key) {
