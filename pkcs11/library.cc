@@ -197,6 +197,7 @@ void Library::Stop() {
     config_.swap(no_config);
     slots_.swap(no_slots);
   }
+  saved_states_.Clear();
   ClearNextDomain();
   base::SetLog(base::LogSettings());
 }

@@ -42,6 +42,8 @@ class Library {
   // CKR_SLOT_ID_INVALID.
   absl::StatusOr<TokenRef> token(CK_SLOT_ID slot) const;
 
+  SavedStates& saved_states() { return saved_states_; }
+
   // --- sessions --------------------------------------------------------------
 
   // CKR_SESSION_HANDLE_INVALID.
@@ -73,6 +75,7 @@ class Library {
   void CloseIf(absl::FunctionRef<bool(const Session&)> doomed);
 
   HandleMap<Session> sessions_;
+  SavedStates saved_states_;
   mutable absl::Mutex mu_;
   std::shared_ptr<const Config> config_ ABSL_GUARDED_BY(mu_);
   std::shared_ptr<Slots> slots_ ABSL_GUARDED_BY(mu_);

@@ -11,6 +11,7 @@
 #define PERIGEE_PKCS11_OPERATION_H_
 
 #include <cstddef>
+#include <memory>
 
 #include "base/bytes.h"
 #include "base/secret_bytes.h"
@@ -43,6 +44,9 @@ class Digester : public Tool {
   virtual absl::Status Update(ByteSpan data) = 0;
   // Writes size() bytes.
   virtual absl::Status Final(MutableByteSpan out) = 0;
+  // Another one in the same state, for C_GetOperationState; null when that
+  // cannot be had.
+  virtual std::unique_ptr<Digester> Copy() const { return nullptr; }
 };
 
 class Signer : public Tool {
@@ -93,9 +97,8 @@ struct MessageParameter {
 
 // C_MessageEncryptInit and C_MessageDecryptInit: serves one message after the
 // other, each Begin, any number of Update, Final.
-class MessageCipher {
+class MessageCipher : public Tool {
  public:
-  virtual ~MessageCipher() = default;
   // Reads the parameter; where it asks for an IV, makes one and writes it
   // back. CKR_MECHANISM_PARAM_INVALID. Drops an unfinished message.
   virtual absl::Status Begin(const MessageParameter& parameter,

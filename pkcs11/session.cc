@@ -96,6 +96,11 @@ absl::Status Session::CheckGoesOn(const Active& active) const {
   return absl::OkStatus();
 }
 
+absl::Status Session::CheckPinGiven(const Active& active) {
+  if (active.authenticated) return absl::OkStatus();
+  return base::Error(CKR_USER_NOT_LOGGED_IN, "the key wants its PIN");
+}
+
 template <typename Kind>
 absl::StatusOr<Session::ActiveOf<Kind>*> Session::Continue() {
   RETURN_IF_ERROR(CheckOpen());
@@ -144,8 +149,7 @@ absl::Status Session::Start(const CK_MECHANISM& mechanism,
   } else {
     ASSIGN_OR_RETURN(begun.mechanism, FindMechanism(*token_, &mechanism));
   }
-  const auto factory = begun.mechanism->*Kind::kFactory;
-  if (factory == nullptr) return NoSuchUse(*begun.mechanism);
+  if (!Kind::IsOf(*begun.mechanism)) return NoSuchUse(*begun.mechanism);
   if constexpr (!std::is_same_v<Kind, DigestKind>) {
     ASSIGN_OR_RETURN(begun.key, FindKey(key));
     again = again && last.key == begun.key;
@@ -156,13 +160,17 @@ absl::Status Session::Start(const CK_MECHANISM& mechanism,
     }
     begun.authenticated = !AlwaysAuthenticates(attributes);
   }
-  ASSIGN_OR_RETURN(const ParametersRef parameters,
-                   ParseParameters(*begun.mechanism, mechanism));
+  ParametersRef parameters;
+  if constexpr (Kind::kParses) {
+    ASSIGN_OR_RETURN(parameters, ParseParameters(*begun.mechanism, mechanism));
+  }
   if (again && last.tool->Rearm(parameters.get())) {
     begun.tool = std::move(last.tool);
   } else {
-    ASSIGN_OR_RETURN(begun.tool, factory(Use{*begun.mechanism, parameters.get(),
-                                             begun.key}));
+    ASSIGN_OR_RETURN(
+        begun.tool,
+        Kind::Make(Use{*begun.mechanism, parameters.get(), begun.key, nullptr},
+                   parameters));
   }
   place<Kind>() = std::move(begun);
   return absl::OkStatus();
@@ -283,27 +291,143 @@ void Session::Complete() {
   place<Kind>().reset();
 }
 
+// --- messages, and two operations at once ------------------------------------
+
+template <typename Kind>
+absl::Status Session::During(
+    absl::FunctionRef<absl::Status(typename Kind::Tool&)> step) {
+  absl::MutexLock lock(&mu_);
+  ASSIGN_OR_RETURN(ActiveOf<Kind>* const active, Continue<Kind>());
+  RETURN_IF_ERROR(CheckPinGiven(*active));
+  return step(*active->tool);
+}
+
+template <typename Kind>
+absl::Status Session::Prepare(
+    absl::FunctionRef<void(typename Kind::Tool&)> prepare) {
+  absl::MutexLock lock(&mu_);
+  ASSIGN_OR_RETURN(ActiveOf<Kind>* const active, Continue<Kind>());
+  prepare(*active->tool);
+  return absl::OkStatus();
+}
+
+template <typename Kind>
+absl::Status Session::MessageFlow(const absl::StatusOr<Output>& output,
+                                  SizeOf<Kind> size, Make<Kind> make) {
+  absl::MutexLock lock(&mu_);
+  ASSIGN_OR_RETURN(ActiveOf<Kind>* const active, Continue<Kind>());
+  RETURN_IF_ERROR(output.status());
+  ASSIGN_OR_RETURN(const Answer answer,
+                   Step<Kind>(*active, *output, size, make, /*hold=*/false));
+  return ToStatus(answer);
+}
+
+template <typename Kind>
+absl::Status Session::End() {
+  absl::MutexLock lock(&mu_);
+  RETURN_IF_ERROR(Continue<Kind>().status());
+  place<Kind>().reset();
+  return absl::OkStatus();
+}
+
+template <typename CipherKind, typename OtherKind>
+absl::Status Session::DualFlow(
+    const absl::StatusOr<Output>& output, const absl::StatusOr<ByteSpan>& in,
+    absl::FunctionRef<absl::Status(typename OtherKind::Tool&, ByteSpan)> feed) {
+  absl::MutexLock lock(&mu_);
+  ASSIGN_OR_RETURN(ActiveOf<CipherKind>* const cipher, Continue<CipherKind>());
+  ASSIGN_OR_RETURN(ActiveOf<OtherKind>* const other, Continue<OtherKind>());
+  const auto both = [&](Cipher& tool,
+                        MutableByteSpan room) -> absl::StatusOr<size_t> {
+    RETURN_IF_ERROR(CheckPinGiven(*other));
+    if (std::is_same_v<CipherKind, EncryptKind>) {
+      // First, because the ciphertext may be written over the plaintext.
+      RETURN_IF_ERROR(feed(*other->tool, *in));
+      return tool.Update(*in, room);
+    }
+    ASSIGN_OR_RETURN(const size_t made, tool.Update(*in, room));
+    RETURN_IF_ERROR(feed(*other->tool, room.subspan(0, made)));
+    return made;
+  };
+  const auto size = [&](const Cipher& tool) {
+    return tool.UpdateSize(in->size());
+  };
+  absl::StatusOr<Answer> answer =
+      [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) -> absl::StatusOr<Answer> {
+    RETURN_IF_ERROR(output.status());
+    RETURN_IF_ERROR(in.status());
+    if (cipher->held.has_value()) {
+      return NotBegun("the operation waits to give its result");
+    }
+    return Step<CipherKind>(*cipher, *output, size, both, /*hold=*/false);
+  }();
+  if (!answer.ok()) {
+    place<CipherKind>().reset();
+    place<OtherKind>().reset();
+    return answer.status();
+  }
+  if (*answer == Answer::kGiven) cipher->parts = other->parts = true;
+  return ToStatus(*answer);
+}
+
+absl::Status Session::Resume(const Mechanism& mechanism,
+                             std::unique_ptr<Digester> tool) {
+  absl::MutexLock lock(&mu_);
+  RETURN_IF_ERROR(CheckOpen());
+  Place<DigestKind>& active = place<DigestKind>();
+  if (active.has_value()) return base::Error(CKR_OPERATION_ACTIVE, "");
+  ActiveOf<DigestKind> begun;
+  begun.mechanism = &mechanism;
+  begun.epoch = application_->epoch();
+  begun.number = ++inits_;
+  begun.parts = true;
+  begun.tool = std::move(tool);
+  active = std::move(begun);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SavedStates::State> Session::SaveDigest() {
+  absl::MutexLock lock(&mu_);
+  RETURN_IF_ERROR(CheckOpen());
+  size_t others = 0;
+  ForEachActive([&](auto& place) { others += place.has_value(); });
+  Place<DigestKind>& digest = place<DigestKind>();
+  if (others == 0) return NotBegun("no operation is active");
+  if (!digest.has_value() || others > 1) {
+    return base::Error(CKR_STATE_UNSAVEABLE,
+                       "only a digest alone can be saved");
+  }
+  ASSIGN_OR_RETURN(ActiveOf<DigestKind>* const active, Continue<DigestKind>());
+  SavedStates::State state;
+  state.mechanism = active->mechanism;
+  state.digester = active->tool->Copy();
+  if (state.digester == nullptr) {
+    return base::Error(CKR_STATE_UNSAVEABLE, "this digest cannot be copied");
+  }
+  return state;
+}
+
 // --- ending from outside -----------------------------------------------------
 
 template <typename Visit>
 void Session::ForEachActive(Visit visit) {
-  std::apply([&](auto&... places) { (visit(places), ...); }, active_);
+  std::apply([&](auto&... places) { (visit(places), ...); },
+             operations_.active);
 }
 
 void Session::Cancel(CK_FLAGS flags) {
   absl::MutexLock lock(&mu_);
-  if (flags & DigestKind::kFlag) place<DigestKind>().reset();
-  if (flags & SignKind::kFlag) place<SignKind>().reset();
-  if (flags & VerifyKind::kFlag) place<VerifyKind>().reset();
-  if (flags & EncryptKind::kFlag) place<EncryptKind>().reset();
-  if (flags & DecryptKind::kFlag) place<DecryptKind>().reset();
+  const auto cancel = [&](auto& place) {
+    if (place.has_value() && (flags & place->kFlag) != 0) place.reset();
+  };
+  ForEachActive(cancel);
   if (flags & CKF_FIND_OBJECTS) search_.reset();
 }
 
 void Session::EndOperations() {
   absl::MutexLock lock(&mu_);
   ForEachActive([](auto& place) { place.reset(); });
-  spares_ = {};
+  operations_.spare = {};
   search_.reset();
   last_key_ = nullptr;
 }
@@ -422,6 +546,37 @@ PERIGEE_KIND_WITH_OUTPUT(SignKind)
 PERIGEE_CIPHER_KIND(EncryptKind)
 PERIGEE_CIPHER_KIND(DecryptKind)
 PERIGEE_KIND(VerifyKind)
+PERIGEE_KIND_WITH_OUTPUT(SignRecoverKind)
+PERIGEE_KIND_WITH_OUTPUT(VerifyRecoverKind)
+PERIGEE_KIND(VerifySignatureKind)
+template absl::Status Session::Prepare<VerifySignatureKind>(
+    absl::FunctionRef<void(SignatureCheck&)>);
+template absl::Status Session::Conclude<VerifySignatureKind>(
+    Last, absl::FunctionRef<absl::Status(SignatureCheck&)>);
+
+#define PERIGEE_MESSAGE_KIND(Kind)                              \
+  PERIGEE_KIND(Kind)                                            \
+  template absl::Status Session::During<Kind>(                  \
+      absl::FunctionRef<absl::Status(Kind::Tool&)>);            \
+  template absl::Status Session::MessageFlow<Kind>(             \
+      const absl::StatusOr<Output>&, SizeOf<Kind>, Make<Kind>); \
+  template absl::Status Session::End<Kind>();
+PERIGEE_MESSAGE_KIND(MessageEncryptKind)
+PERIGEE_MESSAGE_KIND(MessageDecryptKind)
+PERIGEE_MESSAGE_KIND(MessageSignKind)
+PERIGEE_MESSAGE_KIND(MessageVerifyKind)
+
+#define PERIGEE_DUAL(CipherKind, OtherKind)                           \
+  template absl::Status Session::DualFlow<CipherKind, OtherKind>(     \
+      const absl::StatusOr<Output>&, const absl::StatusOr<ByteSpan>&, \
+      absl::FunctionRef<absl::Status(OtherKind::Tool&, ByteSpan)>);
+PERIGEE_DUAL(EncryptKind, DigestKind)
+PERIGEE_DUAL(EncryptKind, SignKind)
+PERIGEE_DUAL(DecryptKind, DigestKind)
+PERIGEE_DUAL(DecryptKind, VerifyKind)
+
+template absl::Status Session::During<DigestKind>(
+    absl::FunctionRef<absl::Status(Digester&)>);
 template absl::Status Session::Conclude<VerifyKind>(
     Last, absl::FunctionRef<absl::Status(Verifier&)>);
 

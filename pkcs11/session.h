@@ -15,48 +15,117 @@
 #include "pkcs11/mechanism.h"
 #include "pkcs11/operation.h"
 #include "pkcs11/output.h"
+#include "pkcs11/saved_states.h"
 #include "pkcs11/token.h"
 
 namespace pkcs11 {
 
-// The kinds of operation: which tool works, which flag of the key allows it,
-// which flag of C_SessionCancel names it.
-struct DigestKind {
-  using Tool = Digester;
-  static constexpr auto kFactory = &Mechanism::digest;
-  static constexpr CK_ATTRIBUTE_TYPE kUsage = CK_UNAVAILABLE_INFORMATION;
-  static constexpr CK_FLAGS kFlag = CKF_DIGEST;
+// The kinds of operation: which tool works and how it is made, which flag of
+// the key allows it, which flag of C_SessionCancel names it.
+template <typename T, auto kFactory, CK_ATTRIBUTE_TYPE kUsageFlag,
+          CK_FLAGS kCancelFlag>
+struct Kind {
+  using Tool = T;
+  static constexpr CK_ATTRIBUTE_TYPE kUsage = kUsageFlag;
+  static constexpr CK_FLAGS kFlag = kCancelFlag;
+  // Whether a result that does not fit is kept for the next call.
   static constexpr bool kHoldsResult = false;
+  // Whether Init's parameters are read. Those of messages come with each one.
+  static constexpr bool kParses = true;
+
+  static bool IsOf(const Mechanism& mechanism) {
+    return mechanism.*kFactory != nullptr;
+  }
+  static absl::StatusOr<std::unique_ptr<T>> Make(const Use& use,
+                                                 const ParametersRef&) {
+    return (use.mechanism.*kFactory)(use);
+  }
 };
-struct SignKind {
-  using Tool = Signer;
-  static constexpr auto kFactory = &Mechanism::sign;
-  static constexpr CK_ATTRIBUTE_TYPE kUsage = CKA_SIGN;
-  static constexpr CK_FLAGS kFlag = CKF_SIGN;
-  static constexpr bool kHoldsResult = false;
+
+struct DigestKind : Kind<Digester, &Mechanism::digest,
+                         CK_UNAVAILABLE_INFORMATION, CKF_DIGEST> {};
+struct SignKind : Kind<Signer, &Mechanism::sign, CKA_SIGN, CKF_SIGN> {};
+struct VerifyKind : Kind<Verifier, &Mechanism::verify, CKA_VERIFY, CKF_VERIFY> {
 };
-struct VerifyKind {
-  using Tool = Verifier;
-  static constexpr auto kFactory = &Mechanism::verify;
-  static constexpr CK_ATTRIBUTE_TYPE kUsage = CKA_VERIFY;
-  static constexpr CK_FLAGS kFlag = CKF_VERIFY;
-  static constexpr bool kHoldsResult = false;
-};
-struct EncryptKind {
-  using Tool = Cipher;
-  static constexpr auto kFactory = &Mechanism::encrypt;
-  static constexpr CK_ATTRIBUTE_TYPE kUsage = CKA_ENCRYPT;
-  static constexpr CK_FLAGS kFlag = CKF_ENCRYPT;
-  static constexpr bool kHoldsResult = false;
-};
+struct EncryptKind
+    : Kind<Cipher, &Mechanism::encrypt, CKA_ENCRYPT, CKF_ENCRYPT> {};
 // The length of a plaintext may depend on its padding: a result that does not
 // fit is kept for the next call (wiped with the operation).
-struct DecryptKind {
-  using Tool = Cipher;
-  static constexpr auto kFactory = &Mechanism::decrypt;
-  static constexpr CK_ATTRIBUTE_TYPE kUsage = CKA_DECRYPT;
-  static constexpr CK_FLAGS kFlag = CKF_DECRYPT;
+struct DecryptKind
+    : Kind<Cipher, &Mechanism::decrypt, CKA_DECRYPT, CKF_DECRYPT> {
   static constexpr bool kHoldsResult = true;
+};
+struct SignRecoverKind : Kind<Signer, &Mechanism::sign_recover,
+                              CKA_SIGN_RECOVER, CKF_SIGN_RECOVER> {};
+struct VerifyRecoverKind : Kind<Cipher, &Mechanism::verify_recover,
+                                CKA_VERIFY_RECOVER, CKF_VERIFY_RECOVER> {
+  static constexpr bool kHoldsResult = true;
+};
+struct MessageEncryptKind : Kind<MessageCipher, &Mechanism::message_encrypt,
+                                 CKA_ENCRYPT, CKF_MESSAGE_ENCRYPT> {
+  static constexpr bool kParses = false;
+};
+struct MessageDecryptKind : Kind<MessageCipher, &Mechanism::message_decrypt,
+                                 CKA_DECRYPT, CKF_MESSAGE_DECRYPT> {
+  static constexpr bool kParses = false;
+};
+
+// Signs or verifies one message after the other, each with a new tool.
+template <typename T, auto kFactory>
+class EachMessage final : public Tool {
+ public:
+  EachMessage(const Use& use, ParametersRef parameters)
+      : mechanism_(use.mechanism),
+        parameters_(std::move(parameters)),
+        key_(use.key) {}
+
+  // Begins a message; one that was begun is dropped.
+  absl::Status Begin() {
+    ASSIGN_OR_RETURN(current_, (mechanism_.*kFactory)(
+                                   Use{mechanism_, parameters_.get(), key_}));
+    return absl::OkStatus();
+  }
+  // The tool of the message that was begun; null when there is none.
+  T* current() { return current_.get(); }
+  const T* current() const { return current_.get(); }
+  void End() { current_.reset(); }
+
+ private:
+  const Mechanism& mechanism_;
+  const ParametersRef parameters_;
+  const hsm::ObjectRef key_;
+  std::unique_ptr<T> current_;
+};
+using MessageSigner = EachMessage<Signer, &Mechanism::sign>;
+using MessageVerifier = EachMessage<Verifier, &Mechanism::verify>;
+
+template <typename T, auto kFactory, CK_ATTRIBUTE_TYPE kUsageFlag,
+          CK_FLAGS kCancelFlag>
+struct EachMessageKind
+    : Kind<EachMessage<T, kFactory>, kFactory, kUsageFlag, kCancelFlag> {
+  static absl::StatusOr<std::unique_ptr<EachMessage<T, kFactory>>> Make(
+      const Use& use, const ParametersRef& parameters) {
+    return std::make_unique<EachMessage<T, kFactory>>(use, parameters);
+  }
+};
+struct MessageSignKind
+    : EachMessageKind<Signer, &Mechanism::sign, CKA_SIGN, CKF_MESSAGE_SIGN> {};
+struct MessageVerifyKind : EachMessageKind<Verifier, &Mechanism::verify,
+                                           CKA_VERIFY, CKF_MESSAGE_VERIFY> {};
+
+// C_VerifySignatureInit: the signature is known before the data.
+struct SignatureCheck final : public Tool {
+  std::unique_ptr<Verifier> verifier;
+  base::Bytes signature;
+};
+struct VerifySignatureKind
+    : Kind<SignatureCheck, &Mechanism::verify, CKA_VERIFY, CKF_VERIFY> {
+  static absl::StatusOr<std::unique_ptr<SignatureCheck>> Make(
+      const Use& use, const ParametersRef&) {
+    auto made = std::make_unique<SignatureCheck>();
+    ASSIGN_OR_RETURN(made->verifier, use.mechanism.verify(use));
+    return made;
+  }
 };
 
 // Thread-safe. Its mutex is held during a whole operation step, so the calls of
@@ -94,6 +163,13 @@ class Session {
   template <typename Kind>
   absl::Status Begin(const CK_MECHANISM* mechanism,
                      CK_OBJECT_HANDLE key = CK_INVALID_HANDLE);
+  // Begins an operation with a tool that is there already (an operation state
+  // that was saved). CKR_OPERATION_ACTIVE.
+  absl::Status Resume(const Mechanism& mechanism,
+                      std::unique_ptr<Digester> tool);
+  // A copy of the active digest, when no other operation is active:
+  // CKR_STATE_UNSAVEABLE, CKR_OPERATION_NOT_INITIALIZED.
+  absl::StatusOr<SavedStates::State> SaveDigest();
 
   // A step that takes input only (C_SignUpdate, ...). An error ends the
   // operation.
@@ -125,6 +201,30 @@ class Session {
   absl::Status Conclude(
       Last last, absl::FunctionRef<absl::Status(typename Kind::Tool&)> check);
 
+  // Completes what Begin made, before the first step.
+  template <typename Kind>
+  absl::Status Prepare(absl::FunctionRef<void(typename Kind::Tool&)> prepare);
+  // A step of a message: the operation goes on, whatever becomes of it.
+  template <typename Kind>
+  absl::Status During(
+      absl::FunctionRef<absl::Status(typename Kind::Tool&)> step);
+  template <typename Kind>
+  absl::Status MessageFlow(const absl::StatusOr<Output>& output,
+                           SizeOf<Kind> size, Make<Kind> make);
+  // C_Message*Final: ends the operation.
+  template <typename Kind>
+  absl::Status End();
+
+  // Two operations on the same data (C_DigestEncryptUpdate and the like): the
+  // cipher's step, and `feed`, which takes `in` when encrypting and the
+  // plaintext when decrypting. An error ends both; without room nothing
+  // happens to either.
+  template <typename CipherKind, typename OtherKind>
+  absl::Status DualFlow(
+      const absl::StatusOr<Output>& output, const absl::StatusOr<ByteSpan>& in,
+      absl::FunctionRef<absl::Status(typename OtherKind::Tool&, ByteSpan)>
+          feed);
+
   // The operations named by CKF_* flags (C_SessionCancel); others are left.
   void Cancel(CK_FLAGS flags);
   // All of them, and cached keys. At logout.
@@ -155,6 +255,7 @@ class Session {
   };
   template <typename Kind>
   struct ActiveOf : Active {
+    static constexpr CK_FLAGS kFlag = Kind::kFlag;
     std::unique_ptr<typename Kind::Tool> tool;
   };
   template <typename Kind>
@@ -176,11 +277,11 @@ class Session {
 
   template <typename Kind>
   Place<Kind>& place() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return std::get<Place<Kind>>(active_);
+    return std::get<Place<Kind>>(operations_.active);
   }
   template <typename Kind>
   Spare<Kind>& spare() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return std::get<Spare<Kind>>(spares_);
+    return std::get<Spare<Kind>>(operations_.spare);
   }
   // The operation came to its end; keeps its tool where that can be used again.
   template <typename Kind>
@@ -195,6 +296,8 @@ class Session {
   Active* Waiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status CheckOpen() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   absl::Status CheckGoesOn(const Active& active) const;
+  // CKR_USER_NOT_LOGGED_IN while CKA_ALWAYS_AUTHENTICATE waits.
+  static absl::Status CheckPinGiven(const Active& active);
   template <typename Kind>
   absl::StatusOr<Answer> Step(ActiveOf<Kind>& active, const Output& output,
                               SizeOf<Kind> size, Make<Kind> make, bool hold)
@@ -213,12 +316,15 @@ class Session {
 
   absl::Mutex mu_;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
-  std::tuple<Place<DigestKind>, Place<SignKind>, Place<VerifyKind>,
-             Place<EncryptKind>, Place<DecryptKind>>
-      active_ ABSL_GUARDED_BY(mu_);
-  std::tuple<Spare<DigestKind>, Spare<SignKind>, Spare<VerifyKind>,
-             Spare<EncryptKind>, Spare<DecryptKind>>
-      spares_ ABSL_GUARDED_BY(mu_);
+  template <typename... Kinds>
+  struct Of {
+    std::tuple<Place<Kinds>...> active;
+    std::tuple<Spare<Kinds>...> spare;
+  };
+  Of<DigestKind, SignKind, VerifyKind, EncryptKind, DecryptKind,
+     SignRecoverKind, VerifyRecoverKind, MessageEncryptKind, MessageDecryptKind,
+     MessageSignKind, MessageVerifyKind, VerifySignatureKind>
+      operations_ ABSL_GUARDED_BY(mu_);
   std::optional<Search> search_ ABSL_GUARDED_BY(mu_);
   // The key of the last Init, to be used again if it is still current.
   hsm::ObjectRef last_key_ ABSL_GUARDED_BY(mu_);

@@ -249,4 +249,119 @@ absl::Status C_DeriveKey(Library& library, CK_SESSION_HANDLE hSession,
   return keys.Create();
 }
 
+// --- encapsulation (PKCS#11 3.2 sections 5.18.8 and 5.18.9)
+// --------------------
+
+namespace {
+
+// Half of an encapsulation: its mechanism, key and parameters, and the new key
+// as its template says.
+struct Encapsulation {
+  const Mechanism* mechanism;
+  hsm::ObjectRef key;
+  ParametersRef parameters;
+  AttributeSet made;
+  size_t size;  // of the new key; 0 when nobody says
+
+  Use use() const { return {*mechanism, parameters.get(), key, nullptr}; }
+};
+
+absl::StatusOr<Encapsulation> BeginEncapsulation(const Session& session,
+                                                 const CK_MECHANISM* mechanism,
+                                                 CK_OBJECT_HANDLE handle,
+                                                 bool encapsulates,
+                                                 const CK_ATTRIBUTE* attributes,
+                                                 CK_ULONG count) {
+  Encapsulation begun;
+  ASSIGN_OR_RETURN(begun.mechanism, FindMechanism(session.token(), mechanism));
+  const bool can = encapsulates ? begun.mechanism->encapsulate != nullptr
+                                : begun.mechanism->decapsulate != nullptr;
+  if (!can) return NoSuchUse(*begun.mechanism);
+  absl::StatusOr<hsm::ObjectRef> key = session.FindObject(handle);
+  if (!key.ok()) return AsKeyError(key.status(), CKR_KEY_HANDLE_INVALID);
+  begun.key = *std::move(key);
+  RETURN_IF_ERROR(CheckKeyUse(*begun.mechanism, begun.key->attributes(),
+                              encapsulates ? CKA_ENCAPSULATE : CKA_DECAPSULATE,
+                              kKeyErrors));
+  if (AlwaysAuthenticates(begun.key->attributes())) {
+    return base::Error(CKR_USER_NOT_LOGGED_IN,
+                       "the key wants its PIN, which this call cannot ask");
+  }
+  ASSIGN_OR_RETURN(begun.parameters,
+                   ParseParameters(*begun.mechanism, *mechanism));
+  ASSIGN_OR_RETURN(const AttributeSet input,
+                   ParseTemplate(attributes, count, TemplateUse::kObject));
+  hsm::ResolveContext context = ContextOf(session);
+  context.mechanism = begun.mechanism->type;
+  context.parent = &begun.key->attributes();
+  if (!input.Has(CKA_CLASS)) context.object_class = CKO_SECRET_KEY;
+  ASSIGN_OR_RETURN(begun.made, hsm::Resolve(How::kEncapsulate, input, context));
+  RETURN_IF_ERROR(MayWrite(session, begun.made));
+  begun.size = begun.made.Ulong(CKA_VALUE_LEN)
+                   .value_or(FixedKeySize(begun.made.key_type()));
+  if (begun.size > kLongestKey) {
+    return base::Error(CKR_KEY_SIZE_RANGE, "CKA_VALUE_LEN is too large");
+  }
+  return begun;
+}
+
+absl::StatusOr<CK_OBJECT_HANDLE> CreateSecret(Session& session,
+                                              const SecretBytes& value,
+                                              AttributeSet key) {
+  SetKeyValue(value.Expose(), key);
+  ASSIGN_OR_RETURN(const AttributeSet added, CompleteKeyMaterial(key));
+  Merge(added, key);
+  return CreateObject(session, std::move(key));
+}
+
+}  // namespace
+
+absl::Status C_EncapsulateKey(
+    Library& library, CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
+    CK_OBJECT_HANDLE hPublicKey, CK_ATTRIBUTE_PTR pTemplate,
+    CK_ULONG ulAttributeCount, CK_BYTE_PTR pCiphertext,
+    CK_ULONG_PTR pulCiphertextLen, CK_OBJECT_HANDLE_PTR phKey) {
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  ASSIGN_OR_RETURN(const Output output,
+                   Output::Make(pCiphertext, pulCiphertextLen));
+  ASSIGN_OR_RETURN(
+      Encapsulation half,
+      BeginEncapsulation(*session, pMechanism, hPublicKey,
+                         /*encapsulates=*/true, pTemplate, ulAttributeCount));
+  ASSIGN_OR_RETURN(const size_t size,
+                   half.mechanism->ciphertext_size(half.use()));
+  // No key is made for a ciphertext that its owner does not get.
+  if (!output.Fits(size)) return ToStatus(output.Tell(size));
+  RETURN_IF_ERROR(Need(phKey, "no place for the handle"));
+  ASSIGN_OR_RETURN(const Encapsulated made,
+                   half.mechanism->encapsulate(half.use(), half.size));
+  ASSIGN_OR_RETURN(*phKey,
+                   CreateSecret(*session, made.secret, std::move(half.made)));
+  return ToStatus(output.Give(made.ciphertext));
+}
+
+absl::Status C_DecapsulateKey(Library& library, CK_SESSION_HANDLE hSession,
+                              CK_MECHANISM_PTR pMechanism,
+                              CK_OBJECT_HANDLE hPrivateKey,
+                              CK_ATTRIBUTE_PTR pTemplate,
+                              CK_ULONG ulAttributeCount,
+                              CK_BYTE_PTR pCiphertext, CK_ULONG ulCiphertextLen,
+                              CK_OBJECT_HANDLE_PTR phKey) {
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  RETURN_IF_ERROR(Need(phKey, "no place for the handle"));
+  RETURN_IF_ERROR(Need(pCiphertext, "no ciphertext"));
+  ASSIGN_OR_RETURN(const ByteSpan ciphertext,
+                   Input(pCiphertext, ulCiphertextLen));
+  ASSIGN_OR_RETURN(
+      Encapsulation half,
+      BeginEncapsulation(*session, pMechanism, hPrivateKey,
+                         /*encapsulates=*/false, pTemplate, ulAttributeCount));
+  ASSIGN_OR_RETURN(
+      const SecretBytes secret,
+      half.mechanism->decapsulate(half.use(), ciphertext, half.size));
+  ASSIGN_OR_RETURN(*phKey,
+                   CreateSecret(*session, secret, std::move(half.made)));
+  return absl::OkStatus();
+}
+
 }  // namespace pkcs11::api

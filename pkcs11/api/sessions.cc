@@ -58,4 +58,54 @@ absl::Status C_SessionCancel(Library& library, CK_SESSION_HANDLE hSession,
   return absl::OkStatus();
 }
 
+// Perigee holds no validation certificate, so no operation was ever one of a
+// validated module (PKCS#11 3.2 section 5.6.11).
+absl::Status C_GetSessionValidationFlags(Library& library,
+                                         CK_SESSION_HANDLE hSession,
+                                         CK_SESSION_VALIDATION_FLAGS_TYPE type,
+                                         CK_FLAGS_PTR pFlags) {
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  RETURN_IF_ERROR(Need(pFlags, "no place for the flags"));
+  if (type != CKS_LAST_VALIDATION_OK) {
+    return base::Error(CKR_ARGUMENTS_BAD, "an unknown type of flags");
+  }
+  *pFlags = 0;
+  return absl::OkStatus();
+}
+
+// --- asynchronous calls ------------------------------------------------------
+//
+// Every call finishes before it returns: a session that asks for another way is
+// refused (CKR_SESSION_ASYNC_NOT_SUPPORTED), so no session has a call pending.
+
+namespace {
+
+absl::Status NothingPending(Library& library, CK_SESSION_HANDLE handle,
+                            const CK_UTF8CHAR* function, const void* result) {
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(handle));
+  RETURN_IF_ERROR(Need(function, "no function name"));
+  RETURN_IF_ERROR(Need(result, "no place for the result"));
+  return base::Error(CKR_OPERATION_NOT_INITIALIZED,
+                     "the session has no asynchronous call");
+}
+
+}  // namespace
+
+absl::Status C_AsyncComplete(Library& library, CK_SESSION_HANDLE hSession,
+                             CK_UTF8CHAR_PTR pFunctionName,
+                             CK_ASYNC_DATA_PTR pResult) {
+  return NothingPending(library, hSession, pFunctionName, pResult);
+}
+
+absl::Status C_AsyncGetID(Library& library, CK_SESSION_HANDLE hSession,
+                          CK_UTF8CHAR_PTR pFunctionName, CK_ULONG_PTR pulID) {
+  return NothingPending(library, hSession, pFunctionName, pulID);
+}
+
+absl::Status C_AsyncJoin(Library& library, CK_SESSION_HANDLE hSession,
+                         CK_UTF8CHAR_PTR pFunctionName, CK_ULONG /*ulID*/,
+                         CK_BYTE_PTR pData, CK_ULONG /*ulData*/) {
+  return NothingPending(library, hSession, pFunctionName, pData);
+}
+
 }  // namespace pkcs11::api

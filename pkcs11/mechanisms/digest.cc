@@ -12,10 +12,10 @@ namespace {
 
 class HashDigester final : public Digester {
  public:
-  HashDigester(MdLease context, size_t size)
-      : context_(std::move(context)), size_(size) {}
+  HashDigester(MdLease context, const Hash& hash)
+      : context_(std::move(context)), hash_(hash) {}
 
-  size_t size() const override { return size_; }
+  size_t size() const override { return hash_.size; }
 
   absl::Status Update(ByteSpan data) override {
     return HashUpdate(context_.get(), data);
@@ -28,6 +28,15 @@ class HashDigester final : public Digester {
     return absl::OkStatus();
   }
 
+  std::unique_ptr<Digester> Copy() const override {
+    absl::StatusOr<MdLease> context = LendMd(hash_);
+    if (!context.ok() ||
+        EVP_MD_CTX_copy_ex(context->get(), context_.get()) != 1) {
+      return nullptr;
+    }
+    return std::make_unique<HashDigester>(*std::move(context), hash_);
+  }
+
   bool Rest() override { return MdTraits::Reset(context_.get()); }
   // With a parameter the hash may be another one.
   bool Rearm(const Parameters* parameters) override {
@@ -36,13 +45,13 @@ class HashDigester final : public Digester {
 
  private:
   MdLease context_;
-  const size_t size_;
+  const Hash& hash_;
 };
 
 absl::StatusOr<std::unique_ptr<Digester>> NewDigester(const Use& use) {
   const Hash& hash = *FindHash(&Hash::digest, use.mechanism.type);
   ASSIGN_OR_RETURN(MdLease context, LendMd(hash));
-  return std::make_unique<HashDigester>(std::move(context), hash.size);
+  return std::make_unique<HashDigester>(std::move(context), hash);
 }
 
 struct TruncatedParameters : Parameters {
@@ -62,7 +71,7 @@ absl::StatusOr<ParametersRef> ParseTruncated(const CK_MECHANISM& mechanism) {
 absl::StatusOr<std::unique_ptr<Digester>> NewTruncated(const Use& use) {
   const Hash& hash = GivenParameters<TruncatedParameters>(use).hash;
   ASSIGN_OR_RETURN(MdLease context, LendMd(hash));
-  return std::make_unique<HashDigester>(std::move(context), hash.size);
+  return std::make_unique<HashDigester>(std::move(context), hash);
 }
 
 template <CK_MECHANISM_TYPE kType>
