@@ -103,8 +103,9 @@ class MessageCipher : public Tool {
   // back. CKR_MECHANISM_PARAM_INVALID. Drops an unfinished message.
   virtual absl::Status Begin(const MessageParameter& parameter,
                              ByteSpan associated_data) = 0;
-  // The most bytes that Update or Final gives for so much input.
+  // The most bytes that Update, or that Final, gives for so much input.
   virtual size_t UpdateSize(size_t input) const = 0;
+  virtual size_t FinalSize(size_t input) const = 0;
   virtual absl::StatusOr<size_t> Update(ByteSpan in, MutableByteSpan out) = 0;
   // The last part. Encryption writes the tag into `parameter`; decryption
   // checks it: CKR_AEAD_DECRYPT_FAILED, with `out` wiped.

@@ -28,7 +28,8 @@ absl::Status WholeMessage(Library& library, CK_SESSION_HANDLE handle,
   RETURN_IF_ERROR(CheckParameter(parameter.data, parameter.size));
   return session->MessageFlow<Kind>(
       Output::Make(out, out_size),
-      [&](const MessageCipher& cipher) { return cipher.UpdateSize(in.size); },
+      // The tag has a place of its own.
+      [&](const MessageCipher&) { return in.size; },
       [&](MessageCipher& cipher,
           MutableByteSpan room) -> absl::StatusOr<size_t> {
         ASSIGN_OR_RETURN(const ByteSpan associated, Input(aad.data, aad.size));
@@ -57,7 +58,10 @@ absl::Status MessageNext(Library& library, CK_SESSION_HANDLE handle,
   RETURN_IF_ERROR(CheckParameter(parameter.data, parameter.size));
   return session->MessageFlow<Kind>(
       Output::Make(out, out_size),
-      [&](const MessageCipher& cipher) { return cipher.UpdateSize(in.size); },
+      [&](const MessageCipher& cipher) {
+        return (flags & CKF_END_OF_MESSAGE) != 0 ? cipher.FinalSize(in.size)
+                                                 : cipher.UpdateSize(in.size);
+      },
       [&](MessageCipher& cipher,
           MutableByteSpan room) -> absl::StatusOr<size_t> {
         ASSIGN_OR_RETURN(const ByteSpan input, Input(in.data, in.size));

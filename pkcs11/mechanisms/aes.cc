@@ -1,4 +1,5 @@
-// AES: generation, ECB, CBC without and with padding, CTR.
+// Block ciphers (AES, Camellia, triple DES) in the modes ECB, CBC without and
+// with padding, CTR, OFB, CFB, CTS and XTS, and ChaCha20.
 #include "pkcs11/mechanisms/aes.h"
 
 #include "base/openssl_errors.h"
@@ -8,12 +9,14 @@
 
 namespace pkcs11 {
 
-absl::StatusOr<UniqueCipherCtx> NewAes(const hsm::Object& key, AesMode mode,
-                                       Direction direction) {
+absl::StatusOr<UniqueCipherCtx> NewCipherContext(const hsm::Object& key,
+                                                 AesMode mode,
+                                                 Direction direction) {
   const ByteSpan value = key.attributes().Value(CKA_VALUE);
-  const EVP_CIPHER* cipher = AesCipher(mode, value.size());
+  const EVP_CIPHER* cipher =
+      CipherFor(key.attributes().key_type(), mode, value.size());
   if (cipher == nullptr) {
-    return base::Error(CKR_KEY_SIZE_RANGE, "length of an AES key");
+    return base::Error(CKR_KEY_SIZE_RANGE, "length of the key");
   }
   UniqueCipherCtx context(EVP_CIPHER_CTX_new());
   if (context == nullptr) {
@@ -23,13 +26,13 @@ absl::StatusOr<UniqueCipherCtx> NewAes(const hsm::Object& key, AesMode mode,
   if (EVP_CipherInit_ex2(context.get(), cipher, value.data(), nullptr,
                          direction == Direction::kEncrypt ? 1 : 0,
                          nullptr) != 1) {
-    return base::OpenSslError(CKR_FUNCTION_FAILED, "AES key");
+    return base::OpenSslError(CKR_FUNCTION_FAILED, "cipher key");
   }
   return context;
 }
 
-absl::StatusOr<CipherLease> LendAes(const hsm::Object& key, AesMode mode,
-                                    Direction direction, bool padded) {
+absl::StatusOr<CipherLease> LendCipher(const hsm::Object& key, AesMode mode,
+                                       Direction direction, bool padded) {
   const uint32_t variant = static_cast<uint32_t>(mode) << 2 |
                            static_cast<uint32_t>(direction) << 1 | padded;
   ASSIGN_OR_RETURN(
@@ -38,7 +41,7 @@ absl::StatusOr<CipherLease> LendAes(const hsm::Object& key, AesMode mode,
           key, CacheKind(CKM_AES_KEY_GEN, variant),
           [&]() -> absl::StatusOr<std::shared_ptr<ContextPool<CipherTraits>>> {
             ASSIGN_OR_RETURN(UniqueCipherCtx context,
-                             NewAes(key, mode, direction));
+                             NewCipherContext(key, mode, direction));
             // Encryption without padding never calls OpenSSL's final step, so
             // it need not pay for the switch at every IV.
             const bool is_block_mode =
@@ -55,7 +58,7 @@ absl::StatusOr<CipherLease> LendAes(const hsm::Object& key, AesMode mode,
 absl::Status SetIv(EVP_CIPHER_CTX* context, ByteSpan iv) {
   if (EVP_CipherInit_ex2(context, nullptr, nullptr, iv.data(), -1, nullptr) !=
       1) {
-    return base::OpenSslError(CKR_FUNCTION_FAILED, "AES IV");
+    return base::OpenSslError(CKR_FUNCTION_FAILED, "IV");
   }
   return absl::OkStatus();
 }
@@ -75,20 +78,24 @@ absl::Status WrongLength(Direction direction) {
 class BlockCipher final : public Cipher {
  public:
   BlockCipher(CipherLease context, Direction direction, bool padded)
-      : context_(std::move(context)), direction_(direction), padded_(padded) {}
+      : context_(std::move(context)),
+        block_(
+            static_cast<size_t>(EVP_CIPHER_CTX_get_block_size(context_.get()))),
+        direction_(direction),
+        padded_(padded) {}
 
   size_t UpdateSize(size_t input) const override {
     const size_t total = held_ + input;
     // Decryption holds the last block back, which may be padding.
     const size_t kept = HoldsBack() && total > 0 ? 1 : 0;
-    return (total - kept) / kAesBlockSize * kAesBlockSize;
+    return (total - kept) / block_ * block_;
   }
 
-  size_t FinalSize() const override { return padded_ ? kAesBlockSize : 0; }
+  size_t FinalSize() const override { return padded_ ? block_ : 0; }
 
   size_t OneShotSize(size_t input) const override {
     if (padded_ && direction_ == Direction::kEncrypt) {
-      return (input / kAesBlockSize + 1) * kAesBlockSize;
+      return (input / block_ + 1) * block_;
     }
     return input;
   }
@@ -115,7 +122,7 @@ class BlockCipher final : public Cipher {
       if (held_ != 0) return WrongLength(direction_);
       return 0;
     }
-    if (HoldsBack() && held_ != kAesBlockSize) return WrongLength(direction_);
+    if (HoldsBack() && held_ != block_) return WrongLength(direction_);
     int size = 0;
     uint8_t block[kAesBlockSize];
     if (EVP_CipherFinal_ex(context_.get(), block, &size) != 1) {
@@ -130,7 +137,7 @@ class BlockCipher final : public Cipher {
   absl::StatusOr<size_t> OneShot(ByteSpan in, MutableByteSpan out) override {
     const bool must_be_whole = !padded_ || direction_ == Direction::kDecrypt;
     const bool may_be_empty = !HoldsBack();
-    if ((must_be_whole && in.size() % kAesBlockSize != 0) ||
+    if ((must_be_whole && in.size() % block_ != 0) ||
         (in.empty() && !may_be_empty)) {
       return WrongLength(direction_);
     }
@@ -143,25 +150,26 @@ class BlockCipher final : public Cipher {
   }
 
   CipherLease context_;
+  const size_t block_;
   const Direction direction_;
   const bool padded_;
   size_t held_ = 0;
 };
 
+template <size_t kSize>
 absl::StatusOr<ParametersRef> ParseIv(const CK_MECHANISM& mechanism) {
-  if (mechanism.ulParameterLen != kAesBlockSize) {
+  if (mechanism.ulParameterLen != kSize) {
     return InvalidParameter("length of the IV");
   }
-  ASSIGN_OR_RETURN(Bytes iv,
-                   CopyBuffer(mechanism.pParameter, mechanism.ulParameterLen,
-                              kAesBlockSize));
+  ASSIGN_OR_RETURN(Bytes iv, CopyBuffer(mechanism.pParameter,
+                                        mechanism.ulParameterLen, kSize));
   return ParametersRef(std::make_shared<BytesParameters>(std::move(iv)));
 }
 
 template <AesMode kMode, Direction kDirection, bool kPadded>
 absl::StatusOr<std::unique_ptr<Cipher>> NewBlockCipher(const Use& use) {
   ASSIGN_OR_RETURN(CipherLease context,
-                   LendAes(*use.key, kMode, kDirection, kPadded));
+                   LendCipher(*use.key, kMode, kDirection, kPadded));
   // An unused IV also resets what a predecessor left of an unfinished block.
   static constexpr uint8_t kNoIv[kAesBlockSize] = {};
   const ByteSpan iv = use.parameters == nullptr
@@ -242,44 +250,202 @@ template <Direction kDirection>
 absl::StatusOr<std::unique_ptr<Cipher>> NewCtr(const Use& use) {
   const auto& ctr = GivenParameters<CtrParameters>(use);
   ASSIGN_OR_RETURN(CipherLease context,
-                   LendAes(*use.key, AesMode::kCtr, kDirection));
+                   LendCipher(*use.key, AesMode::kCtr, kDirection));
   RETURN_IF_ERROR(SetIv(context.get(), ctr.counter));
   return std::make_unique<CtrCipher>(std::move(context), kDirection,
                                      ctr.blocks);
 }
 
-template <AesMode kMode, bool kPadded>
-constexpr Mechanism BlockRow(CK_MECHANISM_TYPE type, const char* name) {
+// --- OFB, CFB and ChaCha20: a byte for a byte
+// ---------------------------------
+
+template <CipherMode kMode, Direction kDirection>
+absl::StatusOr<std::unique_ptr<Cipher>> NewStream(const Use& use) {
+  ASSIGN_OR_RETURN(CipherLease context,
+                   LendCipher(*use.key, kMode, kDirection));
+  RETURN_IF_ERROR(
+      SetIv(context.get(), GivenParameters<BytesParameters>(use).bytes));
+  return std::make_unique<CtrCipher>(std::move(context), kDirection,
+                                     ~uint64_t{0});
+}
+
+// CK_CHACHA20_PARAMS: a counter of 32 or 64 bits and a nonce that fills the
+// rest of OpenSSL's 16 bytes (PKCS#11 3.2, 6.64; RFC 8439 and the original).
+absl::StatusOr<ParametersRef> ParseChaCha20(const CK_MECHANISM& mechanism) {
+  ASSIGN_OR_RETURN(const auto given,
+                   CopyParameter<CK_CHACHA20_PARAMS>(mechanism));
+  const bool is_known =
+      (given.blockCounterBits == 32 && given.ulNonceBits == 96) ||
+      (given.blockCounterBits == 64 && given.ulNonceBits == 64);
+  if (!is_known) return InvalidParameter("counter and nonce of ChaCha20");
+  ASSIGN_OR_RETURN(
+      Bytes iv, CopyBuffer(given.pBlockCounter, given.blockCounterBits / 8, 8));
+  ASSIGN_OR_RETURN(const Bytes nonce,
+                   CopyBuffer(given.pNonce, given.ulNonceBits / 8, 12));
+  iv.insert(iv.end(), nonce.begin(), nonce.end());
+  return ParametersRef(std::make_shared<BytesParameters>(std::move(iv)));
+}
+
+// --- CTS and XTS: a message in one piece
+// -----------------------------------------
+
+// Keeps parts until the end, because OpenSSL wants the message whole.
+class WholeCipher final : public Cipher {
+ public:
+  WholeCipher(UniqueCipherCtx context, Direction direction)
+      : context_(std::move(context)), direction_(direction) {}
+
+  size_t FinalSize() const override { return kept_.size(); }
+  size_t OneShotSize(size_t input) const override { return input; }
+
+  absl::StatusOr<size_t> Update(ByteSpan in, MutableByteSpan) override {
+    SecretBytes more(kept_.size() + in.size());
+    std::copy(in.begin(), in.end(),
+              std::copy(kept_.Expose().begin(), kept_.Expose().end(),
+                        more.ExposeMutable().begin()));
+    kept_ = std::move(more);
+    return 0;
+  }
+  absl::StatusOr<size_t> Final(MutableByteSpan out) override {
+    return OneShot(kept_.Expose(), out);
+  }
+  absl::StatusOr<size_t> OneShot(ByteSpan in, MutableByteSpan out) override {
+    if (in.size() < kAesBlockSize || in.size() > kMost) {
+      return WrongLength(direction_);
+    }
+    const SecretBytes copy = SecretBytes::CopyOf(in);
+    return CipherUpdate(context_.get(), copy.Expose(), out.data());
+  }
+
+ private:
+  static constexpr size_t kMost = size_t{1} << 24;  // XTS: 2^20 blocks
+
+  UniqueCipherCtx context_;
+  const Direction direction_;
+  SecretBytes kept_;
+};
+
+template <CipherMode kMode, Direction kDirection>
+absl::StatusOr<std::unique_ptr<Cipher>> NewWhole(const Use& use) {
+  ASSIGN_OR_RETURN(UniqueCipherCtx context,
+                   NewCipherContext(*use.key, kMode, kDirection));
+  RETURN_IF_ERROR(
+      SetIv(context.get(), GivenParameters<BytesParameters>(use).bytes));
+  return std::make_unique<WholeCipher>(std::move(context), kDirection);
+}
+
+// --- rows
+// -----------------------------------------------------------------------
+
+struct Sizes {
+  CK_ULONG min, max;
+};
+constexpr Sizes SizesOf(CK_KEY_TYPE type) {
+  switch (type) {
+    case CKK_DES2:
+    case CKK_DES3:
+      return {0, 0};  // one length each
+    case CKK_CHACHA20:
+      return {32, 32};
+    case CKK_AES_XTS:
+      return {32, 64};
+    default:
+      return {kMinAesKey, kMaxAesKey};
+  }
+}
+
+template <CK_KEY_TYPE kType>
+constexpr size_t kLargest = kType == CKK_DES3      ? 24
+                            : kType == CKK_DES2    ? 16
+                            : kType == CKK_AES_XTS ? 64
+                                                   : 32;
+
+template <CK_KEY_TYPE kType>
+constexpr Mechanism KeyRow(CK_MECHANISM_TYPE type, const char* name) {
   return {.type = type,
           .name = name,
-          .key_type = CKK_AES,
-          .min_key = kMinAesKey,
-          .max_key = kMaxAesKey,
-          .available = AesIsAvailable<kMode>,
-          .parse = kMode == AesMode::kEcb ? nullptr : ParseIv,
-          .encrypt = NewBlockCipher<kMode, Direction::kEncrypt, kPadded>,
-          .decrypt = NewBlockCipher<kMode, Direction::kDecrypt, kPadded>};
+          .key_type = kType,
+          .min_key = SizesOf(kType).min,
+          .max_key = SizesOf(kType).max,
+          .generate = GenerateSecret};
+}
+
+template <CK_KEY_TYPE kType, CipherMode kMode>
+constexpr Mechanism Row(
+    CK_MECHANISM_TYPE type, const char* name,
+    absl::StatusOr<ParametersRef> (*parse)(const CK_MECHANISM&),
+    absl::StatusOr<std::unique_ptr<Cipher>> (*encrypt)(const Use&),
+    absl::StatusOr<std::unique_ptr<Cipher>> (*decrypt)(const Use&)) {
+  return {.type = type,
+          .name = name,
+          .key_type = kType,
+          .also_key_type = kType == CKK_DES3
+                               ? CK_KEY_TYPE{CKK_DES2}
+                               : CK_KEY_TYPE{CK_UNAVAILABLE_INFORMATION},
+          .min_key = SizesOf(kType).min,
+          .max_key = SizesOf(kType).max,
+          .available = CipherIsAvailable<kType, kMode, kLargest<kType>>,
+          .parse = parse,
+          .encrypt = encrypt,
+          .decrypt = decrypt};
+}
+
+constexpr Direction kIn = Direction::kEncrypt;
+constexpr Direction kBack = Direction::kDecrypt;
+
+template <CK_KEY_TYPE kType, CipherMode kMode, bool kPadded>
+constexpr Mechanism BlockRow(CK_MECHANISM_TYPE type, const char* name) {
+  constexpr size_t kIv = kType == CKK_DES3 ? 8 : kAesBlockSize;
+  return Row<kType, kMode>(type, name,
+                           kMode == CipherMode::kEcb ? nullptr : ParseIv<kIv>,
+                           NewBlockCipher<kMode, kIn, kPadded>,
+                           NewBlockCipher<kMode, kBack, kPadded>);
+}
+
+template <CipherMode kMode>
+constexpr Mechanism StreamRow(CK_MECHANISM_TYPE type, const char* name) {
+  return Row<CKK_AES, kMode>(type, name, ParseIv<kAesBlockSize>,
+                             NewStream<kMode, kIn>, NewStream<kMode, kBack>);
 }
 
 constexpr Mechanism kRows[] = {
-    {.type = CKM_AES_KEY_GEN,
-     .name = "CKM_AES_KEY_GEN",
-     .key_type = CKK_AES,
-     .min_key = kMinAesKey,
-     .max_key = kMaxAesKey,
-     .generate = GenerateSecret},
-    BlockRow<AesMode::kEcb, false>(CKM_AES_ECB, "CKM_AES_ECB"),
-    BlockRow<AesMode::kCbc, false>(CKM_AES_CBC, "CKM_AES_CBC"),
-    BlockRow<AesMode::kCbc, true>(CKM_AES_CBC_PAD, "CKM_AES_CBC_PAD"),
-    {.type = CKM_AES_CTR,
-     .name = "CKM_AES_CTR",
-     .key_type = CKK_AES,
-     .min_key = kMinAesKey,
-     .max_key = kMaxAesKey,
-     .available = AesIsAvailable<AesMode::kCtr>,
-     .parse = ParseCtr,
-     .encrypt = NewCtr<Direction::kEncrypt>,
-     .decrypt = NewCtr<Direction::kDecrypt>},
+    KeyRow<CKK_AES>(CKM_AES_KEY_GEN, "CKM_AES_KEY_GEN"),
+    BlockRow<CKK_AES, CipherMode::kEcb, false>(CKM_AES_ECB, "CKM_AES_ECB"),
+    BlockRow<CKK_AES, CipherMode::kCbc, false>(CKM_AES_CBC, "CKM_AES_CBC"),
+    BlockRow<CKK_AES, CipherMode::kCbc, true>(CKM_AES_CBC_PAD,
+                                              "CKM_AES_CBC_PAD"),
+    Row<CKK_AES, CipherMode::kCtr>(CKM_AES_CTR, "CKM_AES_CTR", ParseCtr,
+                                   NewCtr<kIn>, NewCtr<kBack>),
+    StreamRow<CipherMode::kOfb>(CKM_AES_OFB, "CKM_AES_OFB"),
+    StreamRow<CipherMode::kCfb8>(CKM_AES_CFB8, "CKM_AES_CFB8"),
+    StreamRow<CipherMode::kCfb128>(CKM_AES_CFB128, "CKM_AES_CFB128"),
+    Row<CKK_AES, CipherMode::kCts>(
+        CKM_AES_CTS, "CKM_AES_CTS", ParseIv<kAesBlockSize>,
+        NewWhole<CipherMode::kCts, kIn>, NewWhole<CipherMode::kCts, kBack>),
+    KeyRow<CKK_AES_XTS>(CKM_AES_XTS_KEY_GEN, "CKM_AES_XTS_KEY_GEN"),
+    Row<CKK_AES_XTS, CipherMode::kXts>(
+        CKM_AES_XTS, "CKM_AES_XTS", ParseIv<kAesBlockSize>,
+        NewWhole<CipherMode::kXts, kIn>, NewWhole<CipherMode::kXts, kBack>),
+    KeyRow<CKK_CAMELLIA>(CKM_CAMELLIA_KEY_GEN, "CKM_CAMELLIA_KEY_GEN"),
+    BlockRow<CKK_CAMELLIA, CipherMode::kEcb, false>(CKM_CAMELLIA_ECB,
+                                                    "CKM_CAMELLIA_ECB"),
+    BlockRow<CKK_CAMELLIA, CipherMode::kCbc, false>(CKM_CAMELLIA_CBC,
+                                                    "CKM_CAMELLIA_CBC"),
+    BlockRow<CKK_CAMELLIA, CipherMode::kCbc, true>(CKM_CAMELLIA_CBC_PAD,
+                                                   "CKM_CAMELLIA_CBC_PAD"),
+    Row<CKK_CAMELLIA, CipherMode::kCtr>(CKM_CAMELLIA_CTR, "CKM_CAMELLIA_CTR",
+                                        ParseCtr, NewCtr<kIn>, NewCtr<kBack>),
+    KeyRow<CKK_DES2>(CKM_DES2_KEY_GEN, "CKM_DES2_KEY_GEN"),
+    KeyRow<CKK_DES3>(CKM_DES3_KEY_GEN, "CKM_DES3_KEY_GEN"),
+    BlockRow<CKK_DES3, CipherMode::kEcb, false>(CKM_DES3_ECB, "CKM_DES3_ECB"),
+    BlockRow<CKK_DES3, CipherMode::kCbc, false>(CKM_DES3_CBC, "CKM_DES3_CBC"),
+    BlockRow<CKK_DES3, CipherMode::kCbc, true>(CKM_DES3_CBC_PAD,
+                                               "CKM_DES3_CBC_PAD"),
+    KeyRow<CKK_CHACHA20>(CKM_CHACHA20_KEY_GEN, "CKM_CHACHA20_KEY_GEN"),
+    Row<CKK_CHACHA20, CipherMode::kStream>(
+        CKM_CHACHA20, "CKM_CHACHA20", ParseChaCha20,
+        NewStream<CipherMode::kStream, kIn>,
+        NewStream<CipherMode::kStream, kBack>),
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Keyed AES contexts for the AES families.
+// Keyed contexts of block and stream ciphers.
 #ifndef PERIGEE_PKCS11_MECHANISMS_AES_H_
 #define PERIGEE_PKCS11_MECHANISMS_AES_H_
 
@@ -12,14 +12,16 @@ inline constexpr CK_ULONG kMaxAesKey = 32;
 
 enum class Direction : uint8_t { kDecrypt, kEncrypt };
 
-// A context keyed with the AES key object, in which the caller sets the IV.
-// `padded` is of kCbc only.
-absl::StatusOr<CipherLease> LendAes(const hsm::Object& key, AesMode mode,
-                                    Direction direction, bool padded = false);
+// A context keyed with the key object, whose type says which cipher it is; in
+// it the caller sets the IV. `padded` is of kCbc only. CKR_KEY_SIZE_RANGE.
+absl::StatusOr<CipherLease> LendCipher(const hsm::Object& key, CipherMode mode,
+                                       Direction direction,
+                                       bool padded = false);
 
 // A context of its own: for modes whose contexts OpenSSL does not copy.
-absl::StatusOr<UniqueCipherCtx> NewAes(const hsm::Object& key, AesMode mode,
-                                       Direction direction);
+absl::StatusOr<UniqueCipherCtx> NewCipherContext(const hsm::Object& key,
+                                                 CipherMode mode,
+                                                 Direction direction);
 
 // Starts a message: the IV, for the key that the context has.
 absl::Status SetIv(EVP_CIPHER_CTX* context, ByteSpan iv);

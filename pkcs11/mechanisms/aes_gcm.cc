@@ -6,6 +6,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "base/openssl_errors.h"
+#include "pkcs11/mechanisms/aead.h"
 #include "pkcs11/mechanisms/aes.h"
 #include "pkcs11/mechanisms/families.h"
 #include "pkcs11/mechanisms/parameters.h"
@@ -88,7 +89,7 @@ bool Restart(CipherLease& context, const Parameters* parameters,
 absl::StatusOr<CipherLease> Start(const Use& use, Direction direction) {
   const auto& gcm = GivenParameters<GcmParameters>(use);
   ASSIGN_OR_RETURN(CipherLease context,
-                   LendAes(*use.key, AesMode::kGcm, direction));
+                   LendCipher(*use.key, AesMode::kGcm, direction));
   if (gcm.iv.size() != kUsualIv) {
     context.Spoil();  // the next borrower expects the usual length
     if (EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_IVLEN,
@@ -232,6 +233,8 @@ constexpr Mechanism kRows[] = {
      .parse = Parse,
      .encrypt = NewEncrypter,
      .decrypt = NewDecrypter,
+     .message_encrypt = NewMessages<CipherMode::kGcm, true>,
+     .message_decrypt = NewMessages<CipherMode::kGcm, false>,
      .wrap = Wrap,
      .unwrap = Unwrap},
 };

@@ -119,7 +119,7 @@ absl::StatusOr<std::unique_ptr<Cipher>> New(const Use& use,
                                             Direction direction) {
   const Form& form = FormOf(use.mechanism.type);
   ASSIGN_OR_RETURN(UniqueCipherCtx context,
-                   NewAes(*use.key, form.mode, direction));
+                   NewCipherContext(*use.key, form.mode, direction));
   RETURN_IF_ERROR(
       SetIv(context.get(), GivenParameters<BytesParameters>(use).bytes));
   return std::make_unique<T>(std::move(context), form);

@@ -8,9 +8,11 @@
 
 namespace pkcs11 {
 
+absl::Span<const Mechanism> AeadRows();
 absl::Span<const Mechanism> AesRows();
 absl::Span<const Mechanism> AesGcmRows();
 absl::Span<const Mechanism> AesWrapRows();
+absl::Span<const Mechanism> CmacRows();
 absl::Span<const Mechanism> DerivationRows();
 absl::Span<const Mechanism> DhRows();
 absl::Span<const Mechanism> DigestRows();

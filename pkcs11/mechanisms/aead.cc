@@ -1,0 +1,477 @@
+// AES-CCM and ChaCha20-Poly1305 (PKCS#11 3.2, 6.13.4 and 6.64), and the message
+// functions of these and AES-GCM (5.9, 6.13.5).
+//
+// Parts are kept until the message is whole: CCM needs its length first, and a
+// decryption gives nothing before the tag has been checked.
+#include "pkcs11/mechanisms/aead.h"
+
+#include <climits>
+#include <cstring>
+
+#include "base/openssl_errors.h"
+#include "pkcs11/mechanisms/aes.h"
+#include "pkcs11/mechanisms/families.h"
+#include "pkcs11/mechanisms/parameters.h"
+
+namespace pkcs11 {
+namespace {
+
+constexpr size_t kMaxNonce = 128;
+constexpr size_t kMaxTag = 16;
+constexpr size_t kChaChaNonce = 12;
+// A generated nonce has at least this many bits that are not fixed.
+constexpr size_t kLeastGenerated = 32;
+
+// A context with key, nonce and additional data.
+absl::StatusOr<UniqueCipherCtx> Start(const hsm::Object& key,
+                                      const AeadMessage& message, size_t size,
+                                      const uint8_t* tag, size_t tag_size,
+                                      Direction direction) {
+  const ByteSpan value = key.attributes().Value(CKA_VALUE);
+  const EVP_CIPHER* cipher =
+      CipherFor(key.attributes().key_type(), message.mode, value.size());
+  if (cipher == nullptr) {
+    return base::Error(CKR_KEY_SIZE_RANGE, "length of the key");
+  }
+  UniqueCipherCtx context(EVP_CIPHER_CTX_new());
+  const bool encrypts = direction == Direction::kEncrypt;
+  // CCM takes the tag's length before the key, the others the tag at any time.
+  const bool sets_tag = message.mode == CipherMode::kCcm || tag != nullptr;
+  int unused = 0;
+  if (context == nullptr ||
+      EVP_CipherInit_ex2(context.get(), cipher, nullptr, nullptr, encrypts,
+                         nullptr) != 1 ||
+      EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_IVLEN,
+                          static_cast<int>(message.nonce.size()),
+                          nullptr) != 1 ||
+      (sets_tag && EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_TAG,
+                                       static_cast<int>(tag_size),
+                                       const_cast<uint8_t*>(tag)) != 1) ||
+      EVP_CipherInit_ex2(context.get(), nullptr, value.data(),
+                         message.nonce.data(), encrypts, nullptr) != 1 ||
+      (message.mode == CipherMode::kCcm &&
+       EVP_CipherUpdate(context.get(), nullptr, &unused, nullptr,
+                        static_cast<int>(size)) != 1)) {
+    return base::OpenSslError(CKR_MECHANISM_PARAM_INVALID, "nonce or tag");
+  }
+  RETURN_IF_ERROR(CipherUpdate(context.get(), message.aad, nullptr).status());
+  return context;
+}
+
+// OpenSSL's CCM checks the tag in the update, which it also needs for nothing.
+bool Update(EVP_CIPHER_CTX* context, const AeadMessage& message, ByteSpan in,
+            uint8_t* out) {
+  static uint8_t nothing = 0;
+  int size = 0;
+  if (in.empty() && message.mode != CipherMode::kCcm) return true;
+  return EVP_CipherUpdate(context, out == nullptr ? &nothing : out, &size,
+                          in.empty() ? &nothing : in.data(),
+                          static_cast<int>(in.size())) == 1;
+}
+
+}  // namespace
+
+absl::Status AeadSealMessage(const hsm::Object& key, const AeadMessage& message,
+                             ByteSpan plain, MutableByteSpan out,
+                             MutableByteSpan tag) {
+  if (plain.size() > INT_MAX) {
+    return base::Error(CKR_DATA_LEN_RANGE, "a very long message");
+  }
+  ASSIGN_OR_RETURN(const UniqueCipherCtx context,
+                   Start(key, message, plain.size(), nullptr, tag.size(),
+                         Direction::kEncrypt));
+  const SecretBytes copy =
+      SecretBytes::CopyOf(plain);  // it may lie under `out`
+  int size = 0;
+  uint8_t nothing[kAesBlockSize];
+  if (!Update(context.get(), message, copy.Expose(), out.data()) ||
+      EVP_CipherFinal_ex(context.get(), nothing, &size) != 1 ||
+      EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_GET_TAG,
+                          static_cast<int>(tag.size()), tag.data()) != 1) {
+    return base::OpenSslError(CKR_FUNCTION_FAILED, "AEAD");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AeadOpenMessage(const hsm::Object& key, const AeadMessage& message,
+                             ByteSpan sealed, ByteSpan tag,
+                             MutableByteSpan out) {
+  if (sealed.size() > INT_MAX) {
+    return base::Error(CKR_ENCRYPTED_DATA_LEN_RANGE, "a very long message");
+  }
+  ASSIGN_OR_RETURN(const UniqueCipherCtx context,
+                   Start(key, message, sealed.size(), tag.data(), tag.size(),
+                         Direction::kDecrypt));
+  const Bytes copy = base::ToBytes(sealed);
+  int size = 0;
+  uint8_t nothing[kAesBlockSize];
+  const bool opened = Update(context.get(), message, copy, out.data()) &&
+                      (message.mode == CipherMode::kCcm ||
+                       EVP_CipherFinal_ex(context.get(), nothing, &size) == 1);
+  if (opened) return absl::OkStatus();
+  base::Wipe(out.data(), std::min(out.size(), sealed.size()));
+  base::ForgetOpenSslErrors();
+  return base::Error(CKR_AEAD_DECRYPT_FAILED, "the tag does not fit");
+}
+
+namespace {
+
+// --- messages ----------------------------------------------------------------
+
+// A message's parameter, whatever the mechanism calls its parts.
+struct Fields {
+  CK_BYTE* nonce;
+  size_t nonce_size;
+  size_t fixed_bits;
+  CK_GENERATOR_FUNCTION generator;
+  CK_BYTE* tag;
+  size_t tag_size;
+  size_t total;  // CCM: bytes of the whole message
+};
+
+template <typename T>
+absl::StatusOr<T> Copied(const MessageParameter& parameter) {
+  if (parameter.data == nullptr || parameter.size != sizeof(T)) {
+    return InvalidParameter("size of the message's parameter");
+  }
+  T copy;
+  std::memcpy(&copy, parameter.data, sizeof(T));
+  return copy;
+}
+
+template <CipherMode kMode>
+absl::StatusOr<Fields> Read(const MessageParameter& parameter) {
+  Fields fields = {};
+  if constexpr (kMode == CipherMode::kGcm) {
+    ASSIGN_OR_RETURN(const auto given,
+                     Copied<CK_GCM_MESSAGE_PARAMS>(parameter));
+    fields = {given.pIv,
+              given.ulIvLen,
+              given.ulIvFixedBits,
+              given.ivGenerator,
+              given.pTag,
+              given.ulTagBits / 8,
+              0};
+    if (given.ulTagBits % 8 != 0 || fields.tag_size < 4) {
+      return InvalidParameter("length of the tag");
+    }
+  } else if constexpr (kMode == CipherMode::kCcm) {
+    ASSIGN_OR_RETURN(const auto given,
+                     Copied<CK_CCM_MESSAGE_PARAMS>(parameter));
+    fields = {given.pNonce,         given.ulNonceLen, given.ulNonceFixedBits,
+              given.nonceGenerator, given.pMAC,       given.ulMACLen,
+              given.ulDataLen};
+    if (fields.nonce_size < 7 || fields.nonce_size > 13 ||
+        fields.tag_size < 4 || fields.tag_size % 2 != 0) {
+      return InvalidParameter("length of nonce or MAC");
+    }
+  } else {
+    ASSIGN_OR_RETURN(
+        const auto given,
+        Copied<CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS>(parameter));
+    fields = {given.pNonce, given.ulNonceLen, 0, CKG_NO_GENERATE,
+              given.pTag,   kMaxTag,          0};
+    if (fields.nonce_size != kChaChaNonce) {
+      return InvalidParameter("length of the nonce");
+    }
+  }
+  if (fields.nonce == nullptr || fields.nonce_size == 0 ||
+      fields.nonce_size > kMaxNonce || fields.tag == nullptr ||
+      fields.tag_size > kMaxTag) {
+    return InvalidParameter("nonce or tag");
+  }
+  return fields;
+}
+
+// Makes nonces within one operation. Bits that are not fixed are random, or
+// count on from a random start: the next operation with the key must not begin
+// where this one did.
+class NonceSource {
+ public:
+  // Writes the next nonce over the one that is there.
+  absl::Status Next(const Fields& fields) {
+    const absl::Span<CK_BYTE> nonce(fields.nonce, fields.nonce_size);
+    if (fields.generator == CKG_NO_GENERATE) return absl::OkStatus();
+    if (fields.generator == CKG_GENERATE_COUNTER_XOR) return CountXor(nonce);
+    const size_t bits = 8 * fields.nonce_size;
+    if (fields.fixed_bits > bits ||
+        bits - fields.fixed_bits < kLeastGenerated) {
+      return InvalidParameter("too few bits of the nonce are not fixed");
+    }
+    switch (fields.generator) {
+      case CKG_GENERATE_COUNTER:
+        RETURN_IF_ERROR(Count(fields.nonce_size));
+        break;
+      case CKG_GENERATE:
+      case CKG_GENERATE_RANDOM:
+        made_.resize(fields.nonce_size);
+        RETURN_IF_ERROR(base::FillRandom(absl::MakeSpan(made_)));
+        break;
+      default:
+        return InvalidParameter("the generator of nonces");
+    }
+    for (size_t i = 0; i < nonce.size(); ++i) {
+      const uint8_t fixed =
+          fields.fixed_bits >= 8 * (i + 1) ? 0xff
+          : fields.fixed_bits <= 8 * i
+              ? 0
+              : static_cast<uint8_t>(0xff << (8 - fields.fixed_bits % 8));
+      nonce[i] = static_cast<uint8_t>((nonce[i] & fixed) | (made_[i] & ~fixed));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status Count(size_t size) {
+    if (made_.size() != size) {
+      made_.resize(size);
+      return base::FillRandom(absl::MakeSpan(made_));
+    }
+    for (size_t i = size; i-- > 0;) {
+      if (++made_[i] != 0) break;
+    }
+    return absl::OkStatus();
+  }
+
+  // The application's first value, xored with 0, 1, 2, ...
+  absl::Status CountXor(absl::Span<CK_BYTE> nonce) {
+    if (made_.size() != nonce.size()) {
+      made_.assign(nonce.begin(), nonce.end());
+      count_ = 0;
+    }
+    for (size_t i = 0; i < nonce.size(); ++i) {
+      const size_t from_end = nonce.size() - 1 - i;
+      const uint8_t counted =
+          from_end < 8 ? static_cast<uint8_t>(count_ >> (8 * from_end)) : 0;
+      nonce[i] = made_[i] ^ counted;
+    }
+    ++count_;
+    return absl::OkStatus();
+  }
+
+  Bytes made_;
+  uint64_t count_ = 0;
+};
+
+template <CipherMode kMode, bool kEncrypt>
+class Messages final : public MessageCipher {
+ public:
+  explicit Messages(hsm::ObjectRef key) : key_(std::move(key)) {}
+
+  absl::Status Begin(const MessageParameter& parameter,
+                     ByteSpan associated_data) override {
+    begun_ = false;
+    ASSIGN_OR_RETURN(const Fields fields, Read<kMode>(parameter));
+    if (kEncrypt) RETURN_IF_ERROR(nonces_.Next(fields));
+    nonce_.assign(fields.nonce, fields.nonce + fields.nonce_size);
+    aad_ = base::ToBytes(associated_data);
+    kept_ = SecretBytes();
+    begun_ = true;
+    return absl::OkStatus();
+  }
+
+  size_t UpdateSize(size_t) const override { return 0; }
+  size_t FinalSize(size_t input) const override { return kept_.size() + input; }
+
+  absl::StatusOr<size_t> Update(ByteSpan in, MutableByteSpan) override {
+    RETURN_IF_ERROR(CheckBegun());
+    kept_ = Joined(in);
+    return 0;
+  }
+
+  absl::StatusOr<size_t> Final(ByteSpan in, MutableByteSpan out,
+                               const MessageParameter& parameter) override {
+    RETURN_IF_ERROR(CheckBegun());
+    ASSIGN_OR_RETURN(const Fields fields, Read<kMode>(parameter));
+    const SecretBytes whole = Joined(in);
+    const size_t size = whole.size();
+    if (kMode == CipherMode::kCcm && fields.total != size) {
+      return InvalidParameter("ulDataLen is not the length of the message");
+    }
+    begun_ = false;
+    kept_ = SecretBytes();
+    const AeadMessage message{kMode, nonce_, aad_};
+    if (kEncrypt) {
+      RETURN_IF_ERROR(
+          AeadSealMessage(*key_, message, whole.Expose(), out,
+                          MutableByteSpan(fields.tag, fields.tag_size)));
+    } else {
+      RETURN_IF_ERROR(AeadOpenMessage(*key_, message, whole.Expose(),
+                                      ByteSpan(fields.tag, fields.tag_size),
+                                      out));
+    }
+    return size;
+  }
+
+ private:
+  absl::Status CheckBegun() const {
+    if (begun_) return absl::OkStatus();
+    return base::Error(CKR_OPERATION_NOT_INITIALIZED, "no message was begun");
+  }
+  SecretBytes Joined(ByteSpan in) const {
+    SecretBytes more(kept_.size() + in.size());
+    std::copy(in.begin(), in.end(),
+              std::copy(kept_.Expose().begin(), kept_.Expose().end(),
+                        more.ExposeMutable().begin()));
+    return more;
+  }
+
+  const hsm::ObjectRef key_;
+  NonceSource nonces_;
+  bool begun_ = false;
+  Bytes nonce_;
+  Bytes aad_;
+  SecretBytes kept_;
+};
+
+}  // namespace
+
+template <CipherMode kMode, bool kEncrypt>
+absl::StatusOr<std::unique_ptr<MessageCipher>> NewMessages(const Use& use) {
+  return std::make_unique<Messages<kMode, kEncrypt>>(use.key);
+}
+template absl::StatusOr<std::unique_ptr<MessageCipher>>
+NewMessages<CipherMode::kGcm, true>(const Use&);
+template absl::StatusOr<std::unique_ptr<MessageCipher>>
+NewMessages<CipherMode::kGcm, false>(const Use&);
+
+namespace {
+
+// --- in one operation
+// ----------------------------------------------------------
+
+struct AeadParameters : Parameters {
+  Bytes nonce;
+  Bytes aad;
+  size_t tag_size = kMaxTag;
+  std::optional<size_t> total;  // CCM: bytes of the plaintext
+};
+
+absl::StatusOr<ParametersRef> ParseCcm(const CK_MECHANISM& mechanism) {
+  ASSIGN_OR_RETURN(const auto given, CopyParameter<CK_CCM_PARAMS>(mechanism));
+  if (given.ulNonceLen < 7 || given.ulNonceLen > 13 || given.ulMACLen < 4 ||
+      given.ulMACLen > kMaxTag || given.ulMACLen % 2 != 0) {
+    return InvalidParameter("length of nonce or MAC");
+  }
+  auto parsed = std::make_shared<AeadParameters>();
+  ASSIGN_OR_RETURN(parsed->nonce,
+                   CopyBuffer(given.pNonce, given.ulNonceLen, kMaxNonce));
+  ASSIGN_OR_RETURN(parsed->aad,
+                   CopyBuffer(given.pAAD, given.ulAADLen, INT_MAX));
+  parsed->tag_size = given.ulMACLen;
+  parsed->total = given.ulDataLen;
+  return ParametersRef(std::move(parsed));
+}
+
+absl::StatusOr<ParametersRef> ParseChaCha(const CK_MECHANISM& mechanism) {
+  ASSIGN_OR_RETURN(
+      const auto given,
+      CopyParameter<CK_SALSA20_CHACHA20_POLY1305_PARAMS>(mechanism));
+  if (given.ulNonceLen != kChaChaNonce) {
+    return InvalidParameter("length of the nonce");
+  }
+  auto parsed = std::make_shared<AeadParameters>();
+  ASSIGN_OR_RETURN(parsed->nonce,
+                   CopyBuffer(given.pNonce, given.ulNonceLen, kMaxNonce));
+  ASSIGN_OR_RETURN(parsed->aad,
+                   CopyBuffer(given.pAAD, given.ulAADLen, INT_MAX));
+  return ParametersRef(std::move(parsed));
+}
+
+template <CipherMode kMode, Direction kDirection>
+class AeadCipher final : public Cipher {
+ public:
+  explicit AeadCipher(const Use& use)
+      : key_(use.key), parameters_(GivenParameters<AeadParameters>(use)) {}
+
+  size_t FinalSize() const override { return OneShotSize(kept_.size()); }
+  size_t OneShotSize(size_t input) const override {
+    if (kEncrypts) return input + parameters_.tag_size;
+    return input < parameters_.tag_size ? 0 : input - parameters_.tag_size;
+  }
+
+  absl::StatusOr<size_t> Update(ByteSpan in, MutableByteSpan) override {
+    SecretBytes more(kept_.size() + in.size());
+    std::copy(in.begin(), in.end(),
+              std::copy(kept_.Expose().begin(), kept_.Expose().end(),
+                        more.ExposeMutable().begin()));
+    kept_ = std::move(more);
+    return 0;
+  }
+
+  absl::StatusOr<size_t> Final(MutableByteSpan out) override {
+    return OneShot(kept_.Expose(), out);
+  }
+
+  absl::StatusOr<size_t> OneShot(ByteSpan in, MutableByteSpan out) override {
+    const AeadMessage message{kMode, parameters_.nonce, parameters_.aad};
+    const size_t tag_size = parameters_.tag_size;
+    if (!kEncrypts && in.size() < tag_size) {
+      return base::Error(CKR_ENCRYPTED_DATA_LEN_RANGE, "no room for the tag");
+    }
+    const size_t size = kEncrypts ? in.size() : in.size() - tag_size;
+    if (parameters_.total.value_or(size) != size) {
+      return kEncrypts ? base::Error(CKR_DATA_LEN_RANGE, "not ulDataLen bytes")
+                       : base::Error(CKR_ENCRYPTED_DATA_LEN_RANGE,
+                                     "not ulDataLen bytes and the MAC");
+    }
+    if (kEncrypts) {
+      uint8_t tag[kMaxTag];
+      RETURN_IF_ERROR(AeadSealMessage(*key_, message, in, out.subspan(0, size),
+                                      MutableByteSpan(tag, tag_size)));
+      std::copy_n(tag, tag_size, out.begin() + size);
+      return size + tag_size;
+    }
+    const Bytes tag = base::ToBytes(in.subspan(size));
+    const absl::Status opened = AeadOpenMessage(
+        *key_, message, in.subspan(0, size), tag, out.subspan(0, size));
+    if (base::CkRv(opened) == CKR_AEAD_DECRYPT_FAILED) {
+      return base::Error(CKR_ENCRYPTED_DATA_INVALID, "the tag does not fit");
+    }
+    RETURN_IF_ERROR(opened);
+    return size;
+  }
+
+ private:
+  static constexpr bool kEncrypts = kDirection == Direction::kEncrypt;
+
+  const hsm::ObjectRef key_;
+  const AeadParameters parameters_;
+  SecretBytes kept_;
+};
+
+template <CipherMode kMode, Direction kDirection>
+absl::StatusOr<std::unique_ptr<Cipher>> NewAead(const Use& use) {
+  return std::make_unique<AeadCipher<kMode, kDirection>>(use);
+}
+
+constexpr Mechanism kRows[] = {
+    {.type = CKM_AES_CCM,
+     .name = "CKM_AES_CCM",
+     .key_type = CKK_AES,
+     .min_key = kMinAesKey,
+     .max_key = kMaxAesKey,
+     .available = AesIsAvailable<CipherMode::kCcm>,
+     .parse = ParseCcm,
+     .encrypt = NewAead<CipherMode::kCcm, Direction::kEncrypt>,
+     .decrypt = NewAead<CipherMode::kCcm, Direction::kDecrypt>,
+     .message_encrypt = NewMessages<CipherMode::kCcm, true>,
+     .message_decrypt = NewMessages<CipherMode::kCcm, false>},
+    {.type = CKM_CHACHA20_POLY1305,
+     .name = "CKM_CHACHA20_POLY1305",
+     .key_type = CKK_CHACHA20,
+     .min_key = 32,
+     .max_key = 32,
+     .available = CipherIsAvailable<CKK_CHACHA20, CipherMode::kAead, 32>,
+     .parse = ParseChaCha,
+     .encrypt = NewAead<CipherMode::kAead, Direction::kEncrypt>,
+     .decrypt = NewAead<CipherMode::kAead, Direction::kDecrypt>,
+     .message_encrypt = NewMessages<CipherMode::kAead, true>,
+     .message_decrypt = NewMessages<CipherMode::kAead, false>},
+};
+
+}  // namespace
+
+absl::Span<const Mechanism> AeadRows() { return kRows; }
+
+}  // namespace pkcs11
