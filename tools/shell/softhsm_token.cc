@@ -177,10 +177,14 @@ absl::StatusOr<WipedBytes> Decrypt(const Module& module,
 
 }  // namespace
 
-WipedBytes::~WipedBytes() { explicit_bzero(bytes_.data(), bytes_.size()); }
+WipedBytes::~WipedBytes() { Wipe(); }
+
+void WipedBytes::Wipe() {
+  if (!bytes_.empty()) explicit_bzero(bytes_.data(), bytes_.size());
+}
 
 WipedBytes& WipedBytes::operator=(WipedBytes&& other) noexcept {
-  explicit_bzero(bytes_.data(), bytes_.size());
+  Wipe();
   bytes_ = std::move(other.bytes_);
   return *this;
 }

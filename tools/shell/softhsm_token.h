@@ -41,6 +41,8 @@ class WipedBytes {
   void Truncate(size_t size) { bytes_.resize(size); }
 
  private:
+  void Wipe();
+
   std::vector<unsigned char> bytes_;
 };
 
