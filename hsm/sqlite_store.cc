@@ -6,9 +6,11 @@
 
 #include <atomic>
 #include <cerrno>
+#include <condition_variable>
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -128,18 +130,18 @@ class Group {
 
   // Ends the transaction (an open one is rolled back), gives the writer's
   // place away and tells everybody.
-  void End(absl::Status result) ABSL_LOCKS_EXCLUDED(mu_) {
+  void End(absl::Status result) {
     connection_.reset();
     hold_.reset();
-    absl::MutexLock lock(&mu_);
-    result_ = std::move(result);
+    {
+      const std::lock_guard<std::mutex> lock(mu_);
+      result_ = std::move(result);
+    }
+    ended_.notify_all();
   }
-  absl::Status Wait() ABSL_LOCKS_EXCLUDED(mu_) {
-    absl::MutexLock lock(&mu_);
-    const auto ended = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
-      return result_.has_value();
-    };
-    mu_.Await(absl::Condition(&ended));
+  absl::Status Wait() {
+    std::unique_lock<std::mutex> lock(mu_);
+    ended_.wait(lock, [this] { return result_.has_value(); });
     return *result_;
   }
 
@@ -149,8 +151,9 @@ class Group {
   SqliteView view_;
   int writes_ = 0;
   bool broken_ = false;
-  absl::Mutex mu_;
-  std::optional<absl::Status> result_ ABSL_GUARDED_BY(mu_);
+  std::mutex mu_;
+  std::condition_variable ended_;
+  std::optional<absl::Status> result_;  // under mu_
 };
 
 // The newest unbroken run of commits of this process, for each space, that

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "hsm/system_error.h"
@@ -128,11 +129,8 @@ void WriterLock::UnlockByte(off_t byte) {
 
 absl::StatusOr<WriterLock::Hold> WriterLock::Acquire() {
   {
-    absl::MutexLock lock(&mu_);
-    const auto is_free = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
-      return !taken_;
-    };
-    mu_.Await(absl::Condition(&is_free));
+    std::unique_lock<std::mutex> lock(mu_);
+    given_back_.wait(lock, [this] { return !taken_; });
     taken_ = true;
   }
   // Who has just released byte 0 and comes again waits for byte 1, which the
@@ -147,7 +145,7 @@ absl::StatusOr<WriterLock::Hold> WriterLock::Acquire() {
 
 absl::StatusOr<WriterLock::Hold> WriterLock::TryAcquire() {
   {
-    absl::MutexLock lock(&mu_);
+    const std::lock_guard<std::mutex> lock(mu_);
     if (taken_) return base::Error(CKR_FUNCTION_FAILED, "somebody else writes");
     taken_ = true;
   }
@@ -156,8 +154,7 @@ absl::StatusOr<WriterLock::Hold> WriterLock::TryAcquire() {
 
 absl::StatusOr<WriterLock::Hold> WriterLock::Taken(const absl::Status& status) {
   if (!status.ok()) {
-    absl::MutexLock lock(&mu_);
-    taken_ = false;
+    GiveBack();
     return status;
   }
   Hold hold(this);
@@ -180,8 +177,15 @@ void WriterLock::Hold::PutDown() {
 void WriterLock::Release() {
   holder_.store(0, std::memory_order_relaxed);
   UnlockByte(kWriterByte);
-  absl::MutexLock lock(&mu_);
-  taken_ = false;
+  GiveBack();
+}
+
+void WriterLock::GiveBack() {
+  {
+    const std::lock_guard<std::mutex> lock(mu_);
+    taken_ = false;
+  }
+  given_back_.notify_one();
 }
 
 }  // namespace hsm

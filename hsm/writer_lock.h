@@ -11,11 +11,11 @@
 #include <sys/types.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "base/status.h"
 
 namespace hsm {
@@ -65,13 +65,16 @@ class WriterLock {
   // The hold when the bytes could be locked.
   absl::StatusOr<Hold> Taken(const absl::Status& status);
   void Release();
+  void GiveBack();
 
   const std::string path_;
   const int fd_;
   // Taken by one thread and perhaps given back by another, so it is a flag and
-  // not a mutex that is held.
-  absl::Mutex mu_;
-  bool taken_ ABSL_GUARDED_BY(mu_) = false;
+  // not a mutex that is held. (The standard's, because TSan cannot see what
+  // Debian's Abseil does while it waits for a condition.)
+  std::mutex mu_;
+  std::condition_variable given_back_;
+  bool taken_ = false;            // under mu_
   std::atomic<pid_t> holder_{0};  // its thread id
 };
 
