@@ -21,6 +21,8 @@ constexpr size_t kMaxTag = 16;
 constexpr size_t kChaChaNonce = 12;
 // A generated nonce has at least this many bits that are not fixed.
 constexpr size_t kLeastGenerated = 32;
+// Random ones repeat by chance much earlier.
+constexpr size_t kLeastRandom = 64;
 
 // A context with key, nonce and additional data.
 absl::StatusOr<UniqueCipherCtx> Start(const hsm::Object& key,
@@ -192,12 +194,8 @@ class NonceSource {
   absl::Status Next(const Fields& fields) {
     const absl::Span<CK_BYTE> nonce(fields.nonce, fields.nonce_size);
     if (fields.generator == CKG_NO_GENERATE) return absl::OkStatus();
+    RETURN_IF_ERROR(CheckForm(fields));
     if (fields.generator == CKG_GENERATE_COUNTER_XOR) return CountXor(nonce);
-    const size_t bits = 8 * fields.nonce_size;
-    if (fields.fixed_bits > bits ||
-        bits - fields.fixed_bits < kLeastGenerated) {
-      return InvalidParameter("too few bits of the nonce are not fixed");
-    }
     switch (fields.generator) {
       case CKG_GENERATE_COUNTER:
         RETURN_IF_ERROR(Count(fields.nonce_size));
@@ -222,6 +220,33 @@ class NonceSource {
   }
 
  private:
+  // Another form in the middle would begin to count anew, and a nonce would
+  // come twice; so would one that counts beyond its end.
+  absl::Status CheckForm(const Fields& fields) {
+    const bool is_random = fields.generator != CKG_GENERATE_COUNTER &&
+                           fields.generator != CKG_GENERATE_COUNTER_XOR;
+    const size_t fixed =
+        fields.generator == CKG_GENERATE_COUNTER_XOR ? 0 : fields.fixed_bits;
+    const size_t bits = 8 * fields.nonce_size;
+    if (fixed > bits ||
+        bits - fixed < (is_random ? kLeastRandom : kLeastGenerated)) {
+      return InvalidParameter("too few bits of the nonce are not fixed");
+    }
+    if (messages_ != 0 && (fields.generator != generator_ ||
+                           fields.nonce_size != size_ || fixed != fixed_)) {
+      return InvalidParameter("the nonces of one operation have one form");
+    }
+    const size_t free = std::min<size_t>(bits - fixed, 63);
+    if (!is_random && messages_ >> free != 0) {
+      return InvalidParameter("the nonces of this operation are used up");
+    }
+    generator_ = fields.generator;
+    size_ = fields.nonce_size;
+    fixed_ = fixed;
+    ++messages_;
+    return absl::OkStatus();
+  }
+
   absl::Status Count(size_t size) {
     if (made_.size() != size) {
       made_.resize(size);
@@ -249,6 +274,10 @@ class NonceSource {
     return absl::OkStatus();
   }
 
+  CK_GENERATOR_FUNCTION generator_ = CKG_NO_GENERATE;
+  size_t size_ = 0;
+  size_t fixed_ = 0;
+  uint64_t messages_ = 0;
   Bytes made_;
   uint64_t count_ = 0;
 };

@@ -345,14 +345,22 @@ TEST_F(MessageCipherTest, Gcm_GeneratedNoncesDiffer) {
                                          key));
     std::set<Bytes> seen;
     nonce_ = FromHex("a1b2c3d4e5f60708090a0b0c");
-    const CK_ULONG fixed = generator == CKG_GENERATE_COUNTER_XOR ? 0 : 36;
+    const CK_ULONG fixed = generator == CKG_GENERATE_COUNTER_XOR ? 0 : 28;
     for (int i = 0; i < 300; ++i) {
       auto parameter = Gcm(generator, fixed);
       ASSERT_OK(Encrypt(parameter, plain, sealed)) << generator;
       EXPECT_TRUE(seen.insert(nonce_).second) << generator;
-      EXPECT_EQ(Bytes(nonce_.begin(), nonce_.begin() + 4), FromHex("a1b2c3d4"));
-      EXPECT_EQ(fixed == 0 ? 0xe0 : nonce_[4] & 0xf0, 0xe0);
+      EXPECT_EQ(Bytes(nonce_.begin(), nonce_.begin() + 3), FromHex("a1b2c3"));
+      EXPECT_EQ(fixed == 0 ? 0xd0 : nonce_[3] & 0xf0, 0xd0);
     }
+    // Another form would make the count begin again.
+    auto other = Gcm(generator, fixed + 8);
+    if (fixed != 0) {
+      EXPECT_RV(Encrypt(other, plain, opened), CKR_MECHANISM_PARAM_INVALID);
+    }
+    other = Gcm(generator, fixed);
+    other.ulIvLen = 13;
+    EXPECT_RV(Encrypt(other, plain, opened), CKR_MECHANISM_PARAM_INVALID);
     ASSERT_OK(p11().C_MessageEncryptFinal(session_));
     ASSERT_OK(p11().C_MessageDecryptInit(session_, Mechanism(CKM_AES_GCM).get(),
                                          key));
