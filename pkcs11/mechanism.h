@@ -28,6 +28,8 @@ class Parameters {
   virtual ~Parameters() = default;
   // A second key that the parameters name (concatenation, an HKDF salt).
   virtual CK_OBJECT_HANDLE other_key() const { return CK_INVALID_HANDLE; }
+  // The token chooses the nonce, not the caller.
+  virtual bool makes_nonce() const { return false; }
 };
 using ParametersRef = std::shared_ptr<const Parameters>;
 
@@ -118,11 +120,27 @@ struct Mechanism {
       const Use&, const hsm::AttributeSet& public_attributes,
       const hsm::AttributeSet& private_attributes) = nullptr;
 
+  // Hides what it wraps even from a caller who chose all parameters. Without
+  // this, only keys that may be read anyway are wrapped, and others where the
+  // parameters' makes_nonce().
+  bool wraps_secrets = false;
   // `plain` is the key in the form that the specification says the mechanism
   // wraps (PKCS#8 DER for private keys, CKA_VALUE for secret keys).
   absl::StatusOr<base::Bytes> (*wrap)(const Use&, ByteSpan plain) = nullptr;
   // One error for every failure of the contents: CKR_WRAPPED_KEY_INVALID.
   absl::StatusOr<SecretBytes> (*unwrap)(const Use&, ByteSpan wrapped) = nullptr;
+  // C_WrapKeyAuthenticated and back (PKCS#11 3.2, 5.18.6): the parameter is a
+  // message's, and gets the nonce, if it asks for one, and the tag.
+  // `is_secret`: the key may not be wrapped under a nonce that the caller
+  // chose.
+  absl::StatusOr<base::Bytes> (*wrap_authenticated)(const Use&,
+                                                    const MessageParameter&,
+                                                    ByteSpan aad,
+                                                    ByteSpan plain,
+                                                    bool is_secret) = nullptr;
+  absl::StatusOr<SecretBytes> (*unwrap_authenticated)(
+      const Use&, const MessageParameter&, ByteSpan aad,
+      ByteSpan wrapped) = nullptr;
   // `size`: CKA_VALUE_LEN asked for or implied by the key type, 0 when not
   // given. Returns the new key's value.
   absl::StatusOr<SecretBytes> (*derive)(const Use&, size_t size) = nullptr;

@@ -1,7 +1,4 @@
 // C_WrapKey and C_UnwrapKey: the ways in which a key leaves and comes.
-#include <algorithm>
-#include <iterator>
-
 #include "pkcs11/api/api.h"
 #include "pkcs11/api/arguments.h"
 #include "pkcs11/api/attributes.h"
@@ -13,19 +10,22 @@ namespace {
 
 using hsm::How;
 
-// Modes without any protection of what they wrap: the blob can be cut, put
-// together anew and decrypted piece by piece. GCM as well, because its caller
-// chooses the IV: a known key and a secret one that are wrapped under the same
-// IV differ as their blobs do. Not for keys whose value is secret.
-bool IsRawMode(CK_MECHANISM_TYPE type) {
-  static constexpr CK_MECHANISM_TYPE kRaw[] = {
-      CKM_AES_ECB,  CKM_AES_CBC,  CKM_AES_CTR,  CKM_AES_GCM,
-      CKM_DES3_ECB, CKM_DES3_CBC, CKM_RSA_X_509};
-  return std::find(std::begin(kRaw), std::end(kRaw), type) != std::end(kRaw);
-}
-
 bool IsSecretValue(const AttributeSet& key) {
   return key.object_class() == CKO_PRIVATE_KEY || key.IsTrue(CKA_SENSITIVE);
+}
+
+// Modes of block ciphers do not protect what they wrap: the blob can be cut,
+// put together anew and decrypted piece by piece. Nor do AEADs whose caller
+// chooses the nonce: a known key and a secret one under the same nonce differ
+// as their blobs do. Not for keys whose value is secret.
+absl::Status CheckHides(const Mechanism& mechanism,
+                        const Parameters* parameters, const AttributeSet& key) {
+  if (!IsSecretValue(key) || mechanism.wraps_secrets ||
+      (parameters != nullptr && parameters->makes_nonce())) {
+    return absl::OkStatus();
+  }
+  return base::Error(CKR_KEY_NOT_WRAPPABLE,
+                     "this mode does not protect a secret key");
 }
 
 // The key that wraps or unwraps, checked for it.
@@ -46,8 +46,7 @@ absl::StatusOr<hsm::ObjectRef> Wrapper(const Session& session,
 }
 
 // Whether `key` may leave under `wrapper` (PKCS#11 3.2 section 5.18.3).
-absl::Status CheckLeaves(const Mechanism& mechanism, const AttributeSet& key,
-                         const AttributeSet& wrapper) {
+absl::Status CheckLeaves(const AttributeSet& key, const AttributeSet& wrapper) {
   const CK_OBJECT_CLASS object_class = key.object_class();
   if (object_class != CKO_SECRET_KEY && object_class != CKO_PRIVATE_KEY) {
     return base::Error(CKR_KEY_NOT_WRAPPABLE,
@@ -65,10 +64,6 @@ absl::Status CheckLeaves(const Mechanism& mechanism, const AttributeSet& key,
       !key.Matches(*pattern->nested)) {
     return base::Error(CKR_KEY_HANDLE_INVALID,
                        "CKA_WRAP_TEMPLATE excludes the key");
-  }
-  if (IsRawMode(mechanism.type) && IsSecretValue(key)) {
-    return base::Error(CKR_KEY_NOT_WRAPPABLE,
-                       "this mode does not protect a secret key");
   }
   return absl::OkStatus();
 }
@@ -108,6 +103,83 @@ absl::StatusOr<AttributeSet> Material(const SecretBytes& plain,
   return key;
 }
 
+// A key on its way out, after all checks but those of its parameters.
+struct Leaving {
+  const Mechanism* mechanism;
+  hsm::ObjectRef wrapper;
+  hsm::ObjectRef key;
+
+  Use use(const Parameters* parameters) const {
+    return {*mechanism, parameters, wrapper, nullptr};
+  }
+};
+
+template <typename Factory>
+absl::StatusOr<Leaving> BeginWrap(const Session& session,
+                                  const CK_MECHANISM* mechanism,
+                                  Factory Mechanism::*wrap,
+                                  CK_OBJECT_HANDLE wrapper,
+                                  CK_OBJECT_HANDLE key) {
+  Leaving leaving;
+  ASSIGN_OR_RETURN(leaving.mechanism,
+                   FindMechanism(session.token(), mechanism));
+  if (leaving.mechanism->*wrap == nullptr) return NoSuchUse(*leaving.mechanism);
+  ASSIGN_OR_RETURN(leaving.wrapper,
+                   Wrapper(session, *leaving.mechanism, wrapper, CKA_WRAP,
+                           kWrappingKeyErrors));
+  absl::StatusOr<hsm::ObjectRef> found = session.FindObject(key);
+  if (!found.ok()) return AsKeyError(found.status(), CKR_KEY_HANDLE_INVALID);
+  leaving.key = *std::move(found);
+  const AttributeSet& attributes = leaving.key->attributes();
+  RETURN_IF_ERROR(CheckLeaves(attributes, leaving.wrapper->attributes()));
+  RETURN_IF_ERROR(session.token().CheckWrapPolicy(
+      session.space(), /*wrap=*/true, attributes.object_class()));
+  return leaving;
+}
+
+// A key on its way in: what its template makes of it, without its value.
+struct Coming {
+  const Mechanism* mechanism;
+  hsm::ObjectRef wrapper;
+  AttributeSet resolved;
+};
+
+template <typename Factory>
+absl::StatusOr<Coming> BeginUnwrap(const Session& session,
+                                   const CK_MECHANISM* mechanism,
+                                   Factory Mechanism::*unwrap,
+                                   CK_OBJECT_HANDLE wrapper,
+                                   const CK_ATTRIBUTE* attributes,
+                                   CK_ULONG count) {
+  Coming coming;
+  ASSIGN_OR_RETURN(coming.mechanism, FindMechanism(session.token(), mechanism));
+  if (coming.mechanism->*unwrap == nullptr) return NoSuchUse(*coming.mechanism);
+  ASSIGN_OR_RETURN(coming.wrapper, Wrapper(session, *coming.mechanism, wrapper,
+                                           CKA_UNWRAP, kUnwrappingKeyErrors));
+  ASSIGN_OR_RETURN(const AttributeSet input,
+                   ParseTemplate(attributes, count, TemplateUse::kObject));
+  hsm::ResolveContext context = ContextOf(session);
+  context.mechanism = coming.mechanism->type;
+  context.parent = &coming.wrapper->attributes();
+  ASSIGN_OR_RETURN(coming.resolved, hsm::Resolve(How::kUnwrap, input, context));
+  RETURN_IF_ERROR(MayWrite(session, coming.resolved));
+  const CK_OBJECT_CLASS object_class = coming.resolved.object_class();
+  if (object_class != CKO_SECRET_KEY && object_class != CKO_PRIVATE_KEY) {
+    return base::Error(CKR_TEMPLATE_INCONSISTENT,
+                       "only secret and private keys are unwrapped");
+  }
+  RETURN_IF_ERROR(session.token().CheckWrapPolicy(
+      session.space(), /*wrap=*/false, object_class));
+  return coming;
+}
+
+absl::StatusOr<CK_OBJECT_HANDLE> EndUnwrap(Session& session,
+                                           const SecretBytes& plain,
+                                           AttributeSet resolved) {
+  ASSIGN_OR_RETURN(AttributeSet key, Material(plain, std::move(resolved)));
+  return CreateObject(session, std::move(key));
+}
+
 }  // namespace
 
 absl::Status C_WrapKey(Library& library, CK_SESSION_HANDLE hSession,
@@ -117,24 +189,19 @@ absl::Status C_WrapKey(Library& library, CK_SESSION_HANDLE hSession,
   ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
   ASSIGN_OR_RETURN(const Output output,
                    Output::Make(pWrappedKey, pulWrappedKeyLen));
-  ASSIGN_OR_RETURN(const Mechanism* const mechanism,
-                   FindMechanism(session->token(), pMechanism));
-  if (mechanism->wrap == nullptr) return NoSuchUse(*mechanism);
-  ASSIGN_OR_RETURN(const hsm::ObjectRef wrapper,
-                   Wrapper(*session, *mechanism, hWrappingKey, CKA_WRAP,
-                           kWrappingKeyErrors));
-  const absl::StatusOr<hsm::ObjectRef> key = session->FindObject(hKey);
-  if (!key.ok()) return AsKeyError(key.status(), CKR_KEY_HANDLE_INVALID);
-  const AttributeSet& attributes = (*key)->attributes();
-  RETURN_IF_ERROR(CheckLeaves(*mechanism, attributes, wrapper->attributes()));
-  RETURN_IF_ERROR(session->token().CheckWrapPolicy(
-      session->space(), /*wrap=*/true, attributes.object_class()));
+  ASSIGN_OR_RETURN(
+      const Leaving leaving,
+      BeginWrap(*session, pMechanism, &Mechanism::wrap, hWrappingKey, hKey));
+  const Mechanism& mechanism = *leaving.mechanism;
   ASSIGN_OR_RETURN(const ParametersRef parameters,
-                   ParseParameters(*mechanism, *pMechanism));
-  ASSIGN_OR_RETURN(const SecretBytes plain, PlainForm(attributes));
-  ASSIGN_OR_RETURN(const base::Bytes wrapped,
-                   mechanism->wrap(Use{*mechanism, parameters.get(), wrapper},
-                                   plain.Expose()));
+                   ParseParameters(mechanism, *pMechanism));
+  RETURN_IF_ERROR(
+      CheckHides(mechanism, parameters.get(), leaving.key->attributes()));
+  ASSIGN_OR_RETURN(const SecretBytes plain,
+                   PlainForm(leaving.key->attributes()));
+  ASSIGN_OR_RETURN(
+      const base::Bytes wrapped,
+      mechanism.wrap(leaving.use(parameters.get()), plain.Expose()));
   return ToStatus(output.Give(wrapped));
 }
 
@@ -148,35 +215,70 @@ absl::Status C_UnwrapKey(Library& library, CK_SESSION_HANDLE hSession,
   RETURN_IF_ERROR(Need(phKey, "no place for the handle"));
   RETURN_IF_ERROR(Need(pWrappedKey, "no wrapped key"));
   ASSIGN_OR_RETURN(const ByteSpan wrapped, Input(pWrappedKey, ulWrappedKeyLen));
-  ASSIGN_OR_RETURN(const Mechanism* const mechanism,
-                   FindMechanism(session->token(), pMechanism));
-  if (mechanism->unwrap == nullptr) return NoSuchUse(*mechanism);
-  ASSIGN_OR_RETURN(const hsm::ObjectRef wrapper,
-                   Wrapper(*session, *mechanism, hUnwrappingKey, CKA_UNWRAP,
-                           kUnwrappingKeyErrors));
+  ASSIGN_OR_RETURN(Coming coming,
+                   BeginUnwrap(*session, pMechanism, &Mechanism::unwrap,
+                               hUnwrappingKey, pTemplate, ulAttributeCount));
   ASSIGN_OR_RETURN(const ParametersRef parameters,
-                   ParseParameters(*mechanism, *pMechanism));
-  ASSIGN_OR_RETURN(
-      const AttributeSet input,
-      ParseTemplate(pTemplate, ulAttributeCount, TemplateUse::kObject));
-  hsm::ResolveContext context = ContextOf(*session);
-  context.mechanism = mechanism->type;
-  context.parent = &wrapper->attributes();
-  ASSIGN_OR_RETURN(AttributeSet resolved,
-                   hsm::Resolve(How::kUnwrap, input, context));
-  RETURN_IF_ERROR(MayWrite(*session, resolved));
-  const CK_OBJECT_CLASS object_class = resolved.object_class();
-  if (object_class != CKO_SECRET_KEY && object_class != CKO_PRIVATE_KEY) {
-    return base::Error(CKR_TEMPLATE_INCONSISTENT,
-                       "only secret and private keys are unwrapped");
-  }
-  RETURN_IF_ERROR(session->token().CheckWrapPolicy(
-      session->space(), /*wrap=*/false, object_class));
+                   ParseParameters(*coming.mechanism, *pMechanism));
   ASSIGN_OR_RETURN(
       const SecretBytes plain,
-      mechanism->unwrap(Use{*mechanism, parameters.get(), wrapper}, wrapped));
-  ASSIGN_OR_RETURN(AttributeSet key, Material(plain, std::move(resolved)));
-  ASSIGN_OR_RETURN(*phKey, CreateObject(*session, std::move(key)));
+      coming.mechanism->unwrap(
+          Use{*coming.mechanism, parameters.get(), coming.wrapper, nullptr},
+          wrapped));
+  ASSIGN_OR_RETURN(*phKey,
+                   EndUnwrap(*session, plain, std::move(coming.resolved)));
+  return absl::OkStatus();
+}
+
+absl::Status C_WrapKeyAuthenticated(
+    Library& library, CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
+    CK_OBJECT_HANDLE hWrappingKey, CK_OBJECT_HANDLE hKey,
+    CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen,
+    CK_BYTE_PTR pWrappedKey, CK_ULONG_PTR pulWrappedKeyLen) {
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  ASSIGN_OR_RETURN(const Output output,
+                   Output::Make(pWrappedKey, pulWrappedKeyLen));
+  ASSIGN_OR_RETURN(const ByteSpan aad,
+                   Input(pAssociatedData, ulAssociatedDataLen));
+  ASSIGN_OR_RETURN(
+      const Leaving leaving,
+      BeginWrap(*session, pMechanism, &Mechanism::wrap_authenticated,
+                hWrappingKey, hKey));
+  const AttributeSet& key = leaving.key->attributes();
+  ASSIGN_OR_RETURN(const SecretBytes plain, PlainForm(key));
+  // A question makes no nonce and no tag.
+  if (!output.Fits(plain.size())) return ToStatus(output.Tell(plain.size()));
+  ASSIGN_OR_RETURN(const base::Bytes wrapped,
+                   leaving.mechanism->wrap_authenticated(
+                       leaving.use(nullptr),
+                       {pMechanism->pParameter, pMechanism->ulParameterLen},
+                       aad, plain.Expose(), IsSecretValue(key)));
+  return ToStatus(output.Give(wrapped));
+}
+
+absl::Status C_UnwrapKeyAuthenticated(
+    Library& library, CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
+    CK_OBJECT_HANDLE hUnwrappingKey, CK_BYTE_PTR pWrappedKey,
+    CK_ULONG ulWrappedKeyLen, CK_ATTRIBUTE_PTR pTemplate,
+    CK_ULONG ulAttributeCount, CK_BYTE_PTR pAssociatedData,
+    CK_ULONG ulAssociatedDataLen, CK_OBJECT_HANDLE_PTR phKey) {
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  RETURN_IF_ERROR(Need(phKey, "no place for the handle"));
+  RETURN_IF_ERROR(Need(pWrappedKey, "no wrapped key"));
+  ASSIGN_OR_RETURN(const ByteSpan wrapped, Input(pWrappedKey, ulWrappedKeyLen));
+  ASSIGN_OR_RETURN(const ByteSpan aad,
+                   Input(pAssociatedData, ulAssociatedDataLen));
+  ASSIGN_OR_RETURN(
+      Coming coming,
+      BeginUnwrap(*session, pMechanism, &Mechanism::unwrap_authenticated,
+                  hUnwrappingKey, pTemplate, ulAttributeCount));
+  ASSIGN_OR_RETURN(
+      const SecretBytes plain,
+      coming.mechanism->unwrap_authenticated(
+          Use{*coming.mechanism, nullptr, coming.wrapper, nullptr},
+          {pMechanism->pParameter, pMechanism->ulParameterLen}, aad, wrapped));
+  ASSIGN_OR_RETURN(*phKey,
+                   EndUnwrap(*session, plain, std::move(coming.resolved)));
   return absl::OkStatus();
 }
 

@@ -11,7 +11,9 @@
 #include "base/openssl_errors.h"
 #include "pkcs11/mechanisms/aes.h"
 #include "pkcs11/mechanisms/families.h"
+#include "pkcs11/mechanisms/nonce_source.h"
 #include "pkcs11/mechanisms/parameters.h"
+#include "pkcs11/mechanisms/wrapping.h"
 
 namespace pkcs11 {
 namespace {
@@ -19,10 +21,6 @@ namespace {
 constexpr size_t kMaxNonce = 128;
 constexpr size_t kMaxTag = 16;
 constexpr size_t kChaChaNonce = 12;
-// A generated nonce has at least this many bits that are not fixed.
-constexpr size_t kLeastGenerated = 32;
-// Random ones repeat by chance much earlier.
-constexpr size_t kLeastRandom = 64;
 
 // A context with key, nonce and additional data.
 absl::StatusOr<UniqueCipherCtx> Start(const hsm::Object& key,
@@ -122,10 +120,7 @@ namespace {
 
 // A message's parameter, whatever the mechanism calls its parts.
 struct Fields {
-  CK_BYTE* nonce;
-  size_t nonce_size;
-  size_t fixed_bits;
-  CK_GENERATOR_FUNCTION generator;
+  NonceForm nonce;
   CK_BYTE* tag;
   size_t tag_size;
   size_t total;  // CCM: bytes of the whole message
@@ -147,23 +142,23 @@ absl::StatusOr<Fields> Read(const MessageParameter& parameter) {
   if constexpr (kMode == CipherMode::kGcm) {
     ASSIGN_OR_RETURN(const auto given,
                      Copied<CK_GCM_MESSAGE_PARAMS>(parameter));
-    fields = {given.pIv,
-              given.ulIvLen,
-              given.ulIvFixedBits,
-              given.ivGenerator,
-              given.pTag,
-              given.ulTagBits / 8,
-              0};
+    fields = {
+        {given.pIv, given.ulIvLen, given.ulIvFixedBits, given.ivGenerator},
+        given.pTag,
+        given.ulTagBits / 8,
+        0};
     if (given.ulTagBits % 8 != 0 || fields.tag_size < 4) {
       return InvalidParameter("length of the tag");
     }
   } else if constexpr (kMode == CipherMode::kCcm) {
     ASSIGN_OR_RETURN(const auto given,
                      Copied<CK_CCM_MESSAGE_PARAMS>(parameter));
-    fields = {given.pNonce,         given.ulNonceLen, given.ulNonceFixedBits,
-              given.nonceGenerator, given.pMAC,       given.ulMACLen,
+    fields = {{given.pNonce, given.ulNonceLen, given.ulNonceFixedBits,
+               given.nonceGenerator},
+              given.pMAC,
+              given.ulMACLen,
               given.ulDataLen};
-    if (fields.nonce_size < 7 || fields.nonce_size > 13 ||
+    if (fields.nonce.size < 7 || fields.nonce.size > 13 ||
         fields.tag_size < 4 || fields.tag_size % 2 != 0) {
       return InvalidParameter("length of nonce or MAC");
     }
@@ -171,116 +166,21 @@ absl::StatusOr<Fields> Read(const MessageParameter& parameter) {
     ASSIGN_OR_RETURN(
         const auto given,
         Copied<CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS>(parameter));
-    fields = {given.pNonce, given.ulNonceLen, 0, CKG_NO_GENERATE,
-              given.pTag,   kMaxTag,          0};
-    if (fields.nonce_size != kChaChaNonce) {
+    fields = {{given.pNonce, given.ulNonceLen, 0, CKG_NO_GENERATE},
+              given.pTag,
+              kMaxTag,
+              0};
+    if (fields.nonce.size != kChaChaNonce) {
       return InvalidParameter("length of the nonce");
     }
   }
-  if (fields.nonce == nullptr || fields.nonce_size == 0 ||
-      fields.nonce_size > kMaxNonce || fields.tag == nullptr ||
+  if (fields.nonce.bytes == nullptr || fields.nonce.size == 0 ||
+      fields.nonce.size > kMaxNonce || fields.tag == nullptr ||
       fields.tag_size > kMaxTag) {
     return InvalidParameter("nonce or tag");
   }
   return fields;
 }
-
-// Makes nonces within one operation. Bits that are not fixed are random, or
-// count on from a random start: the next operation with the key must not begin
-// where this one did.
-class NonceSource {
- public:
-  // Writes the next nonce over the one that is there.
-  absl::Status Next(const Fields& fields) {
-    const absl::Span<CK_BYTE> nonce(fields.nonce, fields.nonce_size);
-    if (fields.generator == CKG_NO_GENERATE) return absl::OkStatus();
-    RETURN_IF_ERROR(CheckForm(fields));
-    if (fields.generator == CKG_GENERATE_COUNTER_XOR) return CountXor(nonce);
-    switch (fields.generator) {
-      case CKG_GENERATE_COUNTER:
-        RETURN_IF_ERROR(Count(fields.nonce_size));
-        break;
-      case CKG_GENERATE:
-      case CKG_GENERATE_RANDOM:
-        made_.resize(fields.nonce_size);
-        RETURN_IF_ERROR(base::FillRandom(absl::MakeSpan(made_)));
-        break;
-      default:
-        return InvalidParameter("the generator of nonces");
-    }
-    for (size_t i = 0; i < nonce.size(); ++i) {
-      const uint8_t fixed =
-          fields.fixed_bits >= 8 * (i + 1) ? 0xff
-          : fields.fixed_bits <= 8 * i
-              ? 0
-              : static_cast<uint8_t>(0xff << (8 - fields.fixed_bits % 8));
-      nonce[i] = static_cast<uint8_t>((nonce[i] & fixed) | (made_[i] & ~fixed));
-    }
-    return absl::OkStatus();
-  }
-
- private:
-  // Another form in the middle would begin to count anew, and a nonce would
-  // come twice; so would one that counts beyond its end.
-  absl::Status CheckForm(const Fields& fields) {
-    const bool is_random = fields.generator != CKG_GENERATE_COUNTER &&
-                           fields.generator != CKG_GENERATE_COUNTER_XOR;
-    const size_t fixed =
-        fields.generator == CKG_GENERATE_COUNTER_XOR ? 0 : fields.fixed_bits;
-    const size_t bits = 8 * fields.nonce_size;
-    if (fixed > bits ||
-        bits - fixed < (is_random ? kLeastRandom : kLeastGenerated)) {
-      return InvalidParameter("too few bits of the nonce are not fixed");
-    }
-    if (messages_ != 0 && (fields.generator != generator_ ||
-                           fields.nonce_size != size_ || fixed != fixed_)) {
-      return InvalidParameter("the nonces of one operation have one form");
-    }
-    const size_t free = std::min<size_t>(bits - fixed, 63);
-    if (!is_random && messages_ >> free != 0) {
-      return InvalidParameter("the nonces of this operation are used up");
-    }
-    generator_ = fields.generator;
-    size_ = fields.nonce_size;
-    fixed_ = fixed;
-    ++messages_;
-    return absl::OkStatus();
-  }
-
-  absl::Status Count(size_t size) {
-    if (made_.size() != size) {
-      made_.resize(size);
-      return base::FillRandom(absl::MakeSpan(made_));
-    }
-    for (size_t i = size; i-- > 0;) {
-      if (++made_[i] != 0) break;
-    }
-    return absl::OkStatus();
-  }
-
-  // The application's first value, xored with 0, 1, 2, ...
-  absl::Status CountXor(absl::Span<CK_BYTE> nonce) {
-    if (made_.size() != nonce.size()) {
-      made_.assign(nonce.begin(), nonce.end());
-      count_ = 0;
-    }
-    for (size_t i = 0; i < nonce.size(); ++i) {
-      const size_t from_end = nonce.size() - 1 - i;
-      const uint8_t counted =
-          from_end < 8 ? static_cast<uint8_t>(count_ >> (8 * from_end)) : 0;
-      nonce[i] = made_[i] ^ counted;
-    }
-    ++count_;
-    return absl::OkStatus();
-  }
-
-  CK_GENERATOR_FUNCTION generator_ = CKG_NO_GENERATE;
-  size_t size_ = 0;
-  size_t fixed_ = 0;
-  uint64_t messages_ = 0;
-  Bytes made_;
-  uint64_t count_ = 0;
-};
 
 template <CipherMode kMode, bool kEncrypt>
 class Messages final : public MessageCipher {
@@ -291,8 +191,8 @@ class Messages final : public MessageCipher {
                      ByteSpan associated_data) override {
     begun_ = false;
     ASSIGN_OR_RETURN(const Fields fields, Read<kMode>(parameter));
-    if (kEncrypt) RETURN_IF_ERROR(nonces_.Next(fields));
-    nonce_.assign(fields.nonce, fields.nonce + fields.nonce_size);
+    if (kEncrypt) RETURN_IF_ERROR(nonces_.Next(fields.nonce));
+    nonce_ = fields.nonce.Copy();
     aad_ = base::ToBytes(associated_data);
     kept_ = SecretBytes();
     begun_ = true;
@@ -364,20 +264,68 @@ NewMessages<CipherMode::kGcm, true>(const Use&);
 template absl::StatusOr<std::unique_ptr<MessageCipher>>
 NewMessages<CipherMode::kGcm, false>(const Use&);
 
+// --- wrapping
+// -----------------------------------------------------------------
+
+template <CipherMode kMode>
+absl::StatusOr<Bytes> WrapAead(const Use& use,
+                               const MessageParameter& parameter, ByteSpan aad,
+                               ByteSpan plain, bool is_secret) {
+  ASSIGN_OR_RETURN(const Fields fields, Read<kMode>(parameter));
+  if (fields.nonce.generator != CKG_NO_GENERATE) {
+    RETURN_IF_ERROR(MakeNonce(fields.nonce));
+  } else if (is_secret) {
+    return InvalidParameter(
+        "a secret key leaves under a nonce that the token makes");
+  }
+  if (kMode == CipherMode::kCcm && fields.total != plain.size()) {
+    return InvalidParameter("ulDataLen is not the length of the key");
+  }
+  const Bytes nonce = fields.nonce.Copy();
+  Bytes out(plain.size());
+  RETURN_IF_ERROR(
+      AeadSealMessage(*use.key, {kMode, nonce, aad}, plain, absl::MakeSpan(out),
+                      MutableByteSpan(fields.tag, fields.tag_size)));
+  return out;
+}
+
+template <CipherMode kMode>
+absl::StatusOr<SecretBytes> UnwrapAead(const Use& use,
+                                       const MessageParameter& parameter,
+                                       ByteSpan aad, ByteSpan wrapped) {
+  ASSIGN_OR_RETURN(const Fields fields, Read<kMode>(parameter));
+  if (kMode == CipherMode::kCcm && fields.total != wrapped.size()) {
+    return InvalidParameter("ulDataLen is not the length of the key");
+  }
+  const Bytes nonce = fields.nonce.Copy();
+  SecretBytes out(wrapped.size());
+  const absl::Status opened = AeadOpenMessage(
+      *use.key, {kMode, nonce, aad}, wrapped,
+      ByteSpan(fields.tag, fields.tag_size), out.ExposeMutable());
+  if (base::CkRv(opened) == CKR_AEAD_DECRYPT_FAILED) {
+    return base::Error(CKR_WRAPPED_KEY_INVALID, "the tag does not fit");
+  }
+  RETURN_IF_ERROR(opened);
+  return out;
+}
+template absl::StatusOr<Bytes> WrapAead<CipherMode::kGcm>(
+    const Use&, const MessageParameter&, ByteSpan, ByteSpan, bool);
+template absl::StatusOr<SecretBytes> UnwrapAead<CipherMode::kGcm>(
+    const Use&, const MessageParameter&, ByteSpan, ByteSpan);
+
 namespace {
 
 // --- in one operation
 // ----------------------------------------------------------
 
-struct AeadParameters : Parameters {
-  Bytes nonce;
+struct AeadParameters : NonceParameters<Bytes> {
   Bytes aad;
   size_t tag_size = kMaxTag;
   std::optional<size_t> total;  // CCM: bytes of the plaintext
 };
 
-absl::StatusOr<ParametersRef> ParseCcm(const CK_MECHANISM& mechanism) {
-  ASSIGN_OR_RETURN(const auto given, CopyParameter<CK_CCM_PARAMS>(mechanism));
+absl::StatusOr<std::shared_ptr<AeadParameters>> ParsedCcm(
+    const CK_CCM_PARAMS& given) {
   if (given.ulNonceLen < 7 || given.ulNonceLen > 13 || given.ulMACLen < 4 ||
       given.ulMACLen > kMaxTag || given.ulMACLen % 2 != 0) {
     return InvalidParameter("length of nonce or MAC");
@@ -389,6 +337,21 @@ absl::StatusOr<ParametersRef> ParseCcm(const CK_MECHANISM& mechanism) {
                    CopyBuffer(given.pAAD, given.ulAADLen, INT_MAX));
   parsed->tag_size = given.ulMACLen;
   parsed->total = given.ulDataLen;
+  return parsed;
+}
+
+absl::StatusOr<ParametersRef> ParseCcm(const CK_MECHANISM& mechanism) {
+  if (mechanism.ulParameterLen != sizeof(CK_CCM_WRAP_PARAMS)) {
+    ASSIGN_OR_RETURN(const auto given, CopyParameter<CK_CCM_PARAMS>(mechanism));
+    return ParsedCcm(given);
+  }
+  ASSIGN_OR_RETURN(const auto given,
+                   CopyParameter<CK_CCM_WRAP_PARAMS>(mechanism));
+  ASSIGN_OR_RETURN(auto parsed,
+                   ParsedCcm({given.ulDataLen, given.pNonce, given.ulNonceLen,
+                              given.pAAD, given.ulAADLen, given.ulMACLen}));
+  parsed->asked = {given.pNonce, given.ulNonceLen, given.ulNonceFixedBits,
+                   given.nonceGenerator};
   return ParametersRef(std::move(parsed));
 }
 
@@ -471,7 +434,26 @@ class AeadCipher final : public Cipher {
 
 template <CipherMode kMode, Direction kDirection>
 absl::StatusOr<std::unique_ptr<Cipher>> NewAead(const Use& use) {
+  if (GivenParameters<AeadParameters>(use).asked.bytes != nullptr) {
+    return OnlyForWrapping();
+  }
   return std::make_unique<AeadCipher<kMode, kDirection>>(use);
+}
+
+template <CipherMode kMode>
+absl::StatusOr<Bytes> Wrap(const Use& use, ByteSpan plain) {
+  ASSIGN_OR_RETURN(const auto own,
+                   ForWrapping(GivenParameters<AeadParameters>(use), true));
+  return WrapBy(NewAead<kMode, Direction::kEncrypt>,
+                Use{use.mechanism, &own, use.key, nullptr}, plain);
+}
+
+template <CipherMode kMode>
+absl::StatusOr<SecretBytes> Unwrap(const Use& use, ByteSpan wrapped) {
+  ASSIGN_OR_RETURN(const auto own,
+                   ForWrapping(GivenParameters<AeadParameters>(use), false));
+  return UnwrapBy(NewAead<kMode, Direction::kDecrypt>,
+                  Use{use.mechanism, &own, use.key, nullptr}, wrapped);
 }
 
 constexpr Mechanism kRows[] = {
@@ -485,7 +467,11 @@ constexpr Mechanism kRows[] = {
      .encrypt = NewAead<CipherMode::kCcm, Direction::kEncrypt>,
      .decrypt = NewAead<CipherMode::kCcm, Direction::kDecrypt>,
      .message_encrypt = NewMessages<CipherMode::kCcm, true>,
-     .message_decrypt = NewMessages<CipherMode::kCcm, false>},
+     .message_decrypt = NewMessages<CipherMode::kCcm, false>,
+     .wrap = Wrap<CipherMode::kCcm>,
+     .unwrap = Unwrap<CipherMode::kCcm>,
+     .wrap_authenticated = WrapAead<CipherMode::kCcm>,
+     .unwrap_authenticated = UnwrapAead<CipherMode::kCcm>},
     {.type = CKM_CHACHA20_POLY1305,
      .name = "CKM_CHACHA20_POLY1305",
      .key_type = CKK_CHACHA20,
@@ -496,7 +482,11 @@ constexpr Mechanism kRows[] = {
      .encrypt = NewAead<CipherMode::kAead, Direction::kEncrypt>,
      .decrypt = NewAead<CipherMode::kAead, Direction::kDecrypt>,
      .message_encrypt = NewMessages<CipherMode::kAead, true>,
-     .message_decrypt = NewMessages<CipherMode::kAead, false>},
+     .message_decrypt = NewMessages<CipherMode::kAead, false>,
+     .wrap = Wrap<CipherMode::kAead>,
+     .unwrap = Unwrap<CipherMode::kAead>,
+     .wrap_authenticated = WrapAead<CipherMode::kAead>,
+     .unwrap_authenticated = UnwrapAead<CipherMode::kAead>},
 };
 
 }  // namespace

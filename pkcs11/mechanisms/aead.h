@@ -27,6 +27,16 @@ absl::Status AeadOpenMessage(const hsm::Object& key, const AeadMessage& message,
 template <CipherMode kMode, bool kEncrypt>
 absl::StatusOr<std::unique_ptr<MessageCipher>> NewMessages(const Use& use);
 
+// The wrap_authenticated and unwrap_authenticated of rows with this mode.
+template <CipherMode kMode>
+absl::StatusOr<Bytes> WrapAead(const Use& use,
+                               const MessageParameter& parameter, ByteSpan aad,
+                               ByteSpan plain, bool is_secret);
+template <CipherMode kMode>
+absl::StatusOr<SecretBytes> UnwrapAead(const Use& use,
+                                       const MessageParameter& parameter,
+                                       ByteSpan aad, ByteSpan wrapped);
+
 }  // namespace pkcs11
 
 #endif  // PERIGEE_PKCS11_MECHANISMS_AEAD_H_

@@ -9,6 +9,7 @@
 #include "pkcs11/mechanisms/aead.h"
 #include "pkcs11/mechanisms/aes.h"
 #include "pkcs11/mechanisms/families.h"
+#include "pkcs11/mechanisms/nonce_source.h"
 #include "pkcs11/mechanisms/parameters.h"
 #include "pkcs11/mechanisms/wrapping.h"
 
@@ -31,8 +32,7 @@ struct ShortGcmParams {
 };
 static_assert(sizeof(ShortGcmParams) < sizeof(CK_GCM_PARAMS));
 
-struct GcmParameters : Parameters {
-  absl::InlinedVector<uint8_t, kUsualIv> iv;
+struct GcmParameters : NonceParameters<absl::InlinedVector<uint8_t, kUsualIv>> {
   Bytes aad;
   size_t tag_size;
 };
@@ -51,8 +51,8 @@ absl::StatusOr<CK_GCM_PARAMS> CopyParams(const CK_MECHANISM& mechanism) {
   return all;
 }
 
-absl::StatusOr<ParametersRef> Parse(const CK_MECHANISM& mechanism) {
-  ASSIGN_OR_RETURN(const CK_GCM_PARAMS given, CopyParams(mechanism));
+absl::StatusOr<std::shared_ptr<GcmParameters>> Parsed(
+    const CK_GCM_PARAMS& given) {
   if (given.ulIvLen == 0 || given.ulIvLen > kMaxIv ||
       (given.ulIvBits != 0 && given.ulIvBits != 8 * given.ulIvLen)) {
     return InvalidParameter("length of the GCM IV");
@@ -63,15 +63,34 @@ absl::StatusOr<ParametersRef> Parse(const CK_MECHANISM& mechanism) {
   }
   auto parsed = std::make_shared<GcmParameters>();
   if (given.pIv == nullptr) return InvalidParameter("no GCM IV");
-  parsed->iv.assign(given.pIv, given.pIv + given.ulIvLen);
+  parsed->nonce.assign(given.pIv, given.pIv + given.ulIvLen);
   ASSIGN_OR_RETURN(parsed->aad,
                    CopyBuffer(given.pAAD, given.ulAADLen, INT_MAX));
   parsed->tag_size = given.ulTagBits / 8;
+  return parsed;
+}
+
+absl::StatusOr<ParametersRef> Parse(const CK_MECHANISM& mechanism) {
+  if (mechanism.ulParameterLen != sizeof(CK_GCM_WRAP_PARAMS)) {
+    ASSIGN_OR_RETURN(const CK_GCM_PARAMS given, CopyParams(mechanism));
+    return Parsed(given);
+  }
+  ASSIGN_OR_RETURN(const auto given,
+                   CopyParameter<CK_GCM_WRAP_PARAMS>(mechanism));
+  CK_GCM_PARAMS usual = {};
+  usual.pIv = given.pIv;
+  usual.ulIvLen = given.ulIvLen;
+  usual.pAAD = given.pAAD;
+  usual.ulAADLen = given.ulAADLen;
+  usual.ulTagBits = given.ulTagBits;
+  ASSIGN_OR_RETURN(auto parsed, Parsed(usual));
+  parsed->asked = {given.pIv, given.ulIvLen, given.ulIvFixedBits,
+                   given.ivGenerator};
   return ParametersRef(std::move(parsed));
 }
 
 absl::Status SetIvAndAad(EVP_CIPHER_CTX* context, const GcmParameters& gcm) {
-  RETURN_IF_ERROR(SetIv(context, gcm.iv));
+  RETURN_IF_ERROR(SetIv(context, gcm.nonce));
   return CipherUpdate(context, gcm.aad, nullptr).status();
 }
 
@@ -80,7 +99,10 @@ absl::Status SetIvAndAad(EVP_CIPHER_CTX* context, const GcmParameters& gcm) {
 bool Restart(CipherLease& context, const Parameters* parameters,
              size_t& tag_size) {
   const auto& gcm = static_cast<const GcmParameters&>(*parameters);
-  if (context.is_spoilt() || gcm.iv.size() != kUsualIv) return false;
+  if (context.is_spoilt() || gcm.nonce.size() != kUsualIv ||
+      gcm.asked.bytes != nullptr) {
+    return false;
+  }
   tag_size = gcm.tag_size;
   return SetIvAndAad(context.get(), gcm).ok();
 }
@@ -88,12 +110,13 @@ bool Restart(CipherLease& context, const Parameters* parameters,
 // A context that has the IV and the additional data.
 absl::StatusOr<CipherLease> Start(const Use& use, Direction direction) {
   const auto& gcm = GivenParameters<GcmParameters>(use);
+  if (gcm.asked.bytes != nullptr) return OnlyForWrapping();
   ASSIGN_OR_RETURN(CipherLease context,
                    LendCipher(*use.key, AesMode::kGcm, direction));
-  if (gcm.iv.size() != kUsualIv) {
+  if (gcm.nonce.size() != kUsualIv) {
     context.Spoil();  // the next borrower expects the usual length
     if (EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_IVLEN,
-                            static_cast<int>(gcm.iv.size()), nullptr) != 1) {
+                            static_cast<int>(gcm.nonce.size()), nullptr) != 1) {
       return base::OpenSslError(CKR_MECHANISM_PARAM_INVALID, "GCM IV");
     }
   }
@@ -216,11 +239,17 @@ absl::StatusOr<std::unique_ptr<Cipher>> NewDecrypter(const Use& use) {
 }
 
 absl::StatusOr<Bytes> Wrap(const Use& use, ByteSpan plain) {
-  return WrapBy(NewEncrypter, use, plain);
+  ASSIGN_OR_RETURN(const auto own,
+                   ForWrapping(GivenParameters<GcmParameters>(use), true));
+  return WrapBy(NewEncrypter, Use{use.mechanism, &own, use.key, nullptr},
+                plain);
 }
 
 absl::StatusOr<SecretBytes> Unwrap(const Use& use, ByteSpan wrapped) {
-  return UnwrapBy(NewDecrypter, use, wrapped);
+  ASSIGN_OR_RETURN(const auto own,
+                   ForWrapping(GivenParameters<GcmParameters>(use), false));
+  return UnwrapBy(NewDecrypter, Use{use.mechanism, &own, use.key, nullptr},
+                  wrapped);
 }
 
 constexpr Mechanism kRows[] = {
@@ -236,7 +265,9 @@ constexpr Mechanism kRows[] = {
      .message_encrypt = NewMessages<CipherMode::kGcm, true>,
      .message_decrypt = NewMessages<CipherMode::kGcm, false>,
      .wrap = Wrap,
-     .unwrap = Unwrap},
+     .unwrap = Unwrap,
+     .wrap_authenticated = WrapAead<CipherMode::kGcm>,
+     .unwrap_authenticated = UnwrapAead<CipherMode::kGcm>},
 };
 
 }  // namespace

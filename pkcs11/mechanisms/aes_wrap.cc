@@ -152,6 +152,7 @@ constexpr Mechanism Row(CK_MECHANISM_TYPE type, const char* name) {
           .parse = Parse,
           .encrypt = NewWrapper,
           .decrypt = NewUnwrapper,
+          .wraps_secrets = true,
           .wrap = Wrap,
           .unwrap = Unwrap};
 }

@@ -176,6 +176,7 @@ constexpr Mechanism EcdhRow(CK_MECHANISM_TYPE type, const char* name,
           .extra_flags = CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_CURVENAME |
                          CKF_EC_UNCOMPRESS,
           .parse = ParseEcdh,
+          .wraps_secrets = true,
           .wrap = WrapEcdh,
           .unwrap = UnwrapEcdh};
 }
@@ -187,6 +188,7 @@ constexpr Mechanism kRows[] = {
      .min_key = kMinRsaBits,
      .max_key = kMaxRsaBits,
      .parse = ParseRsa,
+     .wraps_secrets = true,
      .wrap = WrapRsa,
      .unwrap = UnwrapRsa},
     EcdhRow(CKM_ECDH_AES_KEY_WRAP, "CKM_ECDH_AES_KEY_WRAP", CKK_EC),

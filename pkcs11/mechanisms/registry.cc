@@ -32,8 +32,13 @@ CK_MECHANISM_INFO InfoOf(const Mechanism& mechanism) {
   if (mechanism.decrypt != nullptr) info.flags |= CKF_DECRYPT;
   if (mechanism.generate != nullptr) info.flags |= CKF_GENERATE;
   if (mechanism.generate_pair != nullptr) info.flags |= CKF_GENERATE_KEY_PAIR;
-  if (mechanism.wrap != nullptr) info.flags |= CKF_WRAP;
-  if (mechanism.unwrap != nullptr) info.flags |= CKF_UNWRAP;
+  if (mechanism.wrap != nullptr || mechanism.wrap_authenticated != nullptr) {
+    info.flags |= CKF_WRAP;
+  }
+  if (mechanism.unwrap != nullptr ||
+      mechanism.unwrap_authenticated != nullptr) {
+    info.flags |= CKF_UNWRAP;
+  }
   if (mechanism.derive != nullptr || mechanism.derive_public != nullptr ||
       mechanism.derive_several != nullptr) {
     info.flags |= CKF_DERIVE;

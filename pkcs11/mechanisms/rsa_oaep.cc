@@ -213,6 +213,7 @@ constexpr Mechanism kRows[] = {
      .parse = Parse,
      .encrypt = NewEncrypter,
      .decrypt = NewDecrypter,
+     .wraps_secrets = true,
      .wrap = Wrap,
      .unwrap = Unwrap,
      .ciphertext_size = CiphertextSize,

@@ -266,6 +266,7 @@ constexpr Mechanism kRows[] = {
      .decrypt = NewDecrypter,
      .sign_recover = NewSigner,
      .verify_recover = NewRecoverer,
+     .wraps_secrets = true,
      .wrap = Wrap,
      .unwrap = Unwrap},
     HashRow(CKM_SHA1_RSA_PKCS, "CKM_SHA1_RSA_PKCS", HashIsAvailable<CKM_SHA_1>),
