@@ -1,6 +1,7 @@
 # For the interop tests: run as  test.sh MODULE SOURCE_DIRECTORY. Gives a
 # directory that goes away, as the current one, and Perigee's state in it with
-# cheap PINs; `need` skips the test where a program is missing.
+# cheap PINs; `need` skips the test where a program is missing; `at_end` has a
+# server stopped.
 set -euo pipefail
 
 module=$1
@@ -9,7 +10,12 @@ so_pin=so-12345678
 pin=user-87654321
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/perigee-interop-XXXXXX")
-trap 'rm -rf "$work"' EXIT
+stopped=()
+at_end() { stopped+=("$1"); }
+trap 'for one in ${stopped[@]+"${stopped[@]}"}; do
+        kill "$one" 2>/dev/null || true
+      done
+      rm -rf "$work"' EXIT
 cd "$work"
 
 export PERIGEE_STATE_DIR=$work/state
@@ -47,6 +53,22 @@ expect() {
   grep -F -e "$1" "$2" >/dev/null || {
     cat "$2" >&2
     fail "'$1' is not in the output"
+  }
+}
+
+# quietly COMMAND...: its output goes to the file log, shown where it fails.
+quietly() {
+  "$@" >log 2>&1 || {
+    cat log >&2
+    fail "$*"
+  }
+}
+
+# refused COMMAND...: it has to fail; its output goes to the file log.
+refused() {
+  ! "$@" >log 2>&1 || {
+    cat log >&2
+    fail "this should not have been possible: $*"
   }
 }
 
