@@ -183,6 +183,10 @@ constexpr std::array<std::pair<const char*, hsm::FmState>, 2> kFmStates = {{
     {"never", hsm::FmState::kNever},
     {"enabled", hsm::FmState::kEnabledOnce},
 }};
+constexpr std::array<std::pair<const char*, Profile>, 2> kProfiles = {{
+    {"strict", Profile::kStrict},
+    {"legacy", Profile::kLegacy},
+}};
 constexpr std::array<std::pair<const char*, bool>, 2> kAttachments = {{
     {"client", false},
     {"appliance", true},
@@ -247,6 +251,7 @@ absl::StatusOr<PartitionConfig> ParsePartition(const toml::table& table,
   if (partition.spec.label.size() > 32) {
     section.Fail("label", "is longer than 32 bytes");
   }
+  section.Choice("profile", kProfiles, partition.profile);
   for (const toml::table* policies : section.Tables("policies", true)) {
     RETURN_IF_ERROR(ParsePolicies(*policies, file, partition.spec.policies));
   }

@@ -11,12 +11,15 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "hsm/hsm.h"
+#include "pkcs11/mechanism.h"
 
 namespace pkcs11 {
 
 struct PartitionConfig {
   hsm::PartitionSpec spec;
   std::optional<uint64_t> slot;  // asked for; else the next number
+  // Read at each start, not kept in the store.
+  Profile profile = Profile::kStrict;
 };
 
 struct HsmConfig {

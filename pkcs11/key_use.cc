@@ -65,7 +65,8 @@ absl::Status NoSuchUse(const Mechanism& mechanism) {
 }
 
 absl::Status CheckKeyUse(const Mechanism& mechanism, const AttributeSet& key,
-                         CK_ATTRIBUTE_TYPE usage, const KeyErrors& errors) {
+                         CK_ATTRIBUTE_TYPE usage, const KeyErrors& errors,
+                         Profile profile) {
   if (!IsKey(key)) return base::Error(errors.handle, "the object is no key");
   if (!TypeFits(mechanism, key)) {
     return base::Error(errors.type, absl::StrCat("the key's type is not for ",
@@ -85,6 +86,10 @@ absl::Status CheckKeyUse(const Mechanism& mechanism, const AttributeSet& key,
       (size < mechanism.min_key || size > mechanism.max_key)) {
     return base::Error(errors.size, absl::StrCat("a key of size ", size,
                                                  " for ", mechanism.name));
+  }
+  const bool verifies = usage == CKA_VERIFY || usage == CKA_VERIFY_RECOVER;
+  if (!verifies && !CheckStrength(key, profile).ok()) {
+    return base::Error(errors.size, "a key of this size may only verify");
   }
   return absl::OkStatus();
 }

@@ -35,7 +35,8 @@ absl::Status NoSuchUse(const Mechanism& mechanism);
 // Class and type fit the mechanism, CKA_ALLOWED_MECHANISMS names it, the flag
 // `usage` is set, and the size is in range; in this order.
 absl::Status CheckKeyUse(const Mechanism& mechanism, const AttributeSet& key,
-                         CK_ATTRIBUTE_TYPE usage, const KeyErrors& errors);
+                         CK_ATTRIBUTE_TYPE usage, const KeyErrors& errors,
+                         Profile profile);
 
 // The error of a look-up, with the code for this part in place of
 // CKR_OBJECT_HANDLE_INVALID.

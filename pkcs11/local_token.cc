@@ -104,6 +104,13 @@ LocalToken::LocalToken(CK_SLOT_ID slot, LocalHsmRef hsm, SpaceId space)
 
 LocalToken::~LocalToken() = default;
 
+Profile LocalToken::profile() const {
+  const std::vector<PartitionConfig>& partitions = hsm_->config().partitions;
+  return space_ != 0 && space_ <= partitions.size()
+             ? partitions[space_ - 1].profile
+             : Profile::kStrict;
+}
+
 SlotFacts LocalToken::Slot() {
   const HsmConfig& config = hsm_->config();
   const hsm::ModelProfile* model = ModelOf(config);

@@ -71,6 +71,7 @@ class LocalToken : public Token {
   SlotFacts Slot() override;
   absl::StatusOr<TokenFacts> Facts() override;
   bool has_crypto() const override { return true; }
+  Profile profile() const override;
   bool writable() override;
 
   absl::Status Connect(SpaceId space) override;

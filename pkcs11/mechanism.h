@@ -35,12 +35,17 @@ using ParametersRef = std::shared_ptr<const Parameters>;
 
 struct Mechanism;
 
+// What a partition's configuration asks for: "legacy" gives the old, unsafe
+// ways back to those who need them (docs/SECURE_DEFAULTS.md).
+enum class Profile : uint8_t { kStrict, kLegacy };
+
 // What a factory works with.
 struct Use {
   const Mechanism& mechanism;
   const Parameters* parameters;  // null: the mechanism has none
   hsm::ObjectRef key;            // null for digests and generation
   hsm::ObjectRef other;          // the parameters' other_key()
+  Profile profile = Profile::kStrict;
 };
 
 // The two halves of a generated pair: attributes the mechanism adds.
@@ -120,6 +125,9 @@ struct Mechanism {
       const Use&, const hsm::AttributeSet& public_attributes,
       const hsm::AttributeSet& private_attributes) = nullptr;
 
+  // `wrap` and `unwrap` are for the legacy profile only: unwrapping is a
+  // padding oracle, or takes a changed blob.
+  bool legacy_wrap = false;
   // Hides what it wraps even from a caller who chose all parameters. Without
   // this, only keys that may be read anyway are wrapped, and others where the
   // parameters' makes_nonce().
@@ -163,7 +171,7 @@ struct Mechanism {
 };
 
 // CKF_SIGN and so on, from the row.
-CK_MECHANISM_INFO InfoOf(const Mechanism& mechanism);
+CK_MECHANISM_INFO InfoOf(const Mechanism& mechanism, Profile profile);
 
 // The parameters of `given` by the row's `parse`; null for a row without one.
 // CKR_MECHANISM_PARAM_INVALID.
@@ -213,6 +221,16 @@ absl::Status CheckNewPair(const hsm::AttributeSet& public_key,
 size_t FixedKeySize(CK_KEY_TYPE type);
 // Brings a derived value into the form of its key type (the parity of DES).
 void ShapeDerivedValue(CK_KEY_TYPE type, SecretBytes& value);
+
+// In the strict profile keys smaller than the size for their type do nothing
+// but verify: 2048 bits for RSA, DSA, DH; 224 for EC. 0: any will do.
+CK_ULONG StrongKeySize(CK_KEY_TYPE type, Profile profile);
+// CKR_KEY_SIZE_RANGE.
+absl::Status CheckStrength(const hsm::AttributeSet& key, Profile profile);
+
+// Security strength in bits (NIST SP 800-57 part 1, table 2), for keys of which
+// the type tells it: 0 for others.
+int StrengthOf(const hsm::AttributeSet& key);
 
 // Size of a key in the unit of mechanism rows for its type: RSA and EC bits,
 // bytes for secrets; 0 when it has none.

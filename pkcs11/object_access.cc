@@ -37,6 +37,7 @@ hsm::ResolveContext ContextOf(const Session& session) {
   hsm::ResolveContext context;
   context.is_so = session.application().so_logged_in();
   context.logged_in = session.application().user_logged_in();
+  context.strict = session.token().profile() == Profile::kStrict;
   return context;
 }
 

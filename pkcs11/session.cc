@@ -155,8 +155,8 @@ absl::Status Session::Start(const CK_MECHANISM& mechanism,
     again = again && last.key == begun.key;
     const AttributeSet& attributes = begun.key->attributes();
     if (!again) {
-      RETURN_IF_ERROR(
-          CheckKeyUse(*begun.mechanism, attributes, Kind::kUsage, kKeyErrors));
+      RETURN_IF_ERROR(CheckKeyUse(*begun.mechanism, attributes, Kind::kUsage,
+                                  kKeyErrors, token_->profile()));
     }
     begun.authenticated = !AlwaysAuthenticates(attributes);
   }
@@ -167,10 +167,10 @@ absl::Status Session::Start(const CK_MECHANISM& mechanism,
   if (again && last.tool->Rearm(parameters.get())) {
     begun.tool = std::move(last.tool);
   } else {
-    ASSIGN_OR_RETURN(
-        begun.tool,
-        Kind::Make(Use{*begun.mechanism, parameters.get(), begun.key, nullptr},
-                   parameters));
+    ASSIGN_OR_RETURN(begun.tool,
+                     Kind::Make(Use{*begun.mechanism, parameters.get(),
+                                    begun.key, nullptr, token_->profile()},
+                                parameters));
   }
   place<Kind>() = std::move(begun);
   return absl::OkStatus();

@@ -77,12 +77,14 @@ class EachMessage final : public Tool {
   EachMessage(const Use& use, ParametersRef parameters)
       : mechanism_(use.mechanism),
         parameters_(std::move(parameters)),
-        key_(use.key) {}
+        key_(use.key),
+        profile_(use.profile) {}
 
   // Begins a message; one that was begun is dropped.
   absl::Status Begin() {
-    ASSIGN_OR_RETURN(current_, (mechanism_.*kFactory)(
-                                   Use{mechanism_, parameters_.get(), key_}));
+    ASSIGN_OR_RETURN(current_,
+                     (mechanism_.*kFactory)(Use{mechanism_, parameters_.get(),
+                                                key_, nullptr, profile_}));
     return absl::OkStatus();
   }
   // The tool of the message that was begun; null when there is none.
@@ -94,6 +96,7 @@ class EachMessage final : public Tool {
   const Mechanism& mechanism_;
   const ParametersRef parameters_;
   const hsm::ObjectRef key_;
+  const Profile profile_;
   std::unique_ptr<T> current_;
 };
 using MessageSigner = EachMessage<Signer, &Mechanism::sign>;

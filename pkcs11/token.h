@@ -21,6 +21,7 @@
 #include "hsm/hsm.h"
 #include "hsm/partition.h"
 #include "pkcs11/application.h"
+#include "pkcs11/mechanism.h"
 
 namespace cloning {
 class Endpoint;
@@ -82,6 +83,8 @@ class Token {
   // Whether C_* cryptography works here: if not, no mechanism is listed and
   // every such call is CKR_FUNCTION_NOT_SUPPORTED.
   virtual bool has_crypto() const { return false; }
+  // By the partition's configuration.
+  virtual Profile profile() const { return Profile::kStrict; }
   // Whether the token can be changed at all (a read-only file system).
   virtual bool writable() { return true; }
 

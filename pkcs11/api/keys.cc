@@ -45,8 +45,8 @@ absl::StatusOr<hsm::ObjectRef> BaseKey(const Session& session,
                                        CK_OBJECT_HANDLE handle) {
   absl::StatusOr<hsm::ObjectRef> key = session.FindObject(handle);
   if (!key.ok()) return AsKeyError(key.status(), CKR_KEY_HANDLE_INVALID);
-  RETURN_IF_ERROR(
-      CheckKeyUse(mechanism, (*key)->attributes(), CKA_DERIVE, kKeyErrors));
+  RETURN_IF_ERROR(CheckKeyUse(mechanism, (*key)->attributes(), CKA_DERIVE,
+                              kKeyErrors, session.token().profile()));
   // One call has no place for the PIN between Init and use.
   if (AlwaysAuthenticates((*key)->attributes())) {
     return base::Error(CKR_USER_NOT_LOGGED_IN,
@@ -173,7 +173,9 @@ absl::Status C_GenerateKey(Library& library, CK_SESSION_HANDLE hSession,
       ResolveNew(*session, *mechanism, object_class, pTemplate, ulCount));
   ASSIGN_OR_RETURN(
       const AttributeSet material,
-      mechanism->generate(Use{*mechanism, parameters.get(), nullptr}, key));
+      mechanism->generate(Use{*mechanism, parameters.get(), nullptr, nullptr,
+                              session->token().profile()},
+                          key));
   Merge(material, key);
   ASSIGN_OR_RETURN(*phKey, CreateObject(*session, std::move(key)));
   return absl::OkStatus();
@@ -201,10 +203,12 @@ absl::Status C_GenerateKeyPair(
                               pPrivateKeyTemplate, ulPrivateKeyAttributeCount));
   ASSIGN_OR_RETURN(
       const GeneratedPair material,
-      mechanism->generate_pair(Use{*mechanism, parameters.get(), nullptr},
+      mechanism->generate_pair(Use{*mechanism, parameters.get(), nullptr,
+                                   nullptr, session->token().profile()},
                                pair[0], pair[1]));
   Merge(material.public_key, pair[0]);
   Merge(material.private_key, pair[1]);
+  RETURN_IF_ERROR(CheckStrength(pair[1], session->token().profile()));
   RETURN_IF_ERROR(CheckNewPair(pair[0], pair[1]));
   ASSIGN_OR_RETURN(const std::vector<CK_OBJECT_HANDLE> handles,
                    CreateObjects(*session, std::move(pair)));
@@ -228,7 +232,8 @@ absl::Status C_DeriveKey(Library& library, CK_SESSION_HANDLE hSession,
                    BaseKey(*session, *mechanism, hBaseKey));
   ASSIGN_OR_RETURN(const ParametersRef parameters,
                    ParseParameters(*mechanism, *pMechanism));
-  Use use{*mechanism, parameters.get(), base_key, nullptr};
+  Use use{*mechanism, parameters.get(), base_key, nullptr,
+          session->token().profile()};
   if (parameters != nullptr && parameters->other_key() != CK_INVALID_HANDLE) {
     ASSIGN_OR_RETURN(use.other, OtherKey(*session, parameters->other_key()));
   }
@@ -282,7 +287,7 @@ absl::StatusOr<Encapsulation> BeginEncapsulation(const Session& session,
   begun.key = *std::move(key);
   RETURN_IF_ERROR(CheckKeyUse(*begun.mechanism, begun.key->attributes(),
                               encapsulates ? CKA_ENCAPSULATE : CKA_DECAPSULATE,
-                              kKeyErrors));
+                              kKeyErrors, session.token().profile()));
   if (AlwaysAuthenticates(begun.key->attributes())) {
     return base::Error(CKR_USER_NOT_LOGGED_IN,
                        "the key wants its PIN, which this call cannot ask");

@@ -44,6 +44,9 @@ absl::Status C_CreateObject(Library& library, CK_SESSION_HANDLE hSession,
   if (IsKey(attributes)) {
     ASSIGN_OR_RETURN(const AttributeSet added, CompleteKeyMaterial(attributes));
     Merge(added, attributes);
+    if (attributes.object_class() == CKO_PRIVATE_KEY) {
+      RETURN_IF_ERROR(CheckStrength(attributes, session->token().profile()));
+    }
   }
   ASSIGN_OR_RETURN(*phObject, CreateObject(*session, std::move(attributes)));
   return absl::OkStatus();

@@ -103,7 +103,7 @@ absl::Status C_GetMechanismInfo(Library& library, CK_SLOT_ID slotID,
   CK_MECHANISM asked = {};
   asked.mechanism = type;
   ASSIGN_OR_RETURN(const Mechanism* const row, FindMechanism(*token, &asked));
-  *pInfo = InfoOf(*row);
+  *pInfo = InfoOf(*row, token->profile());
   return absl::OkStatus();
 }
 

@@ -18,9 +18,10 @@ bool IsSecretValue(const AttributeSet& key) {
 // put together anew and decrypted piece by piece. Nor do AEADs whose caller
 // chooses the nonce: a known key and a secret one under the same nonce differ
 // as their blobs do. Not for keys whose value is secret.
-absl::Status CheckHides(const Mechanism& mechanism,
-                        const Parameters* parameters, const AttributeSet& key) {
-  if (!IsSecretValue(key) || mechanism.wraps_secrets ||
+absl::Status CheckHides(const Use& use, const AttributeSet& key) {
+  const Parameters* parameters = use.parameters;
+  if (!IsSecretValue(key) || use.mechanism.wraps_secrets ||
+      use.profile == Profile::kLegacy ||
       (parameters != nullptr && parameters->makes_nonce())) {
     return absl::OkStatus();
   }
@@ -37,7 +38,8 @@ absl::StatusOr<hsm::ObjectRef> Wrapper(const Session& session,
   absl::StatusOr<hsm::ObjectRef> key = session.FindObject(handle);
   if (!key.ok()) return AsKeyError(key.status(), errors.handle);
   const AttributeSet& attributes = (*key)->attributes();
-  RETURN_IF_ERROR(CheckKeyUse(mechanism, attributes, usage, errors));
+  RETURN_IF_ERROR(CheckKeyUse(mechanism, attributes, usage, errors,
+                              session.token().profile()));
   if (AlwaysAuthenticates(attributes)) {
     return base::Error(CKR_USER_NOT_LOGGED_IN,
                        "the key wants its PIN, which this call cannot ask");
@@ -68,6 +70,19 @@ absl::Status CheckLeaves(const AttributeSet& key, const AttributeSet& wrapper) {
   return absl::OkStatus();
 }
 
+// A block cipher's key is not weaker than what it wraps. Not asked of public
+// keys: RSA of 2048 bits (112 bits of strength) wraps AES-256 all over the
+// world.
+absl::Status CheckStrongEnough(const AttributeSet& wrapper,
+                               const AttributeSet& key) {
+  if (wrapper.object_class() != CKO_SECRET_KEY || !IsSecretValue(key) ||
+      StrengthOf(wrapper) >= StrengthOf(key)) {
+    return absl::OkStatus();
+  }
+  return base::Error(CKR_WRAPPING_KEY_SIZE_RANGE,
+                     "the wrapping key is weaker than the key");
+}
+
 absl::StatusOr<SecretBytes> PlainForm(const AttributeSet& key) {
   if (key.object_class() == CKO_PRIVATE_KEY) return EncodePrivateKeyInfo(key);
   return SecretBytes::CopyOf(key.Value(CKA_VALUE));
@@ -80,7 +95,7 @@ absl::Status WrappedKeyInvalid() {
 }
 
 absl::StatusOr<AttributeSet> Material(const SecretBytes& plain,
-                                      AttributeSet key) {
+                                      AttributeSet key, Profile profile) {
   const std::optional<CK_ULONG> asked = key.Ulong(CKA_VALUE_LEN);
   if (key.object_class() == CKO_PRIVATE_KEY) {
     auto decoded = DecodePrivateKeyInfo(plain.Expose());
@@ -100,6 +115,10 @@ absl::StatusOr<AttributeSet> Material(const SecretBytes& plain,
     return WrappedKeyInvalid();
   }
   Merge(*added, key);
+  if (key.object_class() == CKO_PRIVATE_KEY &&
+      !CheckStrength(key, profile).ok()) {
+    return WrappedKeyInvalid();
+  }
   return key;
 }
 
@@ -108,9 +127,10 @@ struct Leaving {
   const Mechanism* mechanism;
   hsm::ObjectRef wrapper;
   hsm::ObjectRef key;
+  Profile profile;
 
   Use use(const Parameters* parameters) const {
-    return {*mechanism, parameters, wrapper, nullptr};
+    return {*mechanism, parameters, wrapper, nullptr, profile};
   }
 };
 
@@ -123,7 +143,11 @@ absl::StatusOr<Leaving> BeginWrap(const Session& session,
   Leaving leaving;
   ASSIGN_OR_RETURN(leaving.mechanism,
                    FindMechanism(session.token(), mechanism));
-  if (leaving.mechanism->*wrap == nullptr) return NoSuchUse(*leaving.mechanism);
+  leaving.profile = session.token().profile();
+  if (leaving.mechanism->*wrap == nullptr ||
+      (leaving.mechanism->legacy_wrap && leaving.profile == Profile::kStrict)) {
+    return NoSuchUse(*leaving.mechanism);
+  }
   ASSIGN_OR_RETURN(leaving.wrapper,
                    Wrapper(session, *leaving.mechanism, wrapper, CKA_WRAP,
                            kWrappingKeyErrors));
@@ -132,6 +156,10 @@ absl::StatusOr<Leaving> BeginWrap(const Session& session,
   leaving.key = *std::move(found);
   const AttributeSet& attributes = leaving.key->attributes();
   RETURN_IF_ERROR(CheckLeaves(attributes, leaving.wrapper->attributes()));
+  if (leaving.profile == Profile::kStrict) {
+    RETURN_IF_ERROR(
+        CheckStrongEnough(leaving.wrapper->attributes(), attributes));
+  }
   RETURN_IF_ERROR(session.token().CheckWrapPolicy(
       session.space(), /*wrap=*/true, attributes.object_class()));
   return leaving;
@@ -142,6 +170,11 @@ struct Coming {
   const Mechanism* mechanism;
   hsm::ObjectRef wrapper;
   AttributeSet resolved;
+  Profile profile;
+
+  Use use(const Parameters* parameters) const {
+    return {*mechanism, parameters, wrapper, nullptr, profile};
+  }
 };
 
 template <typename Factory>
@@ -153,7 +186,11 @@ absl::StatusOr<Coming> BeginUnwrap(const Session& session,
                                    CK_ULONG count) {
   Coming coming;
   ASSIGN_OR_RETURN(coming.mechanism, FindMechanism(session.token(), mechanism));
-  if (coming.mechanism->*unwrap == nullptr) return NoSuchUse(*coming.mechanism);
+  coming.profile = session.token().profile();
+  if (coming.mechanism->*unwrap == nullptr ||
+      (coming.mechanism->legacy_wrap && coming.profile == Profile::kStrict)) {
+    return NoSuchUse(*coming.mechanism);
+  }
   ASSIGN_OR_RETURN(coming.wrapper, Wrapper(session, *coming.mechanism, wrapper,
                                            CKA_UNWRAP, kUnwrappingKeyErrors));
   ASSIGN_OR_RETURN(const AttributeSet input,
@@ -176,7 +213,8 @@ absl::StatusOr<Coming> BeginUnwrap(const Session& session,
 absl::StatusOr<CK_OBJECT_HANDLE> EndUnwrap(Session& session,
                                            const SecretBytes& plain,
                                            AttributeSet resolved) {
-  ASSIGN_OR_RETURN(AttributeSet key, Material(plain, std::move(resolved)));
+  ASSIGN_OR_RETURN(AttributeSet key, Material(plain, std::move(resolved),
+                                              session.token().profile()));
   return CreateObject(session, std::move(key));
 }
 
@@ -196,7 +234,7 @@ absl::Status C_WrapKey(Library& library, CK_SESSION_HANDLE hSession,
   ASSIGN_OR_RETURN(const ParametersRef parameters,
                    ParseParameters(mechanism, *pMechanism));
   RETURN_IF_ERROR(
-      CheckHides(mechanism, parameters.get(), leaving.key->attributes()));
+      CheckHides(leaving.use(parameters.get()), leaving.key->attributes()));
   ASSIGN_OR_RETURN(const SecretBytes plain,
                    PlainForm(leaving.key->attributes()));
   ASSIGN_OR_RETURN(
@@ -222,9 +260,7 @@ absl::Status C_UnwrapKey(Library& library, CK_SESSION_HANDLE hSession,
                    ParseParameters(*coming.mechanism, *pMechanism));
   ASSIGN_OR_RETURN(
       const SecretBytes plain,
-      coming.mechanism->unwrap(
-          Use{*coming.mechanism, parameters.get(), coming.wrapper, nullptr},
-          wrapped));
+      coming.mechanism->unwrap(coming.use(parameters.get()), wrapped));
   ASSIGN_OR_RETURN(*phKey,
                    EndUnwrap(*session, plain, std::move(coming.resolved)));
   return absl::OkStatus();
@@ -248,11 +284,13 @@ absl::Status C_WrapKeyAuthenticated(
   ASSIGN_OR_RETURN(const SecretBytes plain, PlainForm(key));
   // A question makes no nonce and no tag.
   if (!output.Fits(plain.size())) return ToStatus(output.Tell(plain.size()));
-  ASSIGN_OR_RETURN(const base::Bytes wrapped,
-                   leaving.mechanism->wrap_authenticated(
-                       leaving.use(nullptr),
-                       {pMechanism->pParameter, pMechanism->ulParameterLen},
-                       aad, plain.Expose(), IsSecretValue(key)));
+  ASSIGN_OR_RETURN(
+      const base::Bytes wrapped,
+      leaving.mechanism->wrap_authenticated(
+          leaving.use(nullptr),
+          {pMechanism->pParameter, pMechanism->ulParameterLen}, aad,
+          plain.Expose(),
+          IsSecretValue(key) && leaving.profile == Profile::kStrict));
   return ToStatus(output.Give(wrapped));
 }
 
@@ -275,7 +313,7 @@ absl::Status C_UnwrapKeyAuthenticated(
   ASSIGN_OR_RETURN(
       const SecretBytes plain,
       coming.mechanism->unwrap_authenticated(
-          Use{*coming.mechanism, nullptr, coming.wrapper, nullptr},
+          coming.use(nullptr),
           {pMechanism->pParameter, pMechanism->ulParameterLen}, aad, wrapped));
   ASSIGN_OR_RETURN(*phKey,
                    EndUnwrap(*session, plain, std::move(coming.resolved)));

@@ -6,6 +6,7 @@
 #include "pkcs11/mechanisms/families.h"
 #include "pkcs11/mechanisms/parameters.h"
 #include "pkcs11/mechanisms/secrets.h"
+#include "pkcs11/mechanisms/wrapping.h"
 
 namespace pkcs11 {
 
@@ -393,13 +394,27 @@ constexpr Mechanism Row(
 constexpr Direction kIn = Direction::kEncrypt;
 constexpr Direction kBack = Direction::kDecrypt;
 
+template <CipherMode kMode, bool kPadded>
+absl::StatusOr<Bytes> WrapByBlocks(const Use& use, ByteSpan plain) {
+  return WrapBy(NewBlockCipher<kMode, kIn, kPadded>, use, plain);
+}
+
+template <CipherMode kMode, bool kPadded>
+absl::StatusOr<SecretBytes> UnwrapByBlocks(const Use& use, ByteSpan wrapped) {
+  return UnwrapBy(NewBlockCipher<kMode, kBack, kPadded>, use, wrapped);
+}
+
 template <CK_KEY_TYPE kType, CipherMode kMode, bool kPadded>
 constexpr Mechanism BlockRow(CK_MECHANISM_TYPE type, const char* name) {
   constexpr size_t kIv = kType == CKK_DES3 ? 8 : kAesBlockSize;
-  return Row<kType, kMode>(type, name,
-                           kMode == CipherMode::kEcb ? nullptr : ParseIv<kIv>,
-                           NewBlockCipher<kMode, kIn, kPadded>,
-                           NewBlockCipher<kMode, kBack, kPadded>);
+  Mechanism row = Row<kType, kMode>(
+      type, name, kMode == CipherMode::kEcb ? nullptr : ParseIv<kIv>,
+      NewBlockCipher<kMode, kIn, kPadded>,
+      NewBlockCipher<kMode, kBack, kPadded>);
+  row.legacy_wrap = true;
+  row.wrap = WrapByBlocks<kMode, kPadded>;
+  row.unwrap = UnwrapByBlocks<kMode, kPadded>;
+  return row;
 }
 
 template <CipherMode kMode>

@@ -119,6 +119,7 @@ constexpr Mechanism ParametersRow(CK_MECHANISM_TYPE type, const char* name) {
 template <CK_KEY_TYPE kType>
 constexpr Mechanism PairRow(CK_MECHANISM_TYPE type, const char* name) {
   Mechanism row = Template(type, name, kType);
+  row.min_key = kLeastFfcBits;
   row.generate_pair = GeneratePair<kType>;
   return row;
 }
@@ -127,6 +128,7 @@ constexpr Mechanism DeriveRow(
     CK_MECHANISM_TYPE type, const char* name, CK_KEY_TYPE key_type,
     absl::StatusOr<ParametersRef> (*parse)(const CK_MECHANISM&)) {
   Mechanism row = Template(type, name, key_type);
+  row.min_key = kLeastFfcBits;
   row.parse = parse;
   row.derive = Derive;
   return row;

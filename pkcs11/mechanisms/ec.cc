@@ -23,10 +23,9 @@ absl::StatusOr<GeneratedPair> GeneratePair(
 
 // --- ECDSA ------------------------------------------------------------------
 
-absl::StatusOr<SignatureForm> FormOf(const Use& use, bool is_signature) {
+absl::StatusOr<SignatureForm> FormOf(const Use& use) {
   ASSIGN_OR_RETURN(const Curve* curve,
                    CurveOf(use.key->attributes().Value(CKA_EC_PARAMS)));
-  if (is_signature) RETURN_IF_ERROR(CheckEcStrength(*curve));
   SignatureForm form;
   form.hash = FindHash(&Hash::ecdsa, use.mechanism.type);
   // Any digest; it is truncated to the order's bits. What is longer than all
@@ -41,8 +40,7 @@ absl::StatusOr<SignatureForm> FormOf(const Use& use, bool is_signature) {
 // The digest is always made here, so the context needs no hash and serves all
 // mechanisms.
 absl::StatusOr<std::unique_ptr<Signer>> NewSigner(const Use& use) {
-  ASSIGN_OR_RETURN(const SignatureForm form,
-                   FormOf(use, /*is_signature=*/true));
+  ASSIGN_OR_RETURN(const SignatureForm form, FormOf(use));
   ASSIGN_OR_RETURN(PkeyLease key,
                    LendPkey(*use.key, CacheKind(CKM_ECDSA, kSign),
                             [](EVP_PKEY_CTX* context) {
@@ -52,8 +50,7 @@ absl::StatusOr<std::unique_ptr<Signer>> NewSigner(const Use& use) {
 }
 
 absl::StatusOr<std::unique_ptr<Verifier>> NewVerifier(const Use& use) {
-  ASSIGN_OR_RETURN(const SignatureForm form,
-                   FormOf(use, /*is_signature=*/false));
+  ASSIGN_OR_RETURN(const SignatureForm form, FormOf(use));
   ASSIGN_OR_RETURN(PkeyLease key,
                    LendPkey(*use.key, CacheKind(CKM_ECDSA, kVerify),
                             [](EVP_PKEY_CTX* context) {

@@ -149,11 +149,4 @@ const EC_GROUP* GroupOf(const Curve& curve) {
   return group.load(std::memory_order_acquire);
 }
 
-absl::Status CheckEcStrength(const Curve& curve) {
-  if (curve.bits < kMinEcBits) {
-    return base::Error(CKR_KEY_SIZE_RANGE, "keys of this curve only verify");
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace pkcs11

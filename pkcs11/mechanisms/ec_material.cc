@@ -190,7 +190,6 @@ absl::StatusOr<hsm::AttributeSet> CompleteEc(const hsm::AttributeSet& key) {
 absl::StatusOr<GeneratedPair> GenerateEc(ByteSpan ec_params) {
   ASSIGN_OR_RETURN(const Curve* found, CurveOf(ec_params));
   const Curve& curve = *found;
-  RETURN_IF_ERROR(CheckEcStrength(curve));
   ASSIGN_OR_RETURN(const UniquePkey pkey, GeneratePkey(curve));
   BIGNUM* raw = nullptr;
   Bytes point(1 + 2 * curve.size);

@@ -87,7 +87,6 @@ absl::StatusOr<UniquePkey> ImportPeer(const hsm::AttributeSet& key,
     return ImportEcxPoint(*curve, RawEcxPoint(*curve, peer_point));
   }
   ASSIGN_OR_RETURN(const Curve* curve, CurveOf(key.Value(CKA_EC_PARAMS)));
-  RETURN_IF_ERROR(CheckEcStrength(*curve));
   const ByteSpan point = RawPoint(*curve, peer_point);
   if (point.empty()) {
     return base::Error(CKR_PUBLIC_KEY_INVALID, "form of the other's point");
@@ -232,11 +231,6 @@ absl::StatusOr<SecretBytes> Agree(const hsm::Object& key, ByteSpan peer_point,
 
 absl::StatusOr<Ephemeral> AgreeAnew(const hsm::Object& public_key,
                                     bool with_cofactor) {
-  if (public_key.attributes().key_type() == CKK_EC) {
-    ASSIGN_OR_RETURN(const Curve* curve,
-                     CurveOf(public_key.attributes().Value(CKA_EC_PARAMS)));
-    RETURN_IF_ERROR(CheckEcStrength(*curve));
-  }
   ASSIGN_OR_RETURN(const std::shared_ptr<EVP_PKEY> peer, PkeyOf(public_key));
   const UniquePkeyCtx generator(
       EVP_PKEY_CTX_new_from_pkey(base::OpenSslContext(), peer.get(), nullptr));

@@ -7,8 +7,8 @@
 namespace pkcs11 {
 
 inline constexpr size_t kMinFfcBits = 2048;
-// Smaller DSA keys only verify.
-inline constexpr size_t kMinDsaVerifyBits = 1024;
+// Smaller keys only verify, but in the legacy profile; none is smaller than:
+inline constexpr size_t kLeastFfcBits = 1024;
 inline constexpr size_t kMaxDsaBits = 3072;
 inline constexpr size_t kMaxDhBits = 8192;
 

@@ -82,10 +82,7 @@ absl::StatusOr<Domain> DomainOf(const FfcType& type,
     return base::Error(CKR_TEMPLATE_INCOMPLETE, "domain parameters");
   }
   const size_t bits = BitsOf(p);
-  const bool may_verify =
-      type.key_type == CKK_DSA && key.object_class() == CKO_PUBLIC_KEY;
-  if (bits < (may_verify ? kMinDsaVerifyBits : kMinFfcBits) ||
-      bits > type.max_bits) {
+  if (bits < kLeastFfcBits || bits > type.max_bits) {
     return base::Error(CKR_KEY_SIZE_RANGE, "bits of the prime");
   }
   Domain domain;

@@ -134,19 +134,20 @@ TEST(RegistryTest, IsSortedAndFindsEveryRow) {
 }
 
 TEST(RegistryTest, FlagsSayWhatTheRowsDo) {
-  EXPECT_EQ(InfoOf(RowFor(CKM_RSA_PKCS)).flags,
+  EXPECT_EQ(InfoOf(RowFor(CKM_RSA_PKCS), Profile::kStrict).flags,
             CKF_SIGN | CKF_VERIFY | CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER |
                 CKF_ENCRYPT | CKF_DECRYPT | CKF_WRAP | CKF_UNWRAP);
-  EXPECT_EQ(InfoOf(RowFor(CKM_SHA256)).flags, CKF_DIGEST);
-  EXPECT_EQ(InfoOf(RowFor(CKM_AES_KEY_GEN)).flags, CKF_GENERATE);
-  EXPECT_EQ(InfoOf(RowFor(CKM_ECDH1_DERIVE)).flags,
+  EXPECT_EQ(InfoOf(RowFor(CKM_SHA256), Profile::kStrict).flags, CKF_DIGEST);
+  EXPECT_EQ(InfoOf(RowFor(CKM_AES_KEY_GEN), Profile::kStrict).flags,
+            CKF_GENERATE);
+  EXPECT_EQ(InfoOf(RowFor(CKM_ECDH1_DERIVE), Profile::kStrict).flags,
             CKF_DERIVE | CKF_ENCAPSULATE | CKF_DECAPSULATE | CKF_EC_F_P |
                 CKF_EC_NAMEDCURVE | CKF_EC_CURVENAME | CKF_EC_UNCOMPRESS);
-  EXPECT_EQ(InfoOf(RowFor(CKM_RSA_PKCS_KEY_PAIR_GEN)).flags,
+  EXPECT_EQ(InfoOf(RowFor(CKM_RSA_PKCS_KEY_PAIR_GEN), Profile::kStrict).flags,
             CKF_GENERATE_KEY_PAIR);
   for (const Mechanism* row : Registry::Get().rows()) {
-    EXPECT_EQ(InfoOf(*row).flags & CKF_HW, 0u);
-    EXPECT_NE(InfoOf(*row).flags, 0u);
+    EXPECT_EQ(InfoOf(*row, Profile::kStrict).flags & CKF_HW, 0u);
+    EXPECT_NE(InfoOf(*row, Profile::kStrict).flags, 0u);
   }
 }
 

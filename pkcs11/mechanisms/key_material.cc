@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "pkcs11/mechanisms/der.h"
+#include "pkcs11/mechanisms/ffc.h"
 
 namespace pkcs11 {
 namespace {
@@ -106,6 +107,63 @@ absl::StatusOr<hsm::AttributeSet> PublicKeyOf(
   key.SetUlong(CKA_CLASS, CKO_PUBLIC_KEY);
   key.SetUlong(CKA_KEY_TYPE, form->type);
   return key;
+}
+
+CK_ULONG StrongKeySize(CK_KEY_TYPE type, Profile profile) {
+  if (profile == Profile::kLegacy) return 0;
+  switch (type) {
+    case CKK_RSA:
+      return kMinRsaBits;
+    case CKK_EC:
+      return kMinEcBits;
+    case CKK_DSA:
+    case CKK_DH:
+    case CKK_X9_42_DH:
+      return kMinFfcBits;
+    default:
+      return 0;
+  }
+}
+
+absl::Status CheckStrength(const hsm::AttributeSet& key, Profile profile) {
+  const CK_ULONG size = KeySizeOf(key);
+  if (size != 0 && size < StrongKeySize(key.key_type(), profile)) {
+    return base::Error(CKR_KEY_SIZE_RANGE,
+                       "a key of this size may only verify");
+  }
+  return absl::OkStatus();
+}
+
+int StrengthOf(const hsm::AttributeSet& key) {
+  const CK_ULONG size = KeySizeOf(key);
+  switch (key.key_type()) {
+    case CKK_RSA:
+    case CKK_DSA:
+    case CKK_DH:
+    case CKK_X9_42_DH:
+      return size >= 15360  ? 256
+             : size >= 7680 ? 192
+             : size >= 3072 ? 128
+             : size >= 2048 ? 112
+                            : 80;
+    case CKK_EC:
+    case CKK_EC_EDWARDS:
+    case CKK_EC_MONTGOMERY:
+      // 521 bits are as good as 512, 255 and 448 as 256 and 448.
+      return static_cast<int>(std::min<CK_ULONG>((size + 1) / 2, 256));
+    case CKK_AES:
+    case CKK_CAMELLIA:
+    case CKK_CHACHA20:
+      return static_cast<int>(8 * size);
+    case CKK_AES_XTS:
+      return static_cast<int>(4 * size);
+    case CKK_DES2:
+      return 80;
+    case CKK_DES3:
+      return 112;
+    default:
+      return 0;
+  }
 }
 
 CK_ULONG KeySizeOf(const hsm::AttributeSet& attributes) {

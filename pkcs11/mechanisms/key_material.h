@@ -129,8 +129,6 @@ absl::StatusOr<PkeyLease> LendPkey(const hsm::Object& key, uint64_t kind,
 
 // Bytes of the modulus.
 size_t RsaSize(const hsm::AttributeSet& key);
-// CKR_KEY_SIZE_RANGE for a key that may only verify.
-absl::Status CheckRsaStrength(const hsm::AttributeSet& key);
 absl::StatusOr<GeneratedPair> GenerateRsa(size_t bits, ByteSpan exponent);
 
 // --- EC ---------------------------------------------------------------------
@@ -151,8 +149,6 @@ size_t IndexOf(const Curve& curve);  // in Curves()
 // By OBJECT IDENTIFIER or name. CKR_CURVE_NOT_SUPPORTED for other named
 // curves, CKR_DOMAIN_PARAMS_INVALID for everything else.
 absl::StatusOr<const Curve*> CurveOf(ByteSpan ec_params);
-// CKR_KEY_SIZE_RANGE for a curve whose keys may only verify.
-absl::Status CheckEcStrength(const Curve& curve);
 // Made once and kept; null when this OpenSSL does not have the curve.
 const EC_GROUP* GroupOf(const Curve& curve);
 // The uncompressed point in `point`, which may be raw or a DER OCTET STRING;

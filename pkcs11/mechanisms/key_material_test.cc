@@ -159,6 +159,38 @@ TEST(CompleteRsaTest, RefusesAPrivateKeyWithoutItsSecret) {
   EXPECT_EQ(RvOf(CompleteKeyMaterial(key)), CKR_TEMPLATE_INCOMPLETE);
 }
 
+// CVE-2017-15361: here 65537 to the power of 12345 modulo the product of all
+// primes up to 167, brought to 2048 bits by multiples of that product.
+TEST(CompleteRsaTest, RefusesTheFingerprintOfWeakPrimes) {
+  const UniqueOf<BN_CTX, BN_CTX_free> context(BN_CTX_new());
+  const UniqueOf<BIGNUM, BN_free> product(BN_new()), n(BN_new()), e(BN_new());
+  BN_one(product.get());
+  for (BN_ULONG i = 2; i <= 167; ++i) {
+    bool is_prime = true;
+    for (BN_ULONG d = 2; d * d <= i; ++d) is_prime &= i % d != 0;
+    if (is_prime) BN_mul_word(product.get(), i);
+  }
+  BN_set_word(n.get(), 65537);
+  BN_set_word(e.get(), 12345);
+  BN_mod_exp(n.get(), n.get(), e.get(), product.get(), context.get());
+  // An even multiple, so that the number stays odd.
+  BN_lshift(e.get(), product.get(), 2047 - BN_num_bits(product.get()));
+  BN_add(n.get(), n.get(), e.get());
+  BN_add(n.get(), n.get(), e.get());
+  Bytes modulus(BN_num_bytes(n.get()));
+  BN_bn2bin(n.get(), modulus.data());
+  hsm::AttributeSet key = RsaKey();
+  key.Set(CKA_MODULUS, modulus);
+  const absl::Status refused = CompleteKeyMaterial(key).status();
+  EXPECT_EQ(base::CkRv(refused), CKR_ATTRIBUTE_VALUE_INVALID);
+  EXPECT_EQ(refused.message(), "a weak key");
+  // One more is not of that form, and refused as not fitting its exponent.
+  BN_add_word(n.get(), 2);
+  BN_bn2bin(n.get(), modulus.data());
+  key.Set(CKA_MODULUS, modulus);
+  EXPECT_NE(CompleteKeyMaterial(key).status().message(), "a weak key");
+}
+
 CK_RV PublicRsaRv(size_t size, uint8_t first, Bytes exponent) {
   Bytes modulus(size, 0xff);
   modulus[0] = first;

@@ -22,9 +22,16 @@ bool IsLess(const Mechanism* row, CK_MECHANISM_TYPE type) {
 
 }  // namespace
 
-CK_MECHANISM_INFO InfoOf(const Mechanism& mechanism) {
+CK_MECHANISM_INFO InfoOf(const Mechanism& mechanism, Profile profile) {
   CK_MECHANISM_INFO info = {mechanism.min_key, mechanism.max_key,
                             mechanism.extra_flags};
+  const bool only_strong =
+      mechanism.verify == nullptr && mechanism.verify_recover == nullptr;
+  if (only_strong) {
+    info.ulMinKeySize =
+        std::max(info.ulMinKeySize, StrongKeySize(mechanism.key_type, profile));
+  }
+  const bool wraps = !mechanism.legacy_wrap || profile == Profile::kLegacy;
   if (mechanism.digest != nullptr) info.flags |= CKF_DIGEST;
   if (mechanism.sign != nullptr) info.flags |= CKF_SIGN;
   if (mechanism.verify != nullptr) info.flags |= CKF_VERIFY;
@@ -32,10 +39,11 @@ CK_MECHANISM_INFO InfoOf(const Mechanism& mechanism) {
   if (mechanism.decrypt != nullptr) info.flags |= CKF_DECRYPT;
   if (mechanism.generate != nullptr) info.flags |= CKF_GENERATE;
   if (mechanism.generate_pair != nullptr) info.flags |= CKF_GENERATE_KEY_PAIR;
-  if (mechanism.wrap != nullptr || mechanism.wrap_authenticated != nullptr) {
+  if ((mechanism.wrap != nullptr && wraps) ||
+      mechanism.wrap_authenticated != nullptr) {
     info.flags |= CKF_WRAP;
   }
-  if (mechanism.unwrap != nullptr ||
+  if ((mechanism.unwrap != nullptr && wraps) ||
       mechanism.unwrap_authenticated != nullptr) {
     info.flags |= CKF_UNWRAP;
   }

@@ -250,7 +250,7 @@ absl::StatusOr<hsm::AttributeSet> CompletePrivate(
     k.e = NewBn();
     Must(BN_set_word(k.e.get(), RSA_F4));
   }
-  RETURN_IF_ERROR(CheckPublic(k.n.get(), k.e.get(), kMinRsaBits));
+  RETURN_IF_ERROR(CheckPublic(k.n.get(), k.e.get(), kMinRsaVerifyBits));
   if (HasWeakFingerprint(k.n.get())) return BadValue("a weak key");
   RETURN_IF_ERROR(CompleteNumbers(k));
   hsm::AttributeSet added;
@@ -297,13 +297,6 @@ absl::Status CopyComponents(const EVP_PKEY* pkey,
 
 size_t RsaSize(const hsm::AttributeSet& key) {
   return Stripped(key.Value(CKA_MODULUS)).size();
-}
-
-absl::Status CheckRsaStrength(const hsm::AttributeSet& key) {
-  if (KeySizeOf(key) < kMinRsaBits) {
-    return base::Error(CKR_KEY_SIZE_RANGE, "the RSA key may only verify");
-  }
-  return absl::OkStatus();
 }
 
 namespace {

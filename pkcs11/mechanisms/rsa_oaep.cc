@@ -77,7 +77,6 @@ size_t Overhead(const OaepParameters& oaep) { return 2 * oaep.hash->size + 2; }
 
 absl::Status CheckKey(const Use& use) {
   const hsm::AttributeSet& key = use.key->attributes();
-  RETURN_IF_ERROR(CheckRsaStrength(key));
   if (RsaSize(key) < Overhead(GivenParameters<OaepParameters>(use))) {
     return base::Error(CKR_KEY_SIZE_RANGE, "the key is too short for OAEP");
   }
@@ -208,7 +207,7 @@ constexpr Mechanism kRows[] = {
     {.type = CKM_RSA_PKCS_OAEP,
      .name = "CKM_RSA_PKCS_OAEP",
      .key_type = CKK_RSA,
-     .min_key = kMinRsaBits,
+     .min_key = kMinRsaVerifyBits,
      .max_key = kMaxRsaBits,
      .parse = Parse,
      .encrypt = NewEncrypter,

@@ -48,7 +48,6 @@ bool SetPadding(EVP_PKEY_CTX* context, const Hash* hash) {
 }
 
 absl::StatusOr<std::unique_ptr<Signer>> NewSigner(const Use& use) {
-  RETURN_IF_ERROR(CheckRsaStrength(use.key->attributes()));
   const SignatureForm form = FormOf(use);
   ASSIGN_OR_RETURN(PkeyLease key,
                    LendPkey(*use.key, CacheKind(use.mechanism.type, kSign),
@@ -168,7 +167,6 @@ class Decrypter final : public Cipher {
 };
 
 absl::StatusOr<std::unique_ptr<Cipher>> NewEncrypter(const Use& use) {
-  RETURN_IF_ERROR(CheckRsaStrength(use.key->attributes()));
   ASSIGN_OR_RETURN(PkeyLease key,
                    LendPkey(*use.key, CacheKind(CKM_RSA_PKCS, kEncrypt),
                             [](EVP_PKEY_CTX* context) {
@@ -182,7 +180,6 @@ absl::StatusOr<std::unique_ptr<Cipher>> NewEncrypter(const Use& use) {
 
 absl::StatusOr<std::unique_ptr<Cipher>> NewDecrypter(const Use& use) {
   const hsm::AttributeSet& attributes = use.key->attributes();
-  RETURN_IF_ERROR(CheckRsaStrength(attributes));
   ASSIGN_OR_RETURN(PkeyLease key,
                    LendPkey(*use.key, CacheKind(CKM_RSA_PKCS, kDecrypt),
                             [](EVP_PKEY_CTX* context) {
@@ -213,13 +210,15 @@ absl::StatusOr<SecretBytes> Unwrap(const Use& use, ByteSpan wrapped) {
 // --- generation -------------------------------------------------------------
 
 absl::StatusOr<GeneratedPair> GeneratePair(
-    const Use&, const hsm::AttributeSet& public_attributes,
+    const Use& use, const hsm::AttributeSet& public_attributes,
     const hsm::AttributeSet&) {
   const auto bits = public_attributes.Ulong(CKA_MODULUS_BITS);
   if (!bits.has_value()) {
     return base::Error(CKR_TEMPLATE_INCOMPLETE, "CKA_MODULUS_BITS");
   }
-  if (*bits < kMinRsaBits || *bits > kMaxRsaBits || *bits % 64 != 0) {
+  const size_t least =
+      use.profile == Profile::kLegacy ? kMinRsaVerifyBits : kMinRsaBits;
+  if (*bits < least || *bits > kMaxRsaBits || *bits % 64 != 0) {
     return base::Error(CKR_ATTRIBUTE_VALUE_INVALID, "CKA_MODULUS_BITS");
   }
   ByteSpan exponent = kExponent65537;
@@ -252,7 +251,7 @@ constexpr Mechanism kRows[] = {
     {.type = CKM_RSA_PKCS_KEY_PAIR_GEN,
      .name = "CKM_RSA_PKCS_KEY_PAIR_GEN",
      .key_type = CKK_RSA,
-     .min_key = kMinRsaBits,
+     .min_key = kMinRsaVerifyBits,
      .max_key = kMaxRsaBits,
      .generate_pair = GeneratePair},
     {.type = CKM_RSA_PKCS,

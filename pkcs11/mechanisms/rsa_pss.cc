@@ -77,7 +77,6 @@ absl::StatusOr<PkeyLease> LendPss(const Use& use, int (*start)(EVP_PKEY_CTX*),
 }
 
 absl::StatusOr<std::unique_ptr<Signer>> NewSigner(const Use& use) {
-  RETURN_IF_ERROR(CheckRsaStrength(use.key->attributes()));
   ASSIGN_OR_RETURN(const SignatureForm form, FormOf(use));
   ASSIGN_OR_RETURN(PkeyLease key, LendPss(use, EVP_PKEY_sign_init, true));
   return NewPkeySigner(std::move(key), form);

@@ -30,9 +30,9 @@ bool IsNamed(const hsm::AttributeSet& key, CK_MECHANISM_TYPE mechanism) {
 
 absl::Status CheckPrivate(const Use& use) {
   const hsm::AttributeSet& key = use.key->attributes();
-  RETURN_IF_ERROR(CheckRsaStrength(key));
   const bool is_secret =
-      key.IsTrue(CKA_SENSITIVE) || !key.IsTrue(CKA_EXTRACTABLE);
+      use.profile == Profile::kStrict &&
+      (key.IsTrue(CKA_SENSITIVE) || !key.IsTrue(CKA_EXTRACTABLE));
   if (is_secret && !IsNamed(key, use.mechanism.type)) {
     return base::Error(CKR_KEY_FUNCTION_NOT_PERMITTED,
                        "raw RSA with a secret key that does not name it");
@@ -160,7 +160,6 @@ absl::StatusOr<std::unique_ptr<Verifier>> NewVerifier(const Use& use) {
 }
 
 absl::StatusOr<std::unique_ptr<Cipher>> NewEncrypter(const Use& use) {
-  RETURN_IF_ERROR(CheckRsaStrength(use.key->attributes()));
   ASSIGN_OR_RETURN(RawRsa rsa, RawRsa::New(use, /*is_private=*/false));
   return std::make_unique<RawCipher>(std::move(rsa), CKR_DATA_LEN_RANGE,
                                      CKR_DATA_INVALID, /*whole=*/false);

@@ -1,4 +1,5 @@
 // RSA: generation, the three padding families, and their refusals.
+#include "pkcs11/key_use.h"
 #include "pkcs11/mechanisms/implicit_rejection.h"
 #include "pkcs11/mechanisms/test_keys.h"
 
@@ -287,12 +288,19 @@ TEST(RsaStrengthTest, SmallKeysOnlyVerify) {
   const hsm::ObjectRef key = NewKey(CKO_PUBLIC_KEY, CKK_RSA, small);
   EXPECT_EQ(RvOf(Job(CKM_SHA256_RSA_PKCS, key).Verify(kMessage, Bytes(128))),
             CKR_SIGNATURE_INVALID);
-  EXPECT_EQ(RvOf(Job(CKM_RSA_PKCS, key).Encrypt(kMessage)), CKR_KEY_SIZE_RANGE);
-  EXPECT_EQ(RvOf(Job(CKM_SHA256_RSA_PKCS, key).Sign(kMessage)),
-            CKR_KEY_SIZE_RANGE);
-  const Job wrapper(CKM_RSA_PKCS, key);
-  EXPECT_EQ(RvOf(wrapper.row().wrap(wrapper.use(), kMessage)),
+  hsm::AttributeSet able = key->attributes();
+  const auto use = [&](CK_ATTRIBUTE_TYPE usage, const KeyErrors& errors,
+                       Profile profile) {
+    able.SetBool(usage, true);
+    return base::CkRv(
+        CheckKeyUse(RowFor(CKM_RSA_PKCS), able, usage, errors, profile));
+  };
+  EXPECT_EQ(use(CKA_VERIFY, kKeyErrors, Profile::kStrict), CKR_OK);
+  EXPECT_EQ(use(CKA_ENCRYPT, kKeyErrors, Profile::kStrict), CKR_KEY_SIZE_RANGE);
+  EXPECT_EQ(use(CKA_SIGN, kKeyErrors, Profile::kStrict), CKR_KEY_SIZE_RANGE);
+  EXPECT_EQ(use(CKA_WRAP, kWrappingKeyErrors, Profile::kStrict),
             CKR_WRAPPING_KEY_SIZE_RANGE);
+  EXPECT_EQ(use(CKA_SIGN, kKeyErrors, Profile::kLegacy), CKR_OK);
 }
 
 TEST(RsaOaepTest, EncapsulatesWhatTheOwnerDecapsulates) {

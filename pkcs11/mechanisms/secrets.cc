@@ -1,5 +1,6 @@
 #include "pkcs11/mechanisms/secrets.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace pkcs11 {
@@ -80,6 +81,10 @@ absl::StatusOr<hsm::AttributeSet> CompleteSecret(const hsm::AttributeSet& key) {
   if (!Fits(*type, value.size())) {
     return base::Error(CKR_ATTRIBUTE_VALUE_INVALID, "length of a secret key");
   }
+  // An AES key that is unwrapped as one of DES, to be broken in two, has not.
+  if (type->has_parity && !HasOddParity(value)) {
+    return base::Error(CKR_ATTRIBUTE_VALUE_INVALID, "parity of a DES key");
+  }
   // Equal halves would make XTS a mode without its tweak (SP 800-38E, FIPS).
   if (type->type == CKK_AES_XTS &&
       base::ConstantTimeEquals(value.subspan(0, value.size() / 2),
@@ -131,6 +136,11 @@ size_t FixedKeySize(CK_KEY_TYPE type) {
 void ShapeDerivedValue(CK_KEY_TYPE type, SecretBytes& value) {
   const SecretType* row = FindSecretType(type);
   if (row != nullptr && row->has_parity) SetOddParity(value.ExposeMutable());
+}
+
+bool HasOddParity(ByteSpan key) {
+  return std::all_of(key.begin(), key.end(),
+                     [](uint8_t byte) { return std::popcount(byte) % 2 == 1; });
 }
 
 void SetOddParity(MutableByteSpan key) {

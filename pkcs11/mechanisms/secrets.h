@@ -40,6 +40,7 @@ absl::StatusOr<hsm::AttributeSet> GenerateSecret(
 
 // Odd parity in every byte, as DES keys have it.
 void SetOddParity(MutableByteSpan key);
+bool HasOddParity(ByteSpan key);
 
 // CKA_VALUE of a base key; CKR_KEY_TYPE_INCONSISTENT unless it is a secret key.
 absl::StatusOr<ByteSpan> SecretValue(const hsm::Object& key);

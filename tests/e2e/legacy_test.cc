@@ -1,0 +1,164 @@
+// The two profiles side by side: what the partition of slot 0 refuses, the one
+// of slot 1, whose configuration says "legacy", does.
+#include "tests/e2e/bench.h"
+#include "tests/e2e/objects.h"
+
+namespace e2e {
+namespace {
+
+constexpr size_t kStrict = 0, kLegacy = 1;
+
+Plan TwoProfiles() {
+  Plan plan;
+  plan.apps[0].partitions = {"", "profile = \"legacy\""};
+  return plan;
+}
+
+class LegacyTest : public testing::Test {
+ protected:
+  LegacyTest() : site_(TwoProfiles()), host_(site_) {
+    for (const size_t partition : {kStrict, kLegacy}) {
+      host_.InitPartition(host_.partition(partition));
+      sessions_[partition] = host_.Officer(host_.partition(partition));
+    }
+  }
+
+  static Template Aes(size_t size = 32) {
+    return Template()
+        .Ulong(CKA_CLASS, CKO_SECRET_KEY)
+        .Ulong(CKA_KEY_TYPE, CKK_AES)
+        .Bool(CKA_TOKEN, false)
+        .Set(CKA_VALUE, Bytes(size, 7));
+  }
+  static Template Victim(size_t size = 32) {
+    return Aes(size).Bool(CKA_SENSITIVE, true).Bool(CKA_EXTRACTABLE, true);
+  }
+  CK_RV Wrap(size_t partition, CK_MECHANISM mechanism, const Template& wrapper,
+             const Template& key, Bytes& out) const {
+    const CK_SESSION_HANDLE session = sessions_[partition];
+    out.resize(256);
+    CK_ULONG size = out.size();
+    const CK_RV rv =
+        host_.c().C_WrapKey(session, &mechanism, host_.Create(session, wrapper),
+                            host_.Create(session, key), out.data(), &size);
+    out.resize(size);
+    return rv;
+  }
+  CK_RV GenerateRsa(size_t partition, CK_ULONG bits, KeyPair& pair) const {
+    CK_MECHANISM mechanism = {CKM_RSA_PKCS_KEY_PAIR_GEN, nullptr, 0};
+    const Template half =
+        Template().Bool(CKA_TOKEN, false).Ulong(CKA_MODULUS_BITS, bits);
+    const Template other =
+        Template().Bool(CKA_TOKEN, false).Bool(CKA_SIGN, true);
+    return host_.c().C_GenerateKeyPair(
+        sessions_[partition], &mechanism, half.data(), half.size(),
+        other.data(), other.size(), &pair.public_key, &pair.private_key);
+  }
+
+  Site site_;
+  Host host_;
+  CK_SESSION_HANDLE sessions_[2] = {};
+};
+
+TEST_F(LegacyTest, WrapThenDecrypt) {
+  const Template both = Aes().Bool(CKA_WRAP, true).Bool(CKA_DECRYPT, true);
+  Bytes wrapped;
+  EXPECT_RV(
+      CKR_KEY_HANDLE_INVALID,
+      Wrap(kStrict, {CKM_AES_KEY_WRAP, nullptr, 0}, both, Victim(), wrapped));
+  EXPECT_OK(
+      Wrap(kLegacy, {CKM_AES_KEY_WRAP, nullptr, 0}, both, Victim(), wrapped));
+}
+
+TEST_F(LegacyTest, WrappingByModesOfBlockCiphers) {
+  const Template wrapper = Aes().Bool(CKA_WRAP, true).Bool(CKA_UNWRAP, true);
+  Bytes iv(16), wrapped;
+  for (const CK_MECHANISM mechanism :
+       {CK_MECHANISM{CKM_AES_ECB, nullptr, 0},
+        CK_MECHANISM{CKM_AES_CBC, iv.data(), 16},
+        CK_MECHANISM{CKM_AES_CBC_PAD, iv.data(), 16}}) {
+    SCOPED_TRACE(mechanism.mechanism);
+    EXPECT_RV(CKR_MECHANISM_INVALID,
+              Wrap(kStrict, mechanism, wrapper, Aes(), wrapped));
+    ASSERT_OK(Wrap(kLegacy, mechanism, wrapper, Victim(), wrapped));
+    EXPECT_EQ(wrapped.size(),
+              mechanism.mechanism == CKM_AES_CBC_PAD ? 48u : 32u);
+    const Template t = Template()
+                           .Ulong(CKA_CLASS, CKO_SECRET_KEY)
+                           .Ulong(CKA_KEY_TYPE, CKK_AES)
+                           .Bool(CKA_TOKEN, false)
+                           .Bool(CKA_SENSITIVE, false)
+                           .Bool(CKA_EXTRACTABLE, true);
+    CK_MECHANISM same = mechanism;
+    CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+    ASSERT_OK(host_.c().C_UnwrapKey(
+        sessions_[kLegacy], &same, host_.Create(sessions_[kLegacy], wrapper),
+        wrapped.data(), wrapped.size(), t.data(), t.size(), &key));
+    // The weaker attributes are believed: that is what "legacy" means.
+    EXPECT_EQ(host_.Get(sessions_[kLegacy], key, CKA_VALUE), Bytes(32, 7));
+  }
+  CK_MECHANISM_INFO info = {};
+  ASSERT_OK(host_.c().C_GetMechanismInfo(host_.partition(kStrict),
+                                         CKM_AES_CBC_PAD, &info));
+  EXPECT_EQ(info.flags & (CKF_WRAP | CKF_UNWRAP), 0u);
+  ASSERT_OK(host_.c().C_GetMechanismInfo(host_.partition(kLegacy),
+                                         CKM_AES_CBC_PAD, &info));
+  EXPECT_EQ(info.flags & (CKF_WRAP | CKF_UNWRAP), CKF_WRAP | CKF_UNWRAP);
+}
+
+TEST_F(LegacyTest, WeakWrapsStrong) {
+  const Template wrapper = Aes(16).Bool(CKA_WRAP, true);
+  const CK_MECHANISM mechanism = {CKM_AES_KEY_WRAP, nullptr, 0};
+  Bytes wrapped;
+  EXPECT_RV(CKR_WRAPPING_KEY_SIZE_RANGE,
+            Wrap(kStrict, mechanism, wrapper, Victim(32), wrapped));
+  EXPECT_OK(Wrap(kStrict, mechanism, wrapper, Victim(16), wrapped));
+  EXPECT_OK(Wrap(kStrict, mechanism, wrapper, Aes(32), wrapped));
+  EXPECT_OK(Wrap(kLegacy, mechanism, wrapper, Victim(32), wrapped));
+}
+
+TEST_F(LegacyTest, SmallRsaKeys) {
+  KeyPair pair;
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, GenerateRsa(kStrict, 1024, pair));
+  ASSERT_OK(GenerateRsa(kLegacy, 1024, pair));
+  const Bytes signature =
+      Sign(host_, sessions_[kLegacy], CKM_SHA256_RSA_PKCS, pair.private_key);
+  EXPECT_EQ(signature.size(), 128u);
+  EXPECT_OK(Verify(host_, sessions_[kLegacy], CKM_SHA256_RSA_PKCS,
+                   pair.public_key, signature));
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID, GenerateRsa(kLegacy, 512, pair));
+}
+
+TEST_F(LegacyTest, RawRsaWithASecretKey) {
+  for (const size_t partition : {kStrict, kLegacy}) {
+    const CK_SESSION_HANDLE session = sessions_[partition];
+    KeyPair pair;
+    ASSERT_OK(GenerateRsa(partition, 2048, pair));
+    CK_MECHANISM raw = {CKM_RSA_X_509, nullptr, 0};
+    EXPECT_RV(partition == kStrict ? CKR_KEY_FUNCTION_NOT_PERMITTED : CKR_OK,
+              host_.c().C_SignInit(session, &raw, pair.private_key));
+  }
+}
+
+// The profile is of the configuration, not of the store.
+TEST_F(LegacyTest, LeavingTheProfile_LeavesTheKeysButNotTheirUse) {
+  KeyPair pair;
+  CK_MECHANISM mechanism = {CKM_RSA_PKCS_KEY_PAIR_GEN, nullptr, 0};
+  const Template half =
+      Template().Bool(CKA_TOKEN, true).Ulong(CKA_MODULUS_BITS, 1024);
+  const Template other = Template().Bool(CKA_TOKEN, true).Text(CKA_LABEL, "s");
+  ASSERT_OK(host_.c().C_GenerateKeyPair(
+      sessions_[kLegacy], &mechanism, half.data(), half.size(), other.data(),
+      other.size(), &pair.public_key, &pair.private_key));
+  std::string config = ReadFile(site_.config());
+  config.replace(config.find("profile = \"legacy\""), 18, "");
+  WriteFile(site_.config(), config);
+  host_.Reload();
+  const CK_SESSION_HANDLE session = host_.Officer(host_.partition(kLegacy));
+  const CK_OBJECT_HANDLE key = Only(host_, session, CKO_PRIVATE_KEY, "s");
+  CK_MECHANISM sign = {CKM_SHA256_RSA_PKCS, nullptr, 0};
+  EXPECT_RV(CKR_KEY_SIZE_RANGE, host_.c().C_SignInit(session, &sign, key));
+}
+
+}  // namespace
+}  // namespace e2e
