@@ -251,11 +251,40 @@ constexpr AttributeRule kOther[] = {
     ROW(CKA_OWNER, Kind::kBytes, F()),
     ROW(CKA_ATTR_TYPES, Kind::kBytes, F()),
     ROW(CKA_HW_FEATURE_TYPE, Kind::kUlong, F()),
+};
+
+// Sections 4.4 (mechanism, profile, validation) and 4.6.5 (trust).
+constexpr AttributeRule kMechanism[] = {
     ROW(CKA_MECHANISM_TYPE, Kind::kUlong, F()),
+};
+constexpr AttributeRule kProfile[] = {
     ROW(CKA_PROFILE_ID, Kind::kUlong, F()),
+};
+constexpr AttributeRule kValidation[] = {
     ROW(CKA_VALIDATION_TYPE, Kind::kUlong, F()),
+    ROW(CKA_VALIDATION_VERSION, Kind::kBytes, F()),
+    ROW(CKA_VALIDATION_LEVEL, Kind::kUlong, F()),
+    ROW(CKA_VALIDATION_MODULE_ID, Kind::kText, F()),
     ROW(CKA_VALIDATION_FLAG, Kind::kUlong, F()),
-    ROW(CKA_HASH_OF_CERTIFICATE, Kind::kBytes, F()),
+    ROW(CKA_VALIDATION_AUTHORITY_TYPE, Kind::kUlong, F()),
+    ROW(CKA_VALIDATION_COUNTRY, Kind::kText, F()),
+    ROW(CKA_VALIDATION_CERTIFICATE_IDENTIFIER, Kind::kText, F()),
+    ROW(CKA_VALIDATION_CERTIFICATE_URI, Kind::kText, F()),
+    ROW(CKA_VALIDATION_VENDOR_URI, Kind::kText, F()),
+    ROW(CKA_VALIDATION_PROFILE, Kind::kText, F()),
+};
+constexpr AttributeRule kTrust[] = {
+    ROW(CKA_ISSUER, Kind::kBytes, F(1)),
+    ROW(CKA_SERIAL_NUMBER, Kind::kBytes, F(1)),
+    ROW(CKA_HASH_OF_CERTIFICATE, Kind::kBytes, F(1)),
+    ROW(CKA_NAME_HASH_ALGORITHM, Kind::kUlong, F(1)),
+    ROW(PERIGEE_CKA_TRUST_SERVER_AUTH, Kind::kUlong, F(), Default::kZero),
+    ROW(PERIGEE_CKA_TRUST_CLIENT_AUTH, Kind::kUlong, F(), Default::kZero),
+    ROW(PERIGEE_CKA_TRUST_CODE_SIGNING, Kind::kUlong, F(), Default::kZero),
+    ROW(PERIGEE_CKA_TRUST_EMAIL_PROTECTION, Kind::kUlong, F(), Default::kZero),
+    ROW(PERIGEE_CKA_TRUST_IPSEC_IKE, Kind::kUlong, F(), Default::kZero),
+    ROW(PERIGEE_CKA_TRUST_TIME_STAMPING, Kind::kUlong, F(), Default::kZero),
+    ROW(PERIGEE_CKA_TRUST_OCSP_SIGNING, Kind::kUlong, F(), Default::kZero),
 };
 
 #undef ROW
@@ -267,9 +296,17 @@ constexpr ObjectClass kClasses[] = {
     {CKO_PRIVATE_KEY, CKA_KEY_TYPE, true},
     {CKO_SECRET_KEY, CKA_KEY_TYPE, true},
     {CKO_DOMAIN_PARAMETERS, CKA_KEY_TYPE, false},
+    {CKO_TRUST, CK_UNAVAILABLE_INFORMATION, false},
+    {CKO_MECHANISM, CK_UNAVAILABLE_INFORMATION, false, true},
+    {CKO_PROFILE, CK_UNAVAILABLE_INFORMATION, false, true},
+    {CKO_VALIDATION, CK_UNAVAILABLE_INFORMATION, false, true},
 };
 
 constexpr RuleGroup kDataGroups[] = {kStorage, kData};
+constexpr RuleGroup kTrustGroups[] = {kStorage, kTrust};
+constexpr RuleGroup kMechanismGroups[] = {kStorage, kMechanism};
+constexpr RuleGroup kProfileGroups[] = {kStorage, kProfile};
+constexpr RuleGroup kValidationGroups[] = {kStorage, kValidation};
 constexpr RuleGroup kX509Groups[] = {kStorage, kCertificate, kX509};
 constexpr RuleGroup kRsaPublicGroups[] = {kStorage, kKey, kPublicKey,
                                           kRsaPublic};
@@ -322,6 +359,10 @@ constexpr ObjectType Hmac(CK_KEY_TYPE type) {
 
 constexpr ObjectType kTypes[] = {
     {CKO_DATA, 0, kDataGroups, {}, CheckNothing},
+    {CKO_TRUST, 0, kTrustGroups, {}, CheckNothing},
+    {CKO_MECHANISM, 0, kMechanismGroups, {}, CheckNothing},
+    {CKO_PROFILE, 0, kProfileGroups, {}, CheckNothing},
+    {CKO_VALIDATION, 0, kValidationGroups, {}, CheckNothing},
     {CKO_CERTIFICATE, CKC_X_509, kX509Groups, {}, CheckX509},
     {CKO_PUBLIC_KEY, CKK_RSA, kRsaPublicGroups, kRsaPublicUses, CheckRsaPublic},
     {CKO_PRIVATE_KEY, CKK_RSA, kRsaPrivateGroups, kRsaPrivateUses,

@@ -79,6 +79,8 @@ struct ObjectClass {
   CK_OBJECT_CLASS object_class;
   CK_ATTRIBUTE_TYPE type_attribute;
   bool private_by_default;  // CKA_PRIVATE when absent
+  // Objects that the token shows of itself; nobody makes one.
+  bool built_in = false;
 };
 
 using RuleGroup = absl::Span<const AttributeRule>;

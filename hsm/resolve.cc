@@ -184,7 +184,7 @@ absl::StatusOr<const ObjectType*> Identify(How how,
   }
   RETURN_IF_ERROR(Agree(attributes, CKA_CLASS, object_class));
   const ObjectClass* known = FindObjectClass(attributes.object_class());
-  if (known == nullptr) {
+  if (known == nullptr || known->built_in) {
     return base::Error(CKR_ATTRIBUTE_VALUE_INVALID, "CKA_CLASS");
   }
   RETURN_IF_ERROR(CheckClassIsFor(how, known->object_class));

@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "hsm/attribute_rules.h"
+#include "pkcs11/built_in_objects.h"
+
 namespace pkcs11 {
 namespace {
 
@@ -39,6 +42,24 @@ hsm::ResolveContext ContextOf(const Session& session) {
   context.logged_in = session.application().user_logged_in();
   context.strict = session.token().profile() == Profile::kStrict;
   return context;
+}
+
+void NoteMaking(Session& session, const Mechanism& mechanism, Service service,
+                const AttributeSet* parent, absl::Span<AttributeSet> made) {
+  bool approved = IsApprovedService(mechanism, service, parent);
+  for (const AttributeSet& object : made) {
+    approved &= IsApprovedService(mechanism, service, &object);
+  }
+  session.NoteService(approved);
+  for (AttributeSet& object : made) {
+    const hsm::ObjectType* type = hsm::FindObjectType(object);
+    if (type == nullptr ||
+        hsm::FindRule(*type, CKA_OBJECT_VALIDATION_FLAGS) == nullptr) {
+      continue;
+    }
+    object.SetUlong(CKA_OBJECT_VALIDATION_FLAGS,
+                    approved ? kApprovedService : 0);
+  }
 }
 
 absl::Status MayWrite(const Session& session, const AttributeSet& object) {

@@ -6,12 +6,19 @@
 #include <vector>
 
 #include "hsm/attribute_rules.h"
+#include "pkcs11/approved.h"
 #include "pkcs11/session.h"
 
 namespace pkcs11 {
 
 // What Resolve must know of a session.
 hsm::ResolveContext ContextOf(const Session& session);
+
+// Notes in the session and in the new objects whether the service that made
+// them is approved (CKA_OBJECT_VALIDATION_FLAGS). `parent`: the key that took
+// part, null for generation.
+void NoteMaking(Session& session, const Mechanism& mechanism, Service service,
+                const AttributeSet* parent, absl::Span<AttributeSet> made);
 
 // Whether the session may make or change an object like this:
 // CKR_SESSION_READ_ONLY, CKR_TOKEN_WRITE_PROTECTED, CKR_PIN_EXPIRED,

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "hsm/attribute_rules.h"
+#include "pkcs11/approved.h"
+#include "pkcs11/built_in_objects.h"
 #include "pkcs11/key_use.h"
 
 namespace pkcs11 {
@@ -52,6 +54,9 @@ absl::StatusOr<hsm::ObjectRef> Session::FindObject(
     CK_OBJECT_HANDLE handle) const {
   if (handle == CK_INVALID_HANDLE) {
     return base::Error(CKR_OBJECT_HANDLE_INVALID, "the handle 0");
+  }
+  if (IsBuiltIn(handle) && token_->has_crypto()) {
+    if (const hsm::ObjectRef object = FindBuiltIn(handle)) return object;
   }
   absl::StatusOr<hsm::ObjectRef> object =
       IsSessionObject(handle)
@@ -172,6 +177,13 @@ absl::Status Session::Start(const CK_MECHANISM& mechanism,
                                     begun.key, nullptr, token_->profile()},
                                 parameters));
   }
+  begun.approved =
+      again ? last.approved
+            : IsApprovedService(
+                  *begun.mechanism,
+                  Kind::kProcesses ? Service::kProcess : Service::kProtect,
+                  begun.key == nullptr ? nullptr : &begun.key->attributes());
+  NoteService(begun.approved);
   place<Kind>() = std::move(begun);
   return absl::OkStatus();
 }
@@ -286,6 +298,7 @@ void Session::Complete() {
     Spare<Kind>& last = spare<Kind>();
     last.mechanism = active.mechanism;
     last.key = std::move(active.key);
+    last.approved = active.approved;
     last.tool = std::move(active.tool);
   }
   place<Kind>().reset();
@@ -495,6 +508,10 @@ absl::Status Session::BeginFind(const AttributeSet& pattern) {
                });
       });
     }
+  }
+  if (token.value_or(true) && token_->has_crypto()) {
+    const auto shown = SearchBuiltIn(pattern);
+    search.found.insert(search.found.end(), shown.begin(), shown.end());
   }
   if (!token.value_or(false)) {
     const auto mine = application_->objects().Find(pattern, see_private);

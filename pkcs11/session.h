@@ -30,6 +30,10 @@ struct Kind {
   static constexpr CK_FLAGS kFlag = kCancelFlag;
   // Whether a result that does not fit is kept for the next call.
   static constexpr bool kHoldsResult = false;
+  // Reads what others protected (approved.h).
+  static constexpr bool kProcesses = kUsageFlag == CKA_VERIFY ||
+                                     kUsageFlag == CKA_DECRYPT ||
+                                     kUsageFlag == CKA_VERIFY_RECOVER;
   // Whether Init's parameters are read. Those of messages come with each one.
   static constexpr bool kParses = true;
 
@@ -158,6 +162,15 @@ class Session {
     return CheckOpen();
   }
 
+  // Whether the last service was approved (PKCS#11 3.2, section 5.6.11): one
+  // that was begun, or one of a single call.
+  bool last_approved() const {
+    return last_approved_.load(std::memory_order_relaxed);
+  }
+  void NoteService(bool approved) {
+    last_approved_.store(approved, std::memory_order_relaxed);
+  }
+
   // --- operations ------------------------------------------------------------
 
   // C_*Init. Everything that can be checked is checked here. A null
@@ -253,6 +266,7 @@ class Session {
     uint64_t epoch = 0;         // the login epoch it began under
     uint64_t number = 0;        // of its Init in this session
     bool parts = false;         // something was fed
+    bool approved = false;      // approved.h
     bool authenticated = true;  // false while CKA_ALWAYS_AUTHENTICATE waits
     std::optional<SecretBytes> held;  // a result that did not fit
   };
@@ -269,6 +283,7 @@ class Session {
   struct Spare {
     const Mechanism* mechanism = nullptr;
     hsm::ObjectRef key;
+    bool approved = false;
     std::unique_ptr<typename Kind::Tool> tool;
   };
 
@@ -332,6 +347,7 @@ class Session {
   // The key of the last Init, to be used again if it is still current.
   hsm::ObjectRef last_key_ ABSL_GUARDED_BY(mu_);
   uint64_t last_key_epoch_ ABSL_GUARDED_BY(mu_) = 0;
+  std::atomic<bool> last_approved_{false};
   uint64_t inits_ ABSL_GUARDED_BY(mu_) = 0;
 };
 

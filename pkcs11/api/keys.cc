@@ -137,6 +137,8 @@ class Derivation final : public DerivedKeys {
       Merge(added, key);
     }
     if (keys_.empty()) return absl::OkStatus();
+    NoteMaking(session_, use_.mechanism, Service::kProtect,
+               &use_.key->attributes(), absl::MakeSpan(keys_));
     ASSIGN_OR_RETURN(const std::vector<CK_OBJECT_HANDLE> made,
                      CreateObjects(session_, std::move(keys_)));
     for (size_t i = 0; i < made.size(); ++i) {
@@ -177,6 +179,8 @@ absl::Status C_GenerateKey(Library& library, CK_SESSION_HANDLE hSession,
                               session->token().profile()},
                           key));
   Merge(material, key);
+  NoteMaking(*session, *mechanism, Service::kProtect, nullptr,
+             absl::MakeSpan(&key, 1));
   ASSIGN_OR_RETURN(*phKey, CreateObject(*session, std::move(key)));
   return absl::OkStatus();
 }
@@ -210,6 +214,8 @@ absl::Status C_GenerateKeyPair(
   Merge(material.private_key, pair[1]);
   RETURN_IF_ERROR(CheckStrength(pair[1], session->token().profile()));
   RETURN_IF_ERROR(CheckNewPair(pair[0], pair[1]));
+  NoteMaking(*session, *mechanism, Service::kProtect, nullptr,
+             absl::MakeSpan(pair));
   ASSIGN_OR_RETURN(const std::vector<CK_OBJECT_HANDLE> handles,
                    CreateObjects(*session, std::move(pair)));
   *phPublicKey = handles[0];
@@ -312,10 +318,14 @@ absl::StatusOr<Encapsulation> BeginEncapsulation(const Session& session,
 
 absl::StatusOr<CK_OBJECT_HANDLE> CreateSecret(Session& session,
                                               const SecretBytes& value,
-                                              AttributeSet key) {
+                                              Encapsulation& half,
+                                              Service service) {
+  AttributeSet key = std::move(half.made);
   SetKeyValue(value.Expose(), key);
   ASSIGN_OR_RETURN(const AttributeSet added, CompleteKeyMaterial(key));
   Merge(added, key);
+  NoteMaking(session, *half.mechanism, service, &half.key->attributes(),
+             absl::MakeSpan(&key, 1));
   return CreateObject(session, std::move(key));
 }
 
@@ -340,8 +350,8 @@ absl::Status C_EncapsulateKey(
   RETURN_IF_ERROR(Need(phKey, "no place for the handle"));
   ASSIGN_OR_RETURN(const Encapsulated made,
                    half.mechanism->encapsulate(half.use(), half.size));
-  ASSIGN_OR_RETURN(*phKey,
-                   CreateSecret(*session, made.secret, std::move(half.made)));
+  ASSIGN_OR_RETURN(
+      *phKey, CreateSecret(*session, made.secret, half, Service::kProtect));
   return ToStatus(output.Give(made.ciphertext));
 }
 
@@ -365,7 +375,7 @@ absl::Status C_DecapsulateKey(Library& library, CK_SESSION_HANDLE hSession,
       const SecretBytes secret,
       half.mechanism->decapsulate(half.use(), ciphertext, half.size));
   ASSIGN_OR_RETURN(*phKey,
-                   CreateSecret(*session, secret, std::move(half.made)));
+                   CreateSecret(*session, secret, half, Service::kProcess));
   return absl::OkStatus();
 }
 

@@ -1,6 +1,7 @@
 // Sessions: open, close, look at, cancel.
 #include "pkcs11/api/api.h"
 #include "pkcs11/api/arguments.h"
+#include "pkcs11/built_in_objects.h"
 
 namespace pkcs11::api {
 
@@ -69,7 +70,7 @@ absl::Status C_GetSessionValidationFlags(Library& library,
   if (type != CKS_LAST_VALIDATION_OK) {
     return base::Error(CKR_ARGUMENTS_BAD, "an unknown type of flags");
   }
-  *pFlags = 0;
+  *pFlags = session->last_approved() ? kApprovedService : 0;
   return absl::OkStatus();
 }
 

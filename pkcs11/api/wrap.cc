@@ -210,11 +210,12 @@ absl::StatusOr<Coming> BeginUnwrap(const Session& session,
   return coming;
 }
 
-absl::StatusOr<CK_OBJECT_HANDLE> EndUnwrap(Session& session,
-                                           const SecretBytes& plain,
-                                           AttributeSet resolved) {
-  ASSIGN_OR_RETURN(AttributeSet key, Material(plain, std::move(resolved),
-                                              session.token().profile()));
+absl::StatusOr<CK_OBJECT_HANDLE> EndUnwrap(Session& session, Coming& coming,
+                                           const SecretBytes& plain) {
+  ASSIGN_OR_RETURN(AttributeSet key,
+                   Material(plain, std::move(coming.resolved), coming.profile));
+  NoteMaking(session, *coming.mechanism, Service::kProcess,
+             &coming.wrapper->attributes(), absl::MakeSpan(&key, 1));
   return CreateObject(session, std::move(key));
 }
 
@@ -240,6 +241,8 @@ absl::Status C_WrapKey(Library& library, CK_SESSION_HANDLE hSession,
   ASSIGN_OR_RETURN(
       const base::Bytes wrapped,
       mechanism.wrap(leaving.use(parameters.get()), plain.Expose()));
+  NoteMaking(*session, *leaving.mechanism, Service::kProtect,
+             &leaving.wrapper->attributes(), {});
   return ToStatus(output.Give(wrapped));
 }
 
@@ -261,8 +264,7 @@ absl::Status C_UnwrapKey(Library& library, CK_SESSION_HANDLE hSession,
   ASSIGN_OR_RETURN(
       const SecretBytes plain,
       coming.mechanism->unwrap(coming.use(parameters.get()), wrapped));
-  ASSIGN_OR_RETURN(*phKey,
-                   EndUnwrap(*session, plain, std::move(coming.resolved)));
+  ASSIGN_OR_RETURN(*phKey, EndUnwrap(*session, coming, plain));
   return absl::OkStatus();
 }
 
@@ -291,6 +293,8 @@ absl::Status C_WrapKeyAuthenticated(
           {pMechanism->pParameter, pMechanism->ulParameterLen}, aad,
           plain.Expose(),
           IsSecretValue(key) && leaving.profile == Profile::kStrict));
+  NoteMaking(*session, *leaving.mechanism, Service::kProtect,
+             &leaving.wrapper->attributes(), {});
   return ToStatus(output.Give(wrapped));
 }
 
@@ -315,8 +319,7 @@ absl::Status C_UnwrapKeyAuthenticated(
       coming.mechanism->unwrap_authenticated(
           coming.use(nullptr),
           {pMechanism->pParameter, pMechanism->ulParameterLen}, aad, wrapped));
-  ASSIGN_OR_RETURN(*phKey,
-                   EndUnwrap(*session, plain, std::move(coming.resolved)));
+  ASSIGN_OR_RETURN(*phKey, EndUnwrap(*session, coming, plain));
   return absl::OkStatus();
 }
 
