@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "pkcs11/mechanisms/self_check.h"
 
 namespace pkcs11 {
 namespace {
@@ -56,6 +57,7 @@ absl::StatusOr<const Mechanism*> FindMechanism(const Token& token,
         CKR_MECHANISM_INVALID,
         absl::StrCat("unknown mechanism 0x", absl::Hex(mechanism->mechanism)));
   }
+  RETURN_IF_ERROR(TestBeforeUse(*row));
   return row;
 }
 

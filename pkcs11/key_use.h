@@ -25,7 +25,8 @@ inline constexpr KeyErrors kUnwrappingKeyErrors = {
 
 // The row of `mechanism` on this token: CKR_ARGUMENTS_BAD for a null pointer,
 // CKR_MECHANISM_INVALID for an unknown number, CKR_FUNCTION_NOT_SUPPORTED on a
-// token without cryptography. Whether it has the factory is the caller's check.
+// token without cryptography, CKR_DEVICE_ERROR after a failed self-test.
+// Whether it has the factory is the caller's check.
 absl::StatusOr<const Mechanism*> FindMechanism(const Token& token,
                                                const CK_MECHANISM* mechanism);
 

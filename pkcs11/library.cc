@@ -12,6 +12,7 @@
 #include "pkcs11/config.h"
 #include "pkcs11/fork_gate.h"
 #include "pkcs11/mechanism.h"
+#include "pkcs11/mechanisms/self_check.h"
 #include "pkcs11/next_domain.h"
 #include "pkcs11/slots.h"
 
@@ -149,6 +150,7 @@ absl::Status Library::Initialize(const void* arguments) {
     return base::Error(CKR_CRYPTOKI_ALREADY_INITIALIZED, "");
   }
   RETURN_IF_ERROR(process.library.Start());
+  ResetSelfTests();
   fork_gate::WatchForks();
   ++initialized_here;
   fork_mark.Set();

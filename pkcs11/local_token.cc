@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "cloning/local_endpoint.h"
 #include "hsm/fleet.h"
+#include "pkcs11/mechanisms/self_check.h"
 
 namespace pkcs11 {
 namespace {
@@ -138,6 +139,7 @@ TokenFacts LocalToken::FactsWithoutState() const {
   const hsm::ModelProfile* model = ModelOf(hsm_->config());
   TokenFacts facts;
   facts.flags = CKF_RNG | CKF_LOGIN_REQUIRED;
+  if (InErrorState()) facts.flags |= CKF_ERROR_STATE;
   if (is_admin()) facts.flags |= CKF_ADMIN_TOKEN;
   facts.max_pin = kLongestPin;
   if (model == nullptr) return facts;

@@ -8,6 +8,7 @@
 #include "pkcs11/approved.h"
 #include "pkcs11/built_in_objects.h"
 #include "pkcs11/key_use.h"
+#include "pkcs11/mechanisms/self_check.h"
 
 namespace pkcs11 {
 namespace {
@@ -91,6 +92,7 @@ absl::Status Session::CheckOpen() const {
 }
 
 absl::Status Session::CheckGoesOn(const Active& active) const {
+  RETURN_IF_ERROR(CheckNoErrorState());
   if (active.epoch != application_->epoch()) {
     return base::Error(CKR_USER_NOT_LOGGED_IN,
                        "the login ended during the operation");
@@ -150,6 +152,7 @@ absl::Status Session::Start(const CK_MECHANISM& mechanism,
   bool again =
       last.tool != nullptr && last.mechanism->type == mechanism.mechanism;
   if (again) {
+    RETURN_IF_ERROR(CheckNoErrorState());
     begun.mechanism = last.mechanism;
   } else {
     ASSIGN_OR_RETURN(begun.mechanism, FindMechanism(*token_, &mechanism));

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "gtest/gtest.h"
+#include "pkcs11/mechanisms/self_check.h"
 
 namespace pkcs11 {
 namespace {
@@ -321,6 +322,22 @@ TEST(ApplicationTest, LoginAfterTheLastSessionClosed_IsRefused) {
   EXPECT_TRUE(application.Leave(true));
   EXPECT_EQ(base::CkRv(application.BeginLogin(hsm::Role::kCo, nullptr, false)),
             CKR_SESSION_HANDLE_INVALID);
+}
+
+// What is under way ends too, and what was used before is not used again.
+TEST_F(SessionTest, AFailedSelfTest_EndsEverything) {
+  const CK_MECHANISM sha = {CKM_SHA256, nullptr, 0};
+  CK_BYTE out[32];
+  CK_ULONG size = sizeof(out);
+  ASSERT_TRUE(session_.Begin<DigestKind>(&sha).ok());
+  ASSERT_TRUE(Digest(out, &size).ok());
+  ASSERT_TRUE(session_.Begin<DigestKind>(&sha).ok());
+  EnterErrorState("for a test");
+  EXPECT_EQ(base::CkRv(Digest(out, &size)), CKR_DEVICE_ERROR);
+  EXPECT_EQ(base::CkRv(session_.Begin<DigestKind>(&sha)), CKR_DEVICE_ERROR);
+  ResetSelfTests();
+  EXPECT_TRUE(session_.Begin<DigestKind>(&sha).ok());
+  EXPECT_TRUE(Digest(out, &size).ok());
 }
 
 }  // namespace

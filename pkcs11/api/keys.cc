@@ -3,6 +3,7 @@
 #include "pkcs11/api/arguments.h"
 #include "pkcs11/api/attributes.h"
 #include "pkcs11/key_use.h"
+#include "pkcs11/mechanisms/self_check.h"
 #include "pkcs11/object_access.h"
 
 namespace pkcs11::api {
@@ -213,7 +214,10 @@ absl::Status C_GenerateKeyPair(
   Merge(material.public_key, pair[0]);
   Merge(material.private_key, pair[1]);
   RETURN_IF_ERROR(CheckStrength(pair[1], session->token().profile()));
-  RETURN_IF_ERROR(CheckNewPair(pair[0], pair[1]));
+  if (absl::Status fits = CheckNewPair(pair[0], pair[1]); !fits.ok()) {
+    EnterErrorState(fits.message());
+    return fits;
+  }
   NoteMaking(*session, *mechanism, Service::kProtect, nullptr,
              absl::MakeSpan(pair));
   ASSIGN_OR_RETURN(const std::vector<CK_OBJECT_HANDLE> handles,

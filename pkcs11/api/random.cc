@@ -2,6 +2,7 @@
 #include "base/crypto.h"
 #include "pkcs11/api/api.h"
 #include "pkcs11/api/arguments.h"
+#include "pkcs11/mechanisms/self_check.h"
 
 namespace pkcs11::api {
 namespace {
@@ -22,6 +23,7 @@ absl::Status C_GenerateRandom(Library& library, CK_SESSION_HANDLE hSession,
                               CK_BYTE_PTR RandomData, CK_ULONG ulRandomLen) {
   RETURN_IF_ERROR(SessionWithRandom(library, hSession).status());
   RETURN_IF_ERROR(Input(RandomData, ulRandomLen).status());
+  RETURN_IF_ERROR(CheckNoErrorState());
   return base::FillRandom(MutableByteSpan(RandomData, ulRandomLen));
 }
 

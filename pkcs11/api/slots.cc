@@ -100,9 +100,10 @@ absl::Status C_GetMechanismInfo(Library& library, CK_SLOT_ID slotID,
   if (!token->has_crypto()) {
     return base::Error(CKR_MECHANISM_INVALID, "no mechanism works here");
   }
-  CK_MECHANISM asked = {};
-  asked.mechanism = type;
-  ASSIGN_OR_RETURN(const Mechanism* const row, FindMechanism(*token, &asked));
+  const Mechanism* const row = Registry::Get().Find(type);
+  if (row == nullptr) {
+    return base::Error(CKR_MECHANISM_INVALID, "an unknown mechanism");
+  }
   *pInfo = InfoOf(*row, token->profile());
   return absl::OkStatus();
 }
