@@ -60,22 +60,37 @@ struct Encapsulated {
   SecretBytes secret;
 };
 
-// Where a derivation that makes several keys puts them. All come into being
-// together, or none.
+// A key that a derivation is asked for.
+struct WantedKey {
+  const CK_ATTRIBUTE* attributes;
+  CK_ULONG count;
+  CK_OBJECT_HANDLE* handle;  // written when all is done
+};
+
+// What a mechanism says about a key that it makes, beside the key's template.
+struct KeyShape {
+  hsm::AttributeSet implied;  // where nobody else says it
+  // A template that says otherwise is CKR_TEMPLATE_INCONSISTENT.
+  hsm::AttributeSet fixed;
+};
+
+// Where a derivation that makes several keys, or returns more than a key, puts
+// them. All come into being together, or none.
 class DerivedKeys {
  public:
   virtual ~DerivedKeys() = default;
-  // Another key, after the one that C_DeriveKey's own template describes (key
-  // 0, where the mechanism makes that): by its template, with `implied` where
-  // that says nothing. `handle` is written when all is done. Returns how many
-  // bytes its value has, 0 when neither template nor type say it.
-  virtual absl::StatusOr<size_t> Add(const CK_ATTRIBUTE* attributes,
-                                     CK_ULONG count,
-                                     const hsm::AttributeSet& implied,
-                                     CK_OBJECT_HANDLE* handle) = 0;
-  // Bytes of key 0.
-  virtual absl::StatusOr<size_t> First() = 0;
-  virtual void SetValue(size_t key, ByteSpan value) = 0;
+  // What C_DeriveKey itself was asked for. `handle` may be null.
+  virtual const WantedKey& own() const = 0;
+  // One more key; the first is key 0. Returns how many bytes its value has, 0
+  // when neither template nor type say it. A key whose template is the reason
+  // of a failure gets CK_INVALID_HANDLE.
+  virtual absl::StatusOr<size_t> Add(const WantedKey& wanted,
+                                     const KeyShape& shape) = 0;
+  // What a key is so far.
+  virtual const hsm::AttributeSet& key(size_t number) const = 0;
+  virtual void SetValue(size_t number, ByteSpan value) = 0;
+  // Bytes that the application gets at this address when all is done.
+  virtual void Give(void* place, ByteSpan bytes) = 0;
 };
 
 // Functions are null where the mechanism does not do the thing.
@@ -90,6 +105,7 @@ struct Mechanism {
   // mechanism (bits for RSA and EC, bytes for AES and secrets).
   CK_ULONG min_key = 0;
   CK_ULONG max_key = 0;
+  bool in_bits = false;      // although the keys are secrets
   CK_FLAGS extra_flags = 0;  // CKF_EC_* and the like
   // Name to fetch from OpenSSL when the registry is built; null: always there.
   bool (*available)() = nullptr;

@@ -1,4 +1,8 @@
 // C_GenerateKey, C_GenerateKeyPair, C_DeriveKey.
+#include <cstring>
+#include <utility>
+
+#include "hsm/key_protection.h"
 #include "pkcs11/api/api.h"
 #include "pkcs11/api/arguments.h"
 #include "pkcs11/api/attributes.h"
@@ -77,29 +81,72 @@ absl::StatusOr<hsm::ObjectRef> OtherKey(const Session& session,
 // The keys that a derivation makes, from their templates to their handles.
 class Derivation final : public DerivedKeys {
  public:
-  struct Wanted {
-    const CK_ATTRIBUTE* attributes;
-    CK_ULONG count;
-    CK_OBJECT_HANDLE* handle;
-  };
+  // `own` is C_DeriveKey's own key.
+  Derivation(Session& session, const Use& use, const WantedKey& own)
+      : session_(session), use_(use), own_(own) {}
 
-  // `first` is C_DeriveKey's own key.
-  Derivation(Session& session, const Use& use, const Wanted& first)
-      : session_(session), use_(use), first_(first) {}
+  const WantedKey& own() const override { return own_; }
 
-  absl::StatusOr<size_t> First() override {
-    RETURN_IF_ERROR(Need(first_.handle, "no place for the handle"));
-    return Add(first_.attributes, first_.count, AttributeSet(), first_.handle);
+  absl::StatusOr<size_t> Add(const WantedKey& wanted,
+                             const KeyShape& shape) override {
+    RETURN_IF_ERROR(Need(wanted.handle, "no place for the handle"));
+    absl::StatusOr<AttributeSet> key = Resolved(wanted, shape);
+    if (!key.ok()) return Offending(wanted.handle, key.status());
+    const CK_ULONG size =
+        key->Ulong(CKA_VALUE_LEN).value_or(FixedKeySize(key->key_type()));
+    if (size > kLongestKey) {
+      return Offending(
+          wanted.handle,
+          base::Error(CKR_KEY_SIZE_RANGE, "CKA_VALUE_LEN is too large"));
+    }
+    keys_.push_back(*std::move(key));
+    handles_.push_back(wanted.handle);
+    return size;
   }
 
-  absl::StatusOr<size_t> Add(const CK_ATTRIBUTE* attributes, CK_ULONG count,
-                             const AttributeSet& implied,
-                             CK_OBJECT_HANDLE* handle) override {
-    ASSIGN_OR_RETURN(AttributeSet input,
-                     ParseTemplate(attributes, count, TemplateUse::kObject));
-    for (const auto& entry : implied.entries()) {
-      if (!input.Has(entry.type)) input.Set(entry.type, ByteSpan(entry.value));
+  const AttributeSet& key(size_t number) const override {
+    return keys_.at(number);
+  }
+  void SetValue(size_t number, ByteSpan value) override {
+    SecretBytes shaped = SecretBytes::CopyOf(value);
+    ShapeDerivedValue(keys_.at(number).key_type(), shaped);
+    SetKeyValue(shaped.Expose(), keys_.at(number));
+  }
+  void Give(void* place, ByteSpan bytes) override {
+    given_.push_back({place, SecretBytes::CopyOf(bytes)});
+  }
+  // Of a public key.
+  void SetParts(const AttributeSet& parts) { Merge(parts, keys_.front()); }
+
+  absl::Status Create() {
+    for (size_t i = 0; i < keys_.size(); ++i) {
+      const auto added = CompleteKeyMaterial(keys_[i]);
+      if (!added.ok()) return Offending(handles_[i], added.status());
+      Merge(*added, keys_[i]);
     }
+    NoteMaking(session_, use_.mechanism, Service::kProtect,
+               &use_.key->attributes(), absl::MakeSpan(keys_));
+    ASSIGN_OR_RETURN(const std::vector<CK_OBJECT_HANDLE> made,
+                     CreateObjects(session_, std::move(keys_)));
+    for (size_t i = 0; i < made.size(); ++i) *handles_[i] = made[i];
+    for (const auto& [place, bytes] : given_) {
+      std::memcpy(place, bytes.Expose().data(), bytes.size());
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  // Tells which of several keys cannot be (PKCS#11 3.2, 6.42.8).
+  absl::Status Offending(CK_OBJECT_HANDLE* handle, absl::Status status) const {
+    if (use_.mechanism.derive_several != nullptr) *handle = CK_INVALID_HANDLE;
+    return status;
+  }
+
+  absl::StatusOr<AttributeSet> Resolved(const WantedKey& wanted,
+                                        const KeyShape& shape) const {
+    ASSIGN_OR_RETURN(
+        AttributeSet input,
+        ParseTemplate(wanted.attributes, wanted.count, TemplateUse::kObject));
     hsm::ResolveContext context = ContextOf(session_);
     context.mechanism = use_.mechanism.type;
     context.parent = &use_.key->attributes();
@@ -111,49 +158,32 @@ class Derivation final : public DerivedKeys {
       // A data object as the target would show the secret.
       context.object_class = CKO_SECRET_KEY;
     }
+    const AttributeSet* asked = hsm::ParentTemplate(How::kDerive, context);
+    for (const auto& entry : shape.implied.entries()) {
+      if (input.Has(entry.type)) continue;
+      if (asked != nullptr && asked->Has(entry.type)) continue;
+      input.Set(entry.type, ByteSpan(entry.value));
+    }
+    for (const auto& entry : shape.fixed.entries()) {
+      if (input.Has(entry.type) &&
+          !base::SameBytes(input.Value(entry.type), entry.value)) {
+        return base::Error(CKR_TEMPLATE_INCONSISTENT,
+                           "the mechanism decides this attribute");
+      }
+      input.Set(entry.type, ByteSpan(entry.value));
+    }
     ASSIGN_OR_RETURN(AttributeSet key,
                      hsm::Resolve(How::kDerive, input, context));
     RETURN_IF_ERROR(MayWrite(session_, key));
-    const CK_ULONG size =
-        key.Ulong(CKA_VALUE_LEN).value_or(FixedKeySize(key.key_type()));
-    if (size > kLongestKey) {
-      return base::Error(CKR_KEY_SIZE_RANGE, "CKA_VALUE_LEN is too large");
-    }
-    keys_.push_back(std::move(key));
-    handles_.push_back(handle);
-    return size;
+    return key;
   }
 
-  void SetValue(size_t key, ByteSpan value) override {
-    SecretBytes shaped = SecretBytes::CopyOf(value);
-    ShapeDerivedValue(keys_.at(key).key_type(), shaped);
-    SetKeyValue(shaped.Expose(), keys_.at(key));
-  }
-  // Of a public key.
-  void SetParts(const AttributeSet& parts) { Merge(parts, keys_.front()); }
-
-  absl::Status Create() {
-    for (AttributeSet& key : keys_) {
-      ASSIGN_OR_RETURN(const AttributeSet added, CompleteKeyMaterial(key));
-      Merge(added, key);
-    }
-    if (keys_.empty()) return absl::OkStatus();
-    NoteMaking(session_, use_.mechanism, Service::kProtect,
-               &use_.key->attributes(), absl::MakeSpan(keys_));
-    ASSIGN_OR_RETURN(const std::vector<CK_OBJECT_HANDLE> made,
-                     CreateObjects(session_, std::move(keys_)));
-    for (size_t i = 0; i < made.size(); ++i) {
-      if (handles_[i] != nullptr) *handles_[i] = made[i];
-    }
-    return absl::OkStatus();
-  }
-
- private:
   Session& session_;
   const Use& use_;
-  const Wanted first_;
+  const WantedKey own_;
   std::vector<AttributeSet> keys_;
   std::vector<CK_OBJECT_HANDLE*> handles_;
+  std::vector<std::pair<void*, SecretBytes>> given_;
 };
 
 }  // namespace
@@ -252,8 +282,7 @@ absl::Status C_DeriveKey(Library& library, CK_SESSION_HANDLE hSession,
     RETURN_IF_ERROR(mechanism->derive_several(use, keys));
     return keys.Create();
   }
-  RETURN_IF_ERROR(Need(phKey, "no place for the handle"));
-  ASSIGN_OR_RETURN(const size_t size, keys.First());
+  ASSIGN_OR_RETURN(const size_t size, keys.Add(keys.own(), KeyShape()));
   if (mechanism->derive_public != nullptr) {
     ASSIGN_OR_RETURN(const AttributeSet parts, mechanism->derive_public(use));
     keys.SetParts(parts);
