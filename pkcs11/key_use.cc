@@ -84,8 +84,9 @@ absl::Status CheckKeyUse(const Mechanism& mechanism, const AttributeSet& key,
                        "the key's usage flag is not set");
   }
   const CK_ULONG size = KeySizeOf(key);
+  const CK_ULONG counted = mechanism.in_bits ? 8 * size : size;
   if (mechanism.max_key != 0 && size != 0 &&
-      (size < mechanism.min_key || size > mechanism.max_key)) {
+      (counted < mechanism.min_key || counted > mechanism.max_key)) {
     return base::Error(errors.size, absl::StrCat("a key of size ", size,
                                                  " for ", mechanism.name));
   }

@@ -31,6 +31,7 @@ absl::Span<const Mechanism> RsaOaepRows();
 absl::Span<const Mechanism> RsaPkcsRows();
 absl::Span<const Mechanism> RsaPssRows();
 absl::Span<const Mechanism> RsaRawRows();
+absl::Span<const Mechanism> Sp800108Rows();
 
 }  // namespace pkcs11
 

@@ -9,11 +9,11 @@ namespace pkcs11 {
 namespace {
 
 constexpr absl::Span<const Mechanism> (*kFamilies[])() = {
-    AeadRows,       CmacRows,      AesRows,     AesGcmRows,  AesWrapRows,
-    DigestRows,     EcRows,        EcdhRows,    EcxRows,     HmacRows,
-    HashDeriveRows, PublicKeyRows, RsaOaepRows, RsaPkcsRows, RsaPssRows,
-    DerivationRows, HkdfRows,      RsaRawRows,  DhRows,      DsaRows,
-    HybridWrapRows, MlKemRows,     PqcSignRows,
+    AeadRows,       CmacRows,      AesRows,     AesGcmRows,   AesWrapRows,
+    DigestRows,     EcRows,        EcdhRows,    EcxRows,      HmacRows,
+    HashDeriveRows, PublicKeyRows, RsaOaepRows, RsaPkcsRows,  RsaPssRows,
+    DerivationRows, HkdfRows,      RsaRawRows,  DhRows,       DsaRows,
+    HybridWrapRows, MlKemRows,     PqcSignRows, Sp800108Rows,
 };
 
 bool IsLess(const Mechanism* row, CK_MECHANISM_TYPE type) {
