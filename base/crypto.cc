@@ -15,6 +15,7 @@
 #include <new>
 
 #include "absl/strings/str_cat.h"
+#include "base/crypto_provider.h"
 #include "base/openssl_errors.h"
 
 namespace base {
@@ -26,6 +27,9 @@ using UniqueMacCtx = OpenSslPtr<EVP_MAC_CTX, EVP_MAC_CTX_free>;
 using UniqueMdCtx = OpenSslPtr<EVP_MD_CTX, EVP_MD_CTX_free>;
 using UniquePkeyCtx = OpenSslPtr<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
 using UniquePkcs8 = OpenSslPtr<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free>;
+
+// Under the name "EC" OpenSSL would look for an engine of the host's first.
+constexpr char kEcType[] = "1.2.840.10045.2.1";
 
 // The context and what was fetched in it. Members are freed in reverse order.
 struct Library {
@@ -91,7 +95,7 @@ std::unique_ptr<Library> NewLibrary() {
   library->context.reset(OSSL_LIB_CTX_new());
   RequireMade(library->context);
   OSSL_LIB_CTX* context = library->context.get();
-  library->provider.reset(OSSL_PROVIDER_load(context, "default"));
+  library->provider.reset(LoadCryptoProvider(context));
   RequireMade(library->provider);
   library->sha256.reset(EVP_MD_fetch(context, "SHA2-256", nullptr));
   RequireMade(library->sha256);
@@ -415,7 +419,7 @@ absl::StatusOr<UniquePkey> P384PublicKey(ByteSpan point) {
                                        const_cast<char*>("P-384"), 0),
       OctetParam(OSSL_PKEY_PARAM_PUB_KEY, point), OSSL_PARAM_construct_end()};
   UniquePkeyCtx ctx(
-      EVP_PKEY_CTX_new_from_name(OpenSslContext(), "EC", nullptr));
+      EVP_PKEY_CTX_new_from_name(OpenSslContext(), kEcType, nullptr));
   EVP_PKEY* key = nullptr;
   if (ctx == nullptr || EVP_PKEY_fromdata_init(ctx.get()) != 1) {
     return OpenSslError(CKR_GENERAL_ERROR, "P-384");
@@ -443,8 +447,15 @@ absl::Status VerifyP384(EVP_PKEY* key, ByteSpan message, ByteSpan signature) {
 
 absl::StatusOr<P384Key> P384Key::Generate() {
   RETURN_IF_ERROR(RefuseWhenGone());
-  UniquePkey key(EVP_PKEY_Q_keygen(OpenSslContext(), nullptr, "EC", "P-384"));
-  if (key == nullptr) return OpenSslError(CKR_GENERAL_ERROR, "P-384 key");
+  UniquePkeyCtx ctx(
+      EVP_PKEY_CTX_new_from_name(OpenSslContext(), kEcType, nullptr));
+  EVP_PKEY* made = nullptr;
+  if (ctx == nullptr || EVP_PKEY_keygen_init(ctx.get()) != 1 ||
+      EVP_PKEY_CTX_set_group_name(ctx.get(), "P-384") != 1 ||
+      EVP_PKEY_generate(ctx.get(), &made) != 1) {
+    return OpenSslError(CKR_GENERAL_ERROR, "P-384 key");
+  }
+  UniquePkey key(made);
   Bytes point = PointOf(key.get());
   if (point.empty()) return OpenSslError(CKR_GENERAL_ERROR, "P-384 point");
   return P384Key(std::move(key), std::move(point));

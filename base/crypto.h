@@ -3,10 +3,11 @@
 // for are in pkcs11/mechanisms and not here.
 //
 // The context never reads the host's openssl.cnf and never sees its
-// providers. It is made once a process and never freed (no static destructor
-// may have an effect). Every algorithm is fetched once. All functions may be
-// called from any thread. Where no status is returned, an OpenSSL that cannot
-// allocate (or lacks SHA-2) shows as std::bad_alloc, as from a container.
+// providers, nor its engines for keys (base/crypto_provider.h). It is made once
+// a process and never freed (no static destructor may have an effect). Every
+// algorithm is fetched once. All functions may be called from any thread. Where
+// no status is returned, an OpenSSL that cannot allocate (or lacks SHA-2) shows
+// as std::bad_alloc, as from a container.
 #ifndef PERIGEE_BASE_CRYPTO_H_
 #define PERIGEE_BASE_CRYPTO_H_
 

@@ -2,6 +2,7 @@
 // queue are its own affair, and nothing it does there harms the module.
 #include <openssl/conf.h>
 #include <openssl/crypto.h>
+#include <openssl/engine.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/provider.h>
@@ -12,6 +13,8 @@
 #include <fstream>
 
 #include "tests/conformance/every_function.h"
+#include "tests/conformance/keys.h"
+#include "tests/conformance/template.h"
 #include "tests/conformance/traps/trap.h"
 
 namespace conformance {
@@ -164,6 +167,65 @@ TRAP(OpensslTrap, BrokenConfigurationOfTheHost_WeStillSign) {
   const Module module;
   MUST_BE_OK(module->C_Initialize(nullptr));
   UseToken(module.functions());
+}
+
+// An engine that is the default for everything, as with "openssl -engine"; it
+// knows no key, and none of ours may come to it.
+int FailAndNote(EVP_PKEY_CTX*) {
+  ++entries;
+  return 0;
+}
+
+int EngineKeyMethods(ENGINE*, EVP_PKEY_METHOD** out, const int** ids, int id) {
+  static const int kIds[] = {EVP_PKEY_RSA,  EVP_PKEY_EC,     EVP_PKEY_DSA,
+                             EVP_PKEY_DH,   EVP_PKEY_DHX,    EVP_PKEY_ED25519,
+                             EVP_PKEY_X448, EVP_PKEY_RSA_PSS};
+  if (out == nullptr) {
+    *ids = kIds;
+    return sizeof(kIds) / sizeof(kIds[0]);
+  }
+  EVP_PKEY_METHOD* const method = EVP_PKEY_meth_new(id, 0);
+  EVP_PKEY_meth_set_init(method, FailAndNote);
+  *out = method;
+  return 1;
+}
+
+void SignWithRsa(const Functions& p11) {
+  const CK_SESSION_HANDLE session = EnterToken(p11);
+  const Template pub = NewRsaPublic(), priv = NewRsaPrivate();
+  CK_OBJECT_HANDLE public_key, private_key;
+  MUST_BE_OK(p11.C_GenerateKeyPair(
+      session, Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN).get(), pub.data(),
+      pub.size(), priv.data(), priv.size(), &public_key, &private_key));
+  CK_BYTE data[16] = {}, signature[256];
+  CK_ULONG size = sizeof(signature);
+  const auto mechanism = Mechanism(CKM_SHA256_RSA_PKCS);
+  MUST_BE_OK(p11.C_SignInit(session, mechanism.get(), private_key));
+  MUST_BE_OK(p11.C_Sign(session, data, sizeof(data), signature, &size));
+  MUST_BE_OK(p11.C_VerifyInit(session, mechanism.get(), public_key));
+  MUST_BE_OK(p11.C_Verify(session, data, sizeof(data), signature, size));
+  MUST_BE_OK(p11.C_CloseAllSessions(0));
+}
+
+TRAP(OpensslTrap, HostHasAnEngineForAllKeys_WeStillSign) {
+  ENGINE* const engine = ENGINE_new();
+  MUST(ENGINE_set_id(engine, "trap") == 1);
+  MUST(ENGINE_set_pkey_meths(engine, EngineKeyMethods) == 1);
+  MUST(ENGINE_set_default(engine, ENGINE_METHOD_ALL) == 1);
+  MUST(EVP_PKEY_CTX_new_id(EVP_PKEY_EC, nullptr) == nullptr);
+  MUST(entries == 1);
+  const Module module;
+  MUST_BE_OK(module->C_Initialize(nullptr));
+  const CK_SESSION_HANDLE session = EnterToken(module.functions());
+  MUST_BE_OK(
+      Sign(module.functions(), session, MakeKey(module.functions(), session)));
+  MUST_BE_OK(module->C_CloseAllSessions(0));
+  MUST_BE_OK(module->C_Finalize(nullptr));
+  // Opening what was stored is another way into OpenSSL.
+  MUST_BE_OK(module->C_Initialize(nullptr));
+  UseToken(module.functions());
+  SignWithRsa(module.functions());
+  MUST(entries == 1);
 }
 
 TRAP(OpensslTrap, HostsErrorQueue_IsLeftAlone) {
