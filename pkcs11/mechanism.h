@@ -194,6 +194,10 @@ CK_MECHANISM_INFO InfoOf(const Mechanism& mechanism, Profile profile);
 absl::StatusOr<ParametersRef> ParseParameters(const Mechanism& mechanism,
                                               const CK_MECHANISM& given);
 
+// The rows of all families by number, also those that this process's OpenSSL
+// does not have.
+std::vector<const Mechanism*> AllRows();
+
 class Registry {
  public:
   // All families' rows that this process's OpenSSL can do; sorted by number.

@@ -69,20 +69,25 @@ absl::StatusOr<ParametersRef> ParseParameters(const Mechanism& mechanism,
   return ParametersRef();
 }
 
+std::vector<const Mechanism*> AllRows() {
+  std::vector<const Mechanism*> rows;
+  for (const auto family : kFamilies) {
+    for (const Mechanism& row : family()) rows.push_back(&row);
+  }
+  std::sort(
+      rows.begin(), rows.end(),
+      [](const Mechanism* a, const Mechanism* b) { return a->type < b->type; });
+  return rows;
+}
+
 const Registry& Registry::Get() {
   static const Registry* const registry = [] {
     auto* made = new Registry;
-    for (const auto family : kFamilies) {
-      for (const Mechanism& row : family()) {
-        if (row.available == nullptr || row.available()) {
-          made->rows_.push_back(&row);
-        }
+    for (const Mechanism* row : AllRows()) {
+      if (row->available == nullptr || row->available()) {
+        made->rows_.push_back(row);
       }
     }
-    std::sort(made->rows_.begin(), made->rows_.end(),
-              [](const Mechanism* a, const Mechanism* b) {
-                return a->type < b->type;
-              });
     return made;
   }();
   return *registry;
