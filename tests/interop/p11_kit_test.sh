@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # p11-kit finds the module by a configuration file of a user's, lists it and
-# its token, and listing makes no state.
+# its token, and listing makes no state; its proxy module gives the token to
+# programs that know of no other.
 . "$(dirname "$0")/common.sh"
-need p11-kit pkcs11-tool
+need p11-kit pkcs11-tool openssl
 
 # p11-kit reads no user's configuration for root.
 as_user=()
@@ -43,3 +44,24 @@ if [ -e "$build/perigee.module" ]; then
   list || { cat log >&2; fail "list-modules"; }
   expect "token: in p11-kit" log
 fi
+
+proxy=$(find /usr/lib -name p11-kit-proxy.so -print -quit 2>/dev/null)
+[ -n "$proxy" ] || fail "p11-kit is here without its proxy module"
+through_proxy() {
+  "${as_user[@]}" pkcs11-tool --module "$proxy" --token-label "in p11-kit" \
+    "$@"
+}
+echo "keys are made and sign through the proxy module"
+quietly through_proxy --login --login-type so --so-pin "$so_pin" --init-pin \
+  --pin "$pin"
+quietly through_proxy --login --pin "$pin" --keypairgen \
+  --key-type EC:prime256v1 --id 01
+echo "message" >message
+chmod a+r message
+quietly through_proxy --login --pin "$pin" --sign --mechanism ECDSA-SHA256 \
+  --id 01 --signature-format openssl --input-file message \
+  --output-file message.sig
+quietly through_proxy --read-object --type pubkey --id 01 \
+  --output-file key.der
+quietly openssl dgst -sha256 -verify key.der -keyform DER \
+  -signature message.sig message
