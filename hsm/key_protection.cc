@@ -12,7 +12,9 @@ namespace {
 constexpr CK_MECHANISM_TYPE kHandsOutBase[] = {
     CKM_CONCATENATE_BASE_AND_KEY, CKM_CONCATENATE_BASE_AND_DATA,
     CKM_CONCATENATE_DATA_AND_BASE, CKM_XOR_BASE_AND_DATA,
-    CKM_EXTRACT_KEY_FROM_KEY};
+    CKM_EXTRACT_KEY_FROM_KEY,
+    // Nothing of the base key, but the specification says the same (6.40.10).
+    CKM_TLS_KDF, CKM_TLS12_KDF};
 
 // What comes out says nothing about the base key: agreements and KDFs with
 // their own separation of purposes. A mechanism that is in neither list is

@@ -133,6 +133,8 @@ struct Mechanism {
 
   // `generate` gives domain parameters, not a secret key.
   bool makes_parameters = false;
+  // CKA_VALUE_LEN of what `generate` makes, where its type leaves that open.
+  CK_ULONG generated_size = 0;
   // Secret key or domain parameters: `attributes` is resolved; returns the
   // attributes to add (CKA_VALUE, CKA_CHECK_VALUE, ...).
   absl::StatusOr<hsm::AttributeSet> (*generate)(

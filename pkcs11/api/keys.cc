@@ -35,8 +35,14 @@ absl::StatusOr<AttributeSet> ResolveNew(const Session& session,
                                         CK_OBJECT_CLASS object_class,
                                         const CK_ATTRIBUTE* attributes,
                                         CK_ULONG count) {
-  ASSIGN_OR_RETURN(const AttributeSet input,
+  ASSIGN_OR_RETURN(AttributeSet input,
                    ParseTemplate(attributes, count, TemplateUse::kObject));
+  if (const CK_ULONG size = mechanism.generated_size; size != 0) {
+    if (input.Has(CKA_VALUE_LEN) && input.Ulong(CKA_VALUE_LEN) != size) {
+      return base::Error(CKR_TEMPLATE_INCONSISTENT, "CKA_VALUE_LEN");
+    }
+    input.SetUlong(CKA_VALUE_LEN, size);
+  }
   ASSIGN_OR_RETURN(AttributeSet resolved,
                    hsm::Resolve(How::kGenerate, input,
                                 Generation(session, mechanism, object_class)));

@@ -8,15 +8,13 @@
 #include "pkcs11/mechanisms/families.h"
 #include "pkcs11/mechanisms/key_material.h"
 #include "pkcs11/mechanisms/parameters.h"
+#include "pkcs11/mechanisms/secrets.h"
 
 namespace pkcs11 {
 namespace {
 
 // Bytes of parameters that are joined with a key.
 constexpr size_t kMostData = size_t{1} << 14;
-// A shorter part of a key that is hidden can be found by trying, and with it,
-// part by part, the key.
-constexpr size_t kShortestPart = 14;
 
 ByteSpan BaseValue(const Use& use) {
   return use.key->attributes().Value(CKA_VALUE);

@@ -32,6 +32,8 @@ absl::Span<const Mechanism> RsaPkcsRows();
 absl::Span<const Mechanism> RsaPssRows();
 absl::Span<const Mechanism> RsaRawRows();
 absl::Span<const Mechanism> Sp800108Rows();
+absl::Span<const Mechanism> Tls12Rows();
+absl::Span<const Mechanism> TlsMacRows();
 
 }  // namespace pkcs11
 

@@ -32,7 +32,9 @@ bool IsHmac(const Mechanism& row) {
           row.type <= CKM_SP800_108_DOUBLE_PIPELINE_KDF) ||
          (row.type >= CKM_TLS12_MASTER_KEY_DERIVE && row.type <= CKM_TLS_KDF) ||
          row.type == CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE ||
-         row.type == CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH;
+         row.type == CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH ||
+         row.type == CKM_TLS12_MAC || row.type == CKM_TLS12_KDF ||
+         row.type == CKM_TLS_PRF;
 }
 
 template <CK_KEY_TYPE kType>

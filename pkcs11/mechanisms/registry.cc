@@ -13,7 +13,8 @@ constexpr absl::Span<const Mechanism> (*kFamilies[])() = {
     DigestRows,     EcRows,        EcdhRows,    EcxRows,      HmacRows,
     HashDeriveRows, PublicKeyRows, RsaOaepRows, RsaPkcsRows,  RsaPssRows,
     DerivationRows, HkdfRows,      RsaRawRows,  DhRows,       DsaRows,
-    HybridWrapRows, MlKemRows,     PqcSignRows, Sp800108Rows,
+    HybridWrapRows, MlKemRows,     PqcSignRows, Sp800108Rows, Tls12Rows,
+    TlsMacRows,
 };
 
 bool IsLess(const Mechanism* row, CK_MECHANISM_TYPE type) {

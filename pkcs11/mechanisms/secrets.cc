@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "hsm/key_protection.h"
+
 namespace pkcs11 {
 namespace {
 
@@ -147,6 +149,22 @@ void SetOddParity(MutableByteSpan key) {
   for (uint8_t& byte : key) {
     byte ^= std::popcount(byte) % 2 == 0 ? 1 : 0;
   }
+}
+
+absl::Status CheckPart(const hsm::Object& base, size_t size) {
+  if (size >= kShortestPart || !hsm::HidesValue(base.attributes())) {
+    return absl::OkStatus();
+  }
+  return base::Error(CKR_KEY_SIZE_RANGE,
+                     "so short a part would tell what a hidden key is");
+}
+
+hsm::AttributeSet ProtectionOf(const hsm::Object& base) {
+  hsm::AttributeSet protection;
+  for (const CK_ATTRIBUTE_TYPE type : {CKA_SENSITIVE, CKA_EXTRACTABLE}) {
+    protection.SetBool(type, base.attributes().IsTrue(type));
+  }
+  return protection;
 }
 
 absl::StatusOr<ByteSpan> SecretValue(const hsm::Object& key) {

@@ -42,6 +42,15 @@ absl::StatusOr<hsm::AttributeSet> GenerateSecret(
 void SetOddParity(MutableByteSpan key);
 bool HasOddParity(ByteSpan key);
 
+// A shorter part of what a hidden key gives can be found by trying, and with
+// it, part by part, the whole.
+inline constexpr size_t kShortestPart = 14;
+// CKR_KEY_SIZE_RANGE for a derived key of so few bytes.
+absl::Status CheckPart(const hsm::Object& base, size_t size);
+
+// CKA_SENSITIVE and CKA_EXTRACTABLE of a base key, for keys that take them on.
+hsm::AttributeSet ProtectionOf(const hsm::Object& base);
+
 // CKA_VALUE of a base key; CKR_KEY_TYPE_INCONSISTENT unless it is a secret key.
 absl::StatusOr<ByteSpan> SecretValue(const hsm::Object& key);
 

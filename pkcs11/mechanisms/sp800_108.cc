@@ -322,10 +322,7 @@ absl::StatusOr<std::vector<size_t>> AddKeys(const Use& use,
                                             DerivedKeys& keys) {
   // "take on the value ... in the base key" (6.42.9)
   KeyShape shape;
-  const hsm::AttributeSet& base = use.key->attributes();
-  for (const CK_ATTRIBUTE_TYPE type : {CKA_SENSITIVE, CKA_EXTRACTABLE}) {
-    shape.implied.SetBool(type, base.IsTrue(type));
-  }
+  shape.implied = ProtectionOf(*use.key);
   std::vector<WantedKey> wanted = {keys.own()};
   wanted.insert(wanted.end(), kdf.more_keys.begin(), kdf.more_keys.end());
   std::vector<size_t> sizes;

@@ -140,6 +140,33 @@ TEST_F(LegacyTest, RawRsaWithASecretKey) {
   }
 }
 
+// The first block of keys, where the IVs are told to be.
+TEST_F(LegacyTest, TlsIvsOfAHiddenMasterSecret) {
+  Bytes random(32, 5);
+  CK_BYTE client_iv[16], server_iv[16];
+  CK_SSL3_KEY_MAT_OUT out = {0, 0, 0, 0, client_iv, server_iv};
+  CK_TLS12_KEY_MAT_PARAMS params = {
+      0,    128,       128, CK_FALSE, {random.data(), 32, random.data(), 32},
+      &out, CKM_SHA256};
+  CK_MECHANISM mechanism = {CKM_TLS12_KEY_AND_MAC_DERIVE, &params,
+                            sizeof(params)};
+  const Template master = Template()
+                              .Ulong(CKA_CLASS, CKO_SECRET_KEY)
+                              .Ulong(CKA_KEY_TYPE, CKK_GENERIC_SECRET)
+                              .Bool(CKA_TOKEN, false)
+                              .Bool(CKA_SENSITIVE, true)
+                              .Bool(CKA_DERIVE, true)
+                              .Set(CKA_VALUE, Bytes(48, 9));
+  const Template aes = Template().Ulong(CKA_KEY_TYPE, CKK_AES);
+  for (const size_t partition : {kStrict, kLegacy}) {
+    const CK_SESSION_HANDLE session = sessions_[partition];
+    EXPECT_RV(partition == kStrict ? CKR_KEY_FUNCTION_NOT_PERMITTED : CKR_OK,
+              host_.c().C_DeriveKey(session, &mechanism,
+                                    host_.Create(session, master), aes.data(),
+                                    aes.size(), nullptr));
+  }
+}
+
 // The profile is of the configuration, not of the store.
 TEST_F(LegacyTest, LeavingTheProfile_LeavesTheKeysButNotTheirUse) {
   KeyPair pair;

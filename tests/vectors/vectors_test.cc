@@ -24,6 +24,7 @@ constexpr size_t kMinRsaBytes = 2048 / 8;
 // Mechanisms that have no file of their own, with the reason.
 constexpr char kCipherModes[] = "tests/conformance/cipher_modes_test.cc";
 constexpr char kKeyDerivation[] = "tests/conformance/key_derivation_test.cc";
+constexpr char kTls12[] = "tests/conformance/tls12_test.cc";
 constexpr char kSp800108[] = "tests/conformance/sp800_108_test.cc";
 
 const std::map<std::string, std::string>& CoveredBySiblings() {
@@ -68,6 +69,18 @@ const std::map<std::string, std::string>& CoveredBySiblings() {
       {"CKM_HKDF_DERIVE", kKeyDerivation},
       {"CKM_PKCS5_PBKD2", kKeyDerivation},
       {"CKM_XOR_BASE_AND_DATA", kKeyDerivation},
+      {"CKM_TLS_PRE_MASTER_KEY_GEN", kTls12},
+      {"CKM_TLS_PRF", kTls12},
+      {"CKM_TLS_MAC", kTls12},
+      {"CKM_TLS_KDF", kTls12},
+      {"CKM_TLS12_KDF", kTls12},
+      {"CKM_TLS12_MAC", kTls12},
+      {"CKM_TLS12_MASTER_KEY_DERIVE", kTls12},
+      {"CKM_TLS12_MASTER_KEY_DERIVE_DH", kTls12},
+      {"CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE", kTls12},
+      {"CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH", kTls12},
+      {"CKM_TLS12_KEY_AND_MAC_DERIVE", kTls12},
+      {"CKM_TLS12_KEY_SAFE_DERIVE", kTls12},
       {"CKM_SP800_108_COUNTER_KDF", kSp800108},
       {"CKM_SP800_108_FEEDBACK_KDF", kSp800108},
       {"CKM_SP800_108_DOUBLE_PIPELINE_KDF", kSp800108},
