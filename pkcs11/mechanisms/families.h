@@ -20,6 +20,7 @@ absl::Span<const Mechanism> DsaRows();
 absl::Span<const Mechanism> EcRows();
 absl::Span<const Mechanism> EcdhRows();
 absl::Span<const Mechanism> EcxRows();
+absl::Span<const Mechanism> EncryptDataRows();
 absl::Span<const Mechanism> HashDeriveRows();
 absl::Span<const Mechanism> HkdfRows();
 absl::Span<const Mechanism> HmacRows();

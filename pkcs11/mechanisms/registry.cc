@@ -9,12 +9,12 @@ namespace pkcs11 {
 namespace {
 
 constexpr absl::Span<const Mechanism> (*kFamilies[])() = {
-    AeadRows,       CmacRows,      AesRows,     AesGcmRows,   AesWrapRows,
-    DigestRows,     EcRows,        EcdhRows,    EcxRows,      HmacRows,
-    HashDeriveRows, PublicKeyRows, RsaOaepRows, RsaPkcsRows,  RsaPssRows,
-    DerivationRows, HkdfRows,      RsaRawRows,  DhRows,       DsaRows,
-    HybridWrapRows, MlKemRows,     PqcSignRows, Sp800108Rows, Tls12Rows,
-    TlsMacRows,
+    AeadRows,       CmacRows,        AesRows,       AesGcmRows,  AesWrapRows,
+    DigestRows,     EcRows,          EcdhRows,      EcxRows,     HmacRows,
+    HashDeriveRows, EncryptDataRows, PublicKeyRows, RsaOaepRows, RsaPkcsRows,
+    RsaPssRows,     DerivationRows,  HkdfRows,      RsaRawRows,  DhRows,
+    DsaRows,        HybridWrapRows,  MlKemRows,     PqcSignRows, Sp800108Rows,
+    Tls12Rows,      TlsMacRows,
 };
 
 bool IsLess(const Mechanism* row, CK_MECHANISM_TYPE type) {

@@ -24,6 +24,7 @@ constexpr size_t kMinRsaBytes = 2048 / 8;
 // Mechanisms that have no file of their own, with the reason.
 constexpr char kCipherModes[] = "tests/conformance/cipher_modes_test.cc";
 constexpr char kKeyDerivation[] = "tests/conformance/key_derivation_test.cc";
+constexpr char kEncryptData[] = "tests/conformance/encrypt_data_test.cc";
 constexpr char kTls12[] = "tests/conformance/tls12_test.cc";
 constexpr char kSp800108[] = "tests/conformance/sp800_108_test.cc";
 
@@ -69,6 +70,12 @@ const std::map<std::string, std::string>& CoveredBySiblings() {
       {"CKM_HKDF_DERIVE", kKeyDerivation},
       {"CKM_PKCS5_PBKD2", kKeyDerivation},
       {"CKM_XOR_BASE_AND_DATA", kKeyDerivation},
+      {"CKM_AES_ECB_ENCRYPT_DATA", kEncryptData},
+      {"CKM_AES_CBC_ENCRYPT_DATA", kEncryptData},
+      {"CKM_CAMELLIA_ECB_ENCRYPT_DATA", kEncryptData},
+      {"CKM_CAMELLIA_CBC_ENCRYPT_DATA", kEncryptData},
+      {"CKM_DES3_ECB_ENCRYPT_DATA", kEncryptData},
+      {"CKM_DES3_CBC_ENCRYPT_DATA", kEncryptData},
       {"CKM_TLS_PRE_MASTER_KEY_GEN", kTls12},
       {"CKM_TLS_PRF", kTls12},
       {"CKM_TLS_MAC", kTls12},
