@@ -173,6 +173,9 @@ struct Mechanism {
   // Derivation of a public key: the attributes that only its type has, with
   // class and type (CKM_PUB_KEY_FROM_PRIV_KEY).
   absl::StatusOr<hsm::AttributeSet> (*derive_public)(const Use&) = nullptr;
+  // What `derive` gives becomes a data object, that anybody may read: only of
+  // keys that may be read themselves.
+  bool derives_data = false;
   // In its place, for mechanisms that make several keys.
   absl::Status (*derive_several)(const Use&, DerivedKeys& keys) = nullptr;
 

@@ -96,10 +96,9 @@ class Derivation final : public DerivedKeys {
   absl::StatusOr<size_t> Add(const WantedKey& wanted,
                              const KeyShape& shape) override {
     RETURN_IF_ERROR(Need(wanted.handle, "no place for the handle"));
-    absl::StatusOr<AttributeSet> key = Resolved(wanted, shape);
+    CK_ULONG size = 0;
+    absl::StatusOr<AttributeSet> key = Resolved(wanted, shape, size);
     if (!key.ok()) return Offending(wanted.handle, key.status());
-    const CK_ULONG size =
-        key->Ulong(CKA_VALUE_LEN).value_or(FixedKeySize(key->key_type()));
     if (size > kLongestKey) {
       return Offending(
           wanted.handle,
@@ -148,8 +147,10 @@ class Derivation final : public DerivedKeys {
     return status;
   }
 
+  // `size`: bytes of the value, 0 where nobody says.
   absl::StatusOr<AttributeSet> Resolved(const WantedKey& wanted,
-                                        const KeyShape& shape) const {
+                                        const KeyShape& shape,
+                                        CK_ULONG& size) const {
     ASSIGN_OR_RETURN(
         AttributeSet input,
         ParseTemplate(wanted.attributes, wanted.count, TemplateUse::kObject));
@@ -160,6 +161,9 @@ class Derivation final : public DerivedKeys {
     if (use_.mechanism.derive_public != nullptr) {
       context.object_class = CKO_PUBLIC_KEY;
       context.key_type = use_.key->attributes().key_type();
+    } else if (use_.mechanism.derives_data) {
+      RETURN_IF_ERROR(PrepareData(input, size));
+      context.object_class = CKO_DATA;
     } else {
       // A data object as the target would show the secret.
       context.object_class = CKO_SECRET_KEY;
@@ -181,7 +185,26 @@ class Derivation final : public DerivedKeys {
     ASSIGN_OR_RETURN(AttributeSet key,
                      hsm::Resolve(How::kDerive, input, context));
     RETURN_IF_ERROR(MayWrite(session_, key));
+    if (!use_.mechanism.derives_data) {
+      size = key.Ulong(CKA_VALUE_LEN).value_or(FixedKeySize(key.key_type()));
+    }
     return key;
+  }
+
+  // A data object shows what comes out, and has no CKA_VALUE_LEN.
+  absl::Status PrepareData(AttributeSet& input, CK_ULONG& size) const {
+    for (const hsm::ObjectRef& parent : {use_.key, use_.other}) {
+      if (parent != nullptr && hsm::HidesValue(parent->attributes())) {
+        return base::Error(CKR_KEY_FUNCTION_NOT_PERMITTED,
+                           "data objects come only from readable keys");
+      }
+    }
+    if (input.Has(CKA_VALUE)) {
+      return base::Error(CKR_TEMPLATE_INCONSISTENT, "CKA_VALUE is derived");
+    }
+    size = input.Ulong(CKA_VALUE_LEN).value_or(0);
+    input.Erase(CKA_VALUE_LEN);
+    return absl::OkStatus();
   }
 
   Session& session_;

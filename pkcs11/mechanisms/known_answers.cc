@@ -27,7 +27,8 @@ bool UsesHash(const Mechanism& row) {
 bool IsHmac(const Mechanism& row) {
   return FindHash(&Hash::hmac, row.type) != nullptr ||
          FindHash(&Hash::hmac_general, row.type) != nullptr ||
-         row.type == CKM_HKDF_DERIVE || row.type == CKM_PKCS5_PBKD2 ||
+         row.type == CKM_HKDF_DERIVE || row.type == CKM_HKDF_DATA ||
+         row.type == CKM_PKCS5_PBKD2 ||
          (row.type >= CKM_SP800_108_COUNTER_KDF &&
           row.type <= CKM_SP800_108_DOUBLE_PIPELINE_KDF) ||
          (row.type >= CKM_TLS12_MASTER_KEY_DERIVE && row.type <= CKM_TLS_KDF) ||

@@ -41,7 +41,7 @@ class KeyDerivationTest : public TokenTest {
                      CK_KEY_DERIVATION_STRING_DATA{data_.data(), data_.size()});
   }
   Mechanism Hkdf(bool extract, bool expand, const Bytes& salt,
-                 const Bytes& info) {
+                 const Bytes& info, CK_MECHANISM_TYPE type = CKM_HKDF_DERIVE) {
     salt_ = salt;
     data_ = info;
     CK_HKDF_PARAMS parameters = {};
@@ -54,7 +54,7 @@ class KeyDerivationTest : public TokenTest {
     parameters.ulSaltLen = salt_.size();
     parameters.pInfo = data_.data();
     parameters.ulInfoLen = data_.size();
-    return Mechanism(CKM_HKDF_DERIVE, parameters);
+    return Mechanism(type, parameters);
   }
 
   Bytes data_, salt_;
@@ -105,6 +105,68 @@ TEST_F(KeyDerivationTest, Hkdf_BadParameters) {
             CKR_TEMPLATE_INCOMPLETE);
   EXPECT_RV(Derive(Hkdf(true, true, {}, {}), base, Open(255 * 32 + 1)),
             CKR_KEY_SIZE_RANGE);
+}
+
+// RFC 5869, test case 1, as a data object.
+TEST_F(KeyDerivationTest, HkdfData_IsADataObject) {
+  NEEDS_MECHANISM(CKM_HKDF_DATA);
+  const Bytes extracted = FromHex(
+      "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5");
+  const Bytes info = FromHex("f0f1f2f3f4f5f6f7f8f9");
+  const Mechanism expand = Hkdf(false, true, {}, info, CKM_HKDF_DATA);
+  const Template data = Template().Bool(CKA_TOKEN, false);
+  CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
+  ASSERT_OK(Derive(
+      expand, Create(Base(extracted)),
+      Template(data).Ulong(CKA_VALUE_LEN, 42).Text(CKA_LABEL, "iv"), &object));
+  EXPECT_EQ(GetUlong(object, CKA_CLASS), CK_ULONG{CKO_DATA});
+  EXPECT_EQ(Get(object, CKA_LABEL), FromText("iv"));
+  EXPECT_EQ(
+      Get(object, CKA_VALUE),
+      FromHex("3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf"
+              "34007208d5b887185865"));
+  // Extraction alone has one length.
+  const Bytes salt = FromHex("000102030405060708090a0b0c");
+  ASSERT_OK(Derive(Hkdf(true, false, salt, {}, CKM_HKDF_DATA),
+                   Create(Base(Bytes(22, 0x0b))),
+                   Template(data).Ulong(CKA_CLASS, CKO_DATA), &object));
+  EXPECT_EQ(Get(object, CKA_VALUE), extracted);
+}
+
+TEST_F(KeyDerivationTest, HkdfData_OfHiddenKeys_IsRefused) {
+  NEEDS_PERIGEE();
+  const Template data =
+      Template().Bool(CKA_TOKEN, false).Ulong(CKA_VALUE_LEN, 16);
+  const Mechanism expand =
+      Hkdf(true, true, {}, FromText("info"), CKM_HKDF_DATA);
+  const CK_OBJECT_HANDLE open = Create(Base(Pattern(32)));
+  for (const bool sensitive : {true, false}) {
+    EXPECT_RV(Derive(expand,
+                     Create(Base(Pattern(32))
+                                .Bool(CKA_SENSITIVE, sensitive)
+                                .Bool(CKA_EXTRACTABLE, sensitive)),
+                     data),
+              CKR_KEY_FUNCTION_NOT_PERMITTED);
+  }
+  // A hidden salt is a second key.
+  Mechanism salted = expand;
+  auto* parameters = static_cast<CK_HKDF_PARAMS*>(salted.get()->pParameter);
+  parameters->ulSaltType = CKF_HKDF_SALT_KEY;
+  parameters->hSaltKey = Create(Hidden(Pattern(32)));
+  EXPECT_RV(Derive(salted, open, data), CKR_KEY_FUNCTION_NOT_PERMITTED);
+  parameters->hSaltKey = Create(Base(Pattern(32)));
+  EXPECT_OK(Derive(salted, open, data));
+  EXPECT_RV(Derive(expand, open, Template(data).Set(CKA_VALUE, Bytes(16))),
+            CKR_TEMPLATE_INCONSISTENT);
+  EXPECT_RV(Derive(expand, open, Template(data).Without(CKA_VALUE_LEN)),
+            CKR_TEMPLATE_INCOMPLETE);
+  EXPECT_RV(Derive(expand, open, Template(data).Ulong(CKA_KEY_TYPE, CKK_AES)),
+            CKR_TEMPLATE_INCONSISTENT);
+  for (const CK_OBJECT_CLASS other :
+       {CKO_SECRET_KEY, CKO_PRIVATE_KEY, CKO_CERTIFICATE}) {
+    EXPECT_RV(Derive(expand, open, Template(data).Ulong(CKA_CLASS, other)),
+              CKR_TEMPLATE_INCONSISTENT);
+  }
 }
 
 TEST_F(KeyDerivationTest, JoinedAndCut) {

@@ -68,6 +68,7 @@ const std::map<std::string, std::string>& CoveredBySiblings() {
       {"CKM_CONCATENATE_DATA_AND_BASE", kKeyDerivation},
       {"CKM_EXTRACT_KEY_FROM_KEY", kKeyDerivation},
       {"CKM_HKDF_DERIVE", kKeyDerivation},
+      {"CKM_HKDF_DATA", kKeyDerivation},
       {"CKM_PKCS5_PBKD2", kKeyDerivation},
       {"CKM_XOR_BASE_AND_DATA", kKeyDerivation},
       {"CKM_AES_ECB_ENCRYPT_DATA", kEncryptData},
