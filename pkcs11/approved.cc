@@ -45,6 +45,7 @@ constexpr CK_MECHANISM_TYPE kApproved[] = {
     CKM_AES_CTR,
     CKM_AES_CTS,
     CKM_AES_OFB,
+    CKM_AES_CFB1,
     CKM_AES_CFB8,
     CKM_AES_CFB128,
     CKM_AES_CCM,
@@ -52,6 +53,7 @@ constexpr CK_MECHANISM_TYPE kApproved[] = {
     CKM_AES_XTS_KEY_GEN,
     CKM_AES_KEY_WRAP,
     CKM_AES_KEY_WRAP_KWP,
+    CKM_AES_KEY_WRAP_PKCS7,
     // RSA
     CKM_RSA_PKCS_KEY_PAIR_GEN,
     CKM_SHA224_RSA_PKCS,

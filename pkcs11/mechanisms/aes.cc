@@ -1,5 +1,6 @@
 // Block ciphers (AES, Camellia, triple DES) in the modes ECB, CBC without and
-// with padding, CTR, OFB, CFB, CTS and XTS, and ChaCha20.
+// with padding, CTR, OFB, CFB, CTS and XTS, and ChaCha20. OpenSSL has no
+// CKM_AES_CFB64.
 #include "pkcs11/mechanisms/aes.h"
 
 #include "base/openssl_errors.h"
@@ -432,6 +433,7 @@ constexpr Mechanism kRows[] = {
     Row<CKK_AES, CipherMode::kCtr>(CKM_AES_CTR, "CKM_AES_CTR", ParseCtr,
                                    NewCtr<kIn>, NewCtr<kBack>),
     StreamRow<CipherMode::kOfb>(CKM_AES_OFB, "CKM_AES_OFB"),
+    StreamRow<CipherMode::kCfb1>(CKM_AES_CFB1, "CKM_AES_CFB1"),
     StreamRow<CipherMode::kCfb8>(CKM_AES_CFB8, "CKM_AES_CFB8"),
     StreamRow<CipherMode::kCfb128>(CKM_AES_CFB128, "CKM_AES_CFB128"),
     Row<CKK_AES, CipherMode::kCts>(

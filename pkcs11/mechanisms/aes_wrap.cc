@@ -1,8 +1,10 @@
-// AES key wrap: RFC 3394 (CKM_AES_KEY_WRAP) and RFC 5649 (..._KWP), each with
-// its own default or an initial value that the application gives. One-shot.
+// AES key wrap: RFC 3394 (CKM_AES_KEY_WRAP), the same after the padding of
+// PKCS #7 (..._PKCS7), and RFC 5649 (..._KWP), each with its own default or an
+// initial value that the application gives. One-shot.
 //
-// CKM_AES_KEY_WRAP_PAD is left out: what it means differs from one
-// implementation to the next, which is why the specification replaced it.
+// CKM_AES_KEY_WRAP_PAD is left out: it is one of the two paddings here in some
+// implementations and the other in others, and PKCS#11 3.2 (6.16.3) no longer
+// says which.
 #include "base/openssl_errors.h"
 #include "pkcs11/mechanisms/aes.h"
 #include "pkcs11/mechanisms/families.h"
@@ -24,14 +26,25 @@ struct Form {
   size_t min_plain;
   size_t min_wrapped;
   bool is_padded;
+  bool by_pkcs7;  // here, before OpenSSL sees it
 };
 constexpr Form kKw = {
     AesMode::kWrap, 8,         {0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6},
-    2 * kUnit,      3 * kUnit, false};
-constexpr Form kKwp = {AesMode::kWrapPad, 4,   {0xa6, 0x59, 0x59, 0xa6}, 1,
-                       2 * kUnit,         true};
+    2 * kUnit,      3 * kUnit, false,
+    false};
+// What is padded has two units at least.
+constexpr Form kPkcs7 = {AesMode::kWrap,
+                         8,
+                         {0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6},
+                         kUnit,
+                         3 * kUnit,
+                         true,
+                         true};
+constexpr Form kKwp = {
+    AesMode::kWrapPad, 4, {0xa6, 0x59, 0x59, 0xa6}, 1, 2 * kUnit, true, false};
 
 const Form& FormOf(CK_MECHANISM_TYPE type) {
+  if (type == CKM_AES_KEY_WRAP_PKCS7) return kPkcs7;
   return type == CKM_AES_KEY_WRAP ? kKw : kKwp;
 }
 
@@ -52,13 +65,34 @@ absl::StatusOr<ParametersRef> Parse(const CK_MECHANISM& mechanism) {
 
 size_t RoundedUp(size_t size) { return (size + kUnit - 1) / kUnit * kUnit; }
 
+// A byte at least, each says how many.
+SecretBytes WithPkcs7(ByteSpan in) {
+  SecretBytes out(RoundedUp(in.size() + 1));
+  const MutableByteSpan bytes = out.ExposeMutable();
+  std::copy(in.begin(), in.end(), bytes.begin());
+  std::fill(bytes.begin() + in.size(), bytes.end(),
+            static_cast<uint8_t>(bytes.size() - in.size()));
+  return out;
+}
+
+// Bytes before the padding; 0 if that is wrong. Key wrap has authenticated
+// `plain`, so no secret can be asked for in this way.
+size_t WithoutPkcs7(ByteSpan plain) {
+  const size_t padding = plain.back();
+  if (padding == 0 || padding > kUnit) return 0;
+  const ByteSpan tail = plain.subspan(plain.size() - padding);
+  const bool is_right = std::all_of(
+      tail.begin(), tail.end(), [&](uint8_t byte) { return byte == padding; });
+  return is_right ? plain.size() - padding : 0;
+}
+
 class Wrapper final : public Cipher {
  public:
   Wrapper(UniqueCipherCtx context, const Form& form)
       : context_(std::move(context)), form_(form) {}
 
   size_t OneShotSize(size_t input) const override {
-    return RoundedUp(input) + kUnit;
+    return RoundedUp(input + (form_.by_pkcs7 ? 1 : 0)) + kUnit;
   }
 
   absl::StatusOr<size_t> OneShot(ByteSpan in, MutableByteSpan out) override {
@@ -67,10 +101,11 @@ class Wrapper final : public Cipher {
       return base::Error(CKR_DATA_LEN_RANGE, "length of what is wrapped");
     }
     int size = 0;
-    const SecretBytes copy = SecretBytes::CopyOf(in);  // it may overlap
+    const SecretBytes copy =  // it may overlap
+        form_.by_pkcs7 ? WithPkcs7(in) : SecretBytes::CopyOf(in);
     if (EVP_CipherUpdate(context_.get(), out.data(), &size,
                          copy.Expose().data(),
-                         static_cast<int>(in.size())) != 1) {
+                         static_cast<int>(copy.size())) != 1) {
       return base::OpenSslError(CKR_FUNCTION_FAILED, "AES key wrap");
     }
     return size;
@@ -105,8 +140,13 @@ class Unwrapper final : public Cipher {
       base::ForgetOpenSslErrors();
       return base::Error(CKR_ENCRYPTED_DATA_INVALID, "AES key wrap");
     }
-    std::copy_n(plain.Expose().begin(), size, out.begin());
-    return size;
+    size_t kept = static_cast<size_t>(size);
+    if (form_.by_pkcs7) {
+      kept = WithoutPkcs7(plain.Expose().subspan(0, kept));
+      if (kept == 0) return base::Error(CKR_ENCRYPTED_DATA_INVALID, "padding");
+    }
+    std::copy_n(plain.Expose().begin(), kept, out.begin());
+    return kept;
   }
 
  private:
@@ -159,6 +199,7 @@ constexpr Mechanism Row(CK_MECHANISM_TYPE type, const char* name) {
 
 constexpr Mechanism kRows[] = {
     Row<AesMode::kWrap>(CKM_AES_KEY_WRAP, "CKM_AES_KEY_WRAP"),
+    Row<AesMode::kWrap>(CKM_AES_KEY_WRAP_PKCS7, "CKM_AES_KEY_WRAP_PKCS7"),
     Row<AesMode::kWrapPad>(CKM_AES_KEY_WRAP_KWP, "CKM_AES_KEY_WRAP_KWP"),
 };
 

@@ -1,11 +1,17 @@
 // MACs of block ciphers: CMAC (NIST SP 800-38B; PKCS#11 3.2, 6.13.8) whole or
-// truncated, and GMAC (SP 800-38D; 6.13.9).
+// truncated, and GMAC (SP 800-38D; 6.13.9); and Poly1305 (RFC 8439; 6.60),
+// whose key is for one message: two tags under it tell what it is.
+//
+// CKM_AES_MAC and its kin are left out: of two messages with their CBC-MACs
+// anybody makes a third.
 #include <openssl/core_names.h>
 #include <openssl/params.h>
 
 #include "pkcs11/mechanisms/aes.h"
 #include "pkcs11/mechanisms/families.h"
+#include "pkcs11/mechanisms/key_material.h"
 #include "pkcs11/mechanisms/parameters.h"
+#include "pkcs11/mechanisms/secrets.h"
 
 namespace pkcs11 {
 namespace {
@@ -13,6 +19,7 @@ namespace {
 // Shorter tags can be guessed.
 constexpr size_t kMinTag = 4;
 constexpr size_t kGmacTag = 16;
+constexpr size_t kPoly1305Tag = 16;
 constexpr size_t kMaxIv = 128;
 
 struct TagParameters : Parameters {
@@ -142,6 +149,29 @@ absl::StatusOr<std::unique_ptr<Tool>> NewGmac(const Use& use) {
   return std::make_unique<T>(std::move(context), kGmacTag);
 }
 
+absl::StatusOr<UniqueMacCtx> NewPoly1305(const Use& use) {
+  const ByteSpan key = use.key->attributes().Value(CKA_VALUE);
+  UniqueOf<EVP_MAC, EVP_MAC_free> mac(
+      EVP_MAC_fetch(base::OpenSslContext(), "POLY1305", nullptr));
+  UniqueMacCtx context(mac == nullptr ? nullptr : EVP_MAC_CTX_new(mac.get()));
+  if (context == nullptr ||
+      EVP_MAC_init(context.get(), key.data(), key.size(), nullptr) != 1) {
+    return base::OpenSslError(CKR_FUNCTION_FAILED, "Poly1305");
+  }
+  return context;
+}
+
+absl::StatusOr<std::unique_ptr<Signer>> SignByPoly1305(const Use& use) {
+  RETURN_IF_ERROR(CheckNamed(use));
+  ASSIGN_OR_RETURN(UniqueMacCtx context, NewPoly1305(use));
+  return std::make_unique<MacSigner>(std::move(context), kPoly1305Tag);
+}
+
+absl::StatusOr<std::unique_ptr<Verifier>> VerifyByPoly1305(const Use& use) {
+  ASSIGN_OR_RETURN(UniqueMacCtx context, NewPoly1305(use));
+  return std::make_unique<MacVerifier>(std::move(context), kPoly1305Tag);
+}
+
 template <CK_KEY_TYPE kType>
 constexpr Mechanism CmacRow(CK_MECHANISM_TYPE type, const char* name,
                             bool is_general) {
@@ -175,6 +205,19 @@ constexpr Mechanism kRows[] = {
      .parse = ParseGmacIv,
      .sign = NewGmac<MacSigner, Signer>,
      .verify = NewGmac<MacVerifier, Verifier>},
+    {.type = CKM_POLY1305,
+     .name = "CKM_POLY1305",
+     .key_type = CKK_POLY1305,
+     .min_key = 32,
+     .max_key = 32,
+     .sign = SignByPoly1305,
+     .verify = VerifyByPoly1305},
+    {.type = CKM_POLY1305_KEY_GEN,
+     .name = "CKM_POLY1305_KEY_GEN",
+     .key_type = CKK_POLY1305,
+     .min_key = 32,
+     .max_key = 32,
+     .generate = GenerateSecret},
 };
 
 }  // namespace

@@ -165,6 +165,8 @@ constexpr Hash kHashes[] = {
      .key_gen = CKM_SHA3_512_KEY_GEN,
      .key_derivation = CKM_SHA3_512_KEY_DERIVATION,
      .ec_kdf = CKD_SHA3_512_KDF},
+    // The shorter BLAKE2b are left out: HMAC in OpenSSL takes no hash function
+    // by its length, and OpenSSL 3.0 has only this one.
     {.digest = CKM_BLAKE2B_512,
      .openssl_name = "BLAKE2B-512",
      .size = 64,

@@ -6,6 +6,8 @@
 #include <bit>
 #include <cstring>
 
+#include "absl/strings/str_cat.h"
+#include "hsm/key_protection.h"
 #include "pkcs11/mechanisms/der.h"
 #include "pkcs11/mechanisms/ffc.h"
 
@@ -164,6 +166,23 @@ int StrengthOf(const hsm::AttributeSet& key) {
     default:
       return 0;
   }
+}
+
+absl::Status CheckNamed(const Use& use) {
+  const hsm::AttributeSet& key = use.key->attributes();
+  if (use.profile != Profile::kStrict || !hsm::HidesValue(key)) {
+    return absl::OkStatus();
+  }
+  const ByteSpan list = key.Value(CKA_ALLOWED_MECHANISMS);
+  for (size_t at = 0; at + sizeof(CK_MECHANISM_TYPE) <= list.size();
+       at += sizeof(CK_MECHANISM_TYPE)) {
+    CK_MECHANISM_TYPE allowed;
+    std::memcpy(&allowed, list.data() + at, sizeof(allowed));
+    if (allowed == use.mechanism.type) return absl::OkStatus();
+  }
+  return base::Error(
+      CKR_KEY_FUNCTION_NOT_PERMITTED,
+      absl::StrCat("a hidden key that does not name ", use.mechanism.name));
 }
 
 CK_ULONG KeySizeOf(const hsm::AttributeSet& attributes) {

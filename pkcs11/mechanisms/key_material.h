@@ -125,6 +125,11 @@ absl::StatusOr<PkeyLease> LendPkey(const hsm::Object& key, uint64_t kind,
   return PkeyLease::From(std::move(pool));
 }
 
+// For mechanisms that can show what their key is: in the strict profile a
+// hidden key does them only where its CKA_ALLOWED_MECHANISMS names them.
+// CKR_KEY_FUNCTION_NOT_PERMITTED.
+absl::Status CheckNamed(const Use& use);
+
 // --- RSA --------------------------------------------------------------------
 
 // Bytes of the modulus.

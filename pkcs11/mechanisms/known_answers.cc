@@ -327,7 +327,7 @@ constexpr KnownAnswer kAnswers[] = {
      "000102030405060708090a0b0c0d0e0f", NoParameter,
      "00112233445566778899aabbccddeeff",
      "1fa68b0a8112b447aef34bd8fb5a7b829d3e862371d2cfe5",
-     IsOneOf<CKM_AES_KEY_WRAP>},
+     IsOneOf<CKM_AES_KEY_WRAP, CKM_AES_KEY_WRAP_PKCS7>},
     {"AES-KWP", SelfTestJob::kWrap, CKM_AES_KEY_WRAP_KWP, CKK_AES,
      "5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8", NoParameter,
      "c37b7e6492584340bed12207808941155068f738",

@@ -5,7 +5,6 @@
 #include <openssl/rsa.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/openssl_errors.h"
 #include "pkcs11/mechanisms/families.h"
@@ -17,35 +16,12 @@ namespace {
 
 enum Variant : uint32_t { kPrivate, kPublic };
 
-bool IsNamed(const hsm::AttributeSet& key, CK_MECHANISM_TYPE mechanism) {
-  const ByteSpan list = key.Value(CKA_ALLOWED_MECHANISMS);
-  for (size_t at = 0; at + sizeof(CK_MECHANISM_TYPE) <= list.size();
-       at += sizeof(CK_MECHANISM_TYPE)) {
-    CK_MECHANISM_TYPE allowed;
-    std::memcpy(&allowed, list.data() + at, sizeof(allowed));
-    if (allowed == mechanism) return true;
-  }
-  return false;
-}
-
-absl::Status CheckPrivate(const Use& use) {
-  const hsm::AttributeSet& key = use.key->attributes();
-  const bool is_secret =
-      use.profile == Profile::kStrict &&
-      (key.IsTrue(CKA_SENSITIVE) || !key.IsTrue(CKA_EXTRACTABLE));
-  if (is_secret && !IsNamed(key, use.mechanism.type)) {
-    return base::Error(CKR_KEY_FUNCTION_NOT_PERMITTED,
-                       "raw RSA with a secret key that does not name it");
-  }
-  return absl::OkStatus();
-}
-
 // The function of either half. In and out are numbers of the modulus' length.
 class RawRsa {
  public:
   static absl::StatusOr<RawRsa> New(const Use& use, bool is_private) {
     const hsm::AttributeSet& key = use.key->attributes();
-    if (is_private) RETURN_IF_ERROR(CheckPrivate(use));
+    if (is_private) RETURN_IF_ERROR(CheckNamed(use));
     const auto start =
         is_private ? EVP_PKEY_decrypt_init : EVP_PKEY_encrypt_init;
     ASSIGN_OR_RETURN(

@@ -60,6 +60,8 @@ TEST_F(CipherModesTest, Aes_OfbAndCfb) {
         FromHex("3b3fd92eb72dad20333449f8e83cfb4a"));
   Check(WithIv(CKM_AES_CFB8, kIv), key, FromHex(kBlock),
         FromHex("3b79424c9c0dd436bace9e0ed4586a4f"));
+  // F.3.1, of 16 bits.
+  Check(WithIv(CKM_AES_CFB1, kIv), key, FromHex("6bc1"), FromHex("68b3"));
   EXPECT_RV(
       p11().C_EncryptInit(session_, WithIv(CKM_AES_OFB, "0011").get(), key),
       CKR_MECHANISM_PARAM_INVALID);
@@ -249,6 +251,48 @@ TEST_F(CipherModesTest, CmacAndGmac) {
       Whole(SignCalls(), session_, Mechanism(CKM_DES3_CMAC), des, Pattern(20))
           .bytes.size(),
       8u);
+}
+
+// RFC 8439, 2.5.2.
+TEST_F(CipherModesTest, Poly1305) {
+  NEEDS_MECHANISM(CKM_POLY1305);
+  const CK_OBJECT_HANDLE key =
+      Key(CKK_POLY1305,
+          "85d6be7857556d337f4452fe42d506a80103808afb0db2fd4abff6af4149f51b");
+  const Bytes data = FromText("Cryptographic Forum Research Group");
+  const Bytes tag = FromHex("a8061dc1305136c6c22b8baf0c0127a9");
+  EXPECT_EQ(
+      Whole(SignCalls(), session_, Mechanism(CKM_POLY1305), key, data).bytes,
+      tag);
+  EXPECT_EQ(
+      Parts(SignCalls(), session_, Mechanism(CKM_POLY1305), key, data, 5).bytes,
+      tag);
+  EXPECT_OK(Verify(session_, Mechanism(CKM_POLY1305), key, data, tag));
+  Bytes wrong = tag;
+  wrong[15] ^= 1;
+  EXPECT_RV(Verify(session_, Mechanism(CKM_POLY1305), key, data, wrong),
+            CKR_SIGNATURE_INVALID);
+  wrong.pop_back();
+  EXPECT_RV(Verify(session_, Mechanism(CKM_POLY1305), key, data, wrong),
+            CKR_SIGNATURE_LEN_RANGE);
+}
+
+// Two tags of a Poly1305 key tell what it is.
+TEST_F(CipherModesTest, Poly1305_HiddenKeySignsOnlyIfItSaysSo) {
+  NEEDS_PERIGEE();
+  const Template hidden =
+      Template().Bool(CKA_TOKEN, false).Bool(CKA_SENSITIVE, true);
+  const CK_OBJECT_HANDLE silent = Generate(CKM_POLY1305_KEY_GEN, hidden);
+  const CK_OBJECT_HANDLE named = Generate(
+      CKM_POLY1305_KEY_GEN, Template(hidden).Mechanisms({CKM_POLY1305}));
+  Mechanism mechanism(CKM_POLY1305);
+  EXPECT_RV(p11().C_SignInit(session_, mechanism.get(), silent),
+            CKR_KEY_FUNCTION_NOT_PERMITTED);
+  EXPECT_EQ(
+      Whole(SignCalls(), session_, mechanism, named, Pattern(9)).bytes.size(),
+      16u);
+  EXPECT_RV(Verify(session_, mechanism, silent, Pattern(9), Bytes(16)),
+            CKR_SIGNATURE_INVALID);
 }
 
 // --- message by message

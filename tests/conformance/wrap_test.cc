@@ -63,6 +63,8 @@ std::vector<WrapCase> WrapCases() {
       {"AES_KEY_WRAP", CKM_AES_KEY_WRAP, WrappingKey(), WrappingKey(), 40},
       {"AES_KEY_WRAP_KWP", CKM_AES_KEY_WRAP_KWP, WrappingKey(), WrappingKey(),
        40},
+      {"AES_KEY_WRAP_PKCS7", CKM_AES_KEY_WRAP_PKCS7, WrappingKey(),
+       WrappingKey(), 48},
       {"AES_GCM", AesGcm(), WrappingKey(), WrappingKey(), 48},
       {"RSA_PKCS", CKM_RSA_PKCS, RsaPublicKey(), RsaPrivateKey(), 256},
       {"RSA_OAEP_SHA1", Oaep(CKM_SHA_1, CKG_MGF1_SHA1), RsaPublicKey(),
@@ -227,6 +229,60 @@ TEST_F(WrapTest, Kwp_KeyOfAnOddLength_ComesBack) {
   ASSERT_OK(Unwrap(CKM_AES_KEY_WRAP_KWP, wrapper, wrapped.bytes,
                    Unwrapped(CKK_GENERIC_SECRET), &back));
   EXPECT_EQ(Get(back, CKA_VALUE), Pattern(13));
+}
+
+// RFC 3394's algorithm over the padded key, computed with another library.
+TEST_F(WrapTest, Pkcs7_KnownAnswersAndOddLengths) {
+  NEEDS_MECHANISM(CKM_AES_KEY_WRAP_PKCS7);
+  const CK_OBJECT_HANDLE wrapper =
+      Create(WrappingKey(FromHex("000102030405060708090a0b0c0d0e0f")));
+  EXPECT_EQ(Wrap(CKM_AES_KEY_WRAP_PKCS7, wrapper,
+                 Create(AesKey(FromHex("00112233445566778899aabbccddeeff"))))
+                .bytes,
+            FromHex("b05471fa00ab70570ea62b3cfc244f1001af95366e5fe1f430ed8ac55b"
+                    "16c5da"));
+  EXPECT_EQ(Wrap(CKM_AES_KEY_WRAP_PKCS7, wrapper,
+                 Create(GenericSecret(FromHex("00112233445566778899aa"))))
+                .bytes,
+            FromHex("2a7fa42914a6864960695715bece8577d38bfc005722e77e"));
+  for (size_t size = 8; size <= 17; ++size) {
+    const Result wrapped = Wrap(CKM_AES_KEY_WRAP_PKCS7, wrapper,
+                                Create(GenericSecret(Pattern(size))));
+    ASSERT_OK(wrapped.rv);
+    EXPECT_EQ(wrapped.bytes.size(), size / 8 * 8 + 16);
+    CK_OBJECT_HANDLE back = CK_INVALID_HANDLE;
+    ASSERT_OK(Unwrap(CKM_AES_KEY_WRAP_PKCS7, wrapper, wrapped.bytes,
+                     Unwrapped(CKK_GENERIC_SECRET), &back));
+    EXPECT_EQ(Get(back, CKA_VALUE), Pattern(size));
+  }
+  // Key wrap has no form for a single unit.
+  EXPECT_RV(CKR_KEY_SIZE_RANGE, Wrap(CKM_AES_KEY_WRAP_PKCS7, wrapper,
+                                     Create(GenericSecret(Pattern(7))))
+                                    .rv);
+}
+
+TEST_F(WrapTest, Pkcs7_WrongPadding_IsRefused) {
+  NEEDS_MECHANISM(CKM_AES_KEY_WRAP_PKCS7);
+  const CK_OBJECT_HANDLE key = Create(AesKey());
+  for (const char* plain :
+       {"00112233445566778899aabbccddee00", "00112233445566778899aabbccddee09",
+        "00112233445566778899aabbccdd0203", "00112233445566778899aabb04030404",
+        "000000000000000010101010101010ff"}) {
+    const Result sealed =
+        Whole(EncryptCalls(), session_, CKM_AES_KEY_WRAP, key, FromHex(plain));
+    ASSERT_OK(sealed.rv);
+    EXPECT_RV(CKR_ENCRYPTED_DATA_INVALID,
+              Whole(DecryptCalls(), session_, CKM_AES_KEY_WRAP_PKCS7, key,
+                    sealed.bytes)
+                  .rv)
+        << plain;
+  }
+  const Result sealed =
+      Whole(EncryptCalls(), session_, CKM_AES_KEY_WRAP_PKCS7, key, Pattern(21));
+  EXPECT_EQ(
+      Whole(DecryptCalls(), session_, CKM_AES_KEY_WRAP_PKCS7, key, sealed.bytes)
+          .bytes,
+      Pattern(21));
 }
 
 TEST_F(WrapTest, AesKeyWrap_KeyOfAnOddLength_IsRefused) {
