@@ -283,12 +283,34 @@ absl::Status OpenSslError(CK_RV rv, absl::string_view what) {
 absl::Status FillRandom(MutableByteSpan out) {
   RETURN_IF_ERROR(RefuseWhenGone());
   constexpr unsigned kStrength = 256;
-  if (RAND_priv_bytes_ex(OpenSslContext(), out.data(), out.size(), kStrength) !=
-      1) {
+  // RAND_priv_bytes_ex would ask the host's RAND_METHOD first.
+  EVP_RAND_CTX* const drbg = RAND_get0_private(OpenSslContext());
+  constexpr size_t kMost = size_t{1} << 15;  // below the DRBG's own limit
+  while (drbg != nullptr && !out.empty()) {
+    const size_t size = std::min(out.size(), kMost);
+    if (EVP_RAND_generate(drbg, out.data(), size, kStrength, 0, nullptr, 0) !=
+        1) {
+      return OpenSslError(CKR_GENERAL_ERROR, "random generator");
+    }
+    out.remove_prefix(size);
+  }
+  if (drbg == nullptr) {
     return OpenSslError(CKR_GENERAL_ERROR, "random generator");
   }
   return absl::OkStatus();
 }
+
+// The only way to ask, although OpenSSL would rather have it gone.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+absl::Status CheckHostsRandom() {
+  RETURN_IF_ERROR(RefuseWhenGone());
+  if (RAND_get_rand_method() == RAND_OpenSSL()) return absl::OkStatus();
+  return Error(CKR_RANDOM_NO_RNG,
+               "the host has put its own random generator (RAND_METHOD) in the "
+               "place of OpenSSL's; keys would depend on it");
+}
+#pragma GCC diagnostic pop
 
 absl::StatusOr<SecretBytes> RandomSecret(size_t size) {
   SecretBytes out(size);
@@ -446,6 +468,7 @@ absl::Status VerifyP384(EVP_PKEY* key, ByteSpan message, ByteSpan signature) {
 }
 
 absl::StatusOr<P384Key> P384Key::Generate() {
+  RETURN_IF_ERROR(CheckHostsRandom());
   RETURN_IF_ERROR(RefuseWhenGone());
   UniquePkeyCtx ctx(
       EVP_PKEY_CTX_new_from_name(OpenSslContext(), kEcType, nullptr));
@@ -496,6 +519,7 @@ absl::StatusOr<SecretBytes> P384Key::PrivateDer() const {
 }
 
 absl::StatusOr<Bytes> P384Key::Sign(ByteSpan message) const {
+  RETURN_IF_ERROR(CheckHostsRandom());
   RETURN_IF_ERROR(RefuseWhenGone());
   UniqueMdCtx ctx(EVP_MD_CTX_new());
   size_t size = 0;

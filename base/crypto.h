@@ -52,7 +52,14 @@ using UniquePkey = OpenSslPtr<EVP_PKEY, EVP_PKEY_free>;
 // OpenSSL's reason text.
 absl::Status OpenSslError(CK_RV rv, absl::string_view what);
 
-// Random bytes of the private DRBG. Fails only when OpenSSL does.
+// Inside OpenSSL, key generation and signatures draw from the process's
+// RAND_METHOD, if the host has set one: a generator of which we know nothing,
+// for all library contexts. CKR_RANDOM_NO_RNG then; nothing that draws there
+// may go on.
+absl::Status CheckHostsRandom();
+
+// Random bytes of our context's private DRBG, whatever the host's RAND_METHOD
+// is. Fails only when OpenSSL does.
 absl::Status FillRandom(MutableByteSpan out);
 absl::StatusOr<SecretBytes> RandomSecret(size_t size);
 absl::StatusOr<Bytes> RandomBytes(size_t size);

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "base/crypto.h"
 #include "pkcs11/mechanisms/self_check.h"
 
 namespace pkcs11 {
@@ -25,6 +26,26 @@ bool TypeFits(const Mechanism& mechanism, const AttributeSet& key) {
   return type == mechanism.key_type ||
          (mechanism.also_key_type != CK_UNAVAILABLE_INFORMATION &&
           type == mechanism.also_key_type);
+}
+
+// Secrets, nonces and IVs are drawn by us; the numbers of asymmetric keys and
+// signatures, and what blinds them, by OpenSSL.
+bool DrawsInOpenSsl(const Mechanism& row) {
+  switch (row.key_type) {
+    case CKK_RSA:
+    case CKK_EC:
+    case CKK_EC_EDWARDS:
+    case CKK_EC_MONTGOMERY:
+    case CKK_DSA:
+    case CKK_DH:
+    case CKK_X9_42_DH:
+    case CKK_ML_KEM:
+    case CKK_ML_DSA:
+    case CKK_SLH_DSA:
+      return true;
+    default:
+      return false;
+  }
 }
 
 // An absent or empty list allows everything.
@@ -58,6 +79,7 @@ absl::StatusOr<const Mechanism*> FindMechanism(const Token& token,
         absl::StrCat("unknown mechanism 0x", absl::Hex(mechanism->mechanism)));
   }
   RETURN_IF_ERROR(TestBeforeUse(*row));
+  if (DrawsInOpenSsl(*row)) RETURN_IF_ERROR(base::CheckHostsRandom());
   return row;
 }
 

@@ -228,6 +228,44 @@ TRAP(OpensslTrap, HostHasAnEngineForAllKeys_WeStillSign) {
   MUST(entries == 1);
 }
 
+// A generator of the host's that always gives the same: what we draw does not
+// come from it, and what OpenSSL would draw from it is refused.
+int ConstantBytes(unsigned char* out, int size) {
+  std::memset(out, 'A', size);
+  return 1;
+}
+
+TRAP(OpensslTrap, HostHasARandomMethod_NothingDependsOnIt) {
+  const Module module;
+  MUST_BE_OK(module->C_Initialize(nullptr));
+  const CK_SESSION_HANDLE session = EnterToken(module.functions());
+  RAND_METHOD constant = {};
+  constant.bytes = constant.pseudorand = ConstantBytes;
+  constant.status = [] { return 1; };
+  MUST(RAND_set_rand_method(&constant) == 1);
+  unsigned char theirs[16], ours[16];
+  MUST(RAND_bytes(theirs, sizeof(theirs)) == 1 && theirs[3] == 'A');
+  MUST_BE_OK(module->C_GenerateRandom(session, ours, sizeof(ours)));
+  MUST(std::memcmp(ours, theirs, sizeof(ours)) != 0);
+  const Template t = NewAes().Bool(CKA_SENSITIVE, false).Bool(CKA_TOKEN, false);
+  CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+  MUST_BE_OK(module->C_GenerateKey(session, Mechanism(CKM_AES_KEY_GEN).get(),
+                                   t.data(), t.size(), &key));
+  unsigned char value[32];
+  CK_ATTRIBUTE wanted = {CKA_VALUE, value, sizeof(value)};
+  MUST_BE_OK(module->C_GetAttributeValue(session, key, &wanted, 1));
+  MUST(std::memcmp(value, theirs, sizeof(theirs)) != 0);
+  const Template pub = NewRsaPublic(), priv = NewRsaPrivate();
+  CK_OBJECT_HANDLE public_key, private_key;
+  MUST_BE(CKR_RANDOM_NO_RNG,
+          module->C_GenerateKeyPair(
+              session, Mechanism(CKM_RSA_PKCS_KEY_PAIR_GEN).get(), pub.data(),
+              pub.size(), priv.data(), priv.size(), &public_key, &private_key));
+  MUST(RAND_set_rand_method(nullptr) == 1);
+  MUST_BE_OK(module->C_CloseAllSessions(0));
+  SignWithRsa(module.functions());
+}
+
 TRAP(OpensslTrap, HostsErrorQueue_IsLeftAlone) {
   const Module module;
   MUST_BE_OK(module->C_Initialize(nullptr));
