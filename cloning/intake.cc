@@ -14,9 +14,8 @@ namespace {
 
 using Outcome = TargetResult::Outcome;
 
-absl::Status Full() {
-  return base::Error(CKR_CONTAINER_OBJECT_STORAGE_FULL,
-                     "the target partition is full");
+absl::Status Full(absl::string_view why = "the target partition is full") {
+  return base::Error(CKR_CONTAINER_OBJECT_STORAGE_FULL, why);
 }
 
 // What Partition::Create says when there is no room.
@@ -181,13 +180,14 @@ absl::StatusOr<std::vector<TargetResult>> Intake::Commit() && {
       break;
     }
     if (!IsFull(handles.status())) return handles.status();
-    Refuse(Full(), results_[group_.back().result]);
+    // Perhaps it is the disk that is full.
+    Refuse(Full(handles.status().message()), results_[group_.back().result]);
     group_.pop_back();
   }
   for (const auto& [result, twin] : same_as_) {
     const TargetResult& other = results_[twin];
     if (other.outcome == Outcome::kRefused) {
-      Refuse(Full(), results_[result]);
+      Refuse(Full(other.text), results_[result]);
     } else {
       results_[result].handle = other.handle;
     }
