@@ -14,6 +14,9 @@ constexpr int kApplicationId = 0x50524745;  // "PRGE"
 constexpr int kFormatVersion = 1;
 constexpr int kBusyTimeoutMs = 10000;
 
+// Not SQLite's default one, which the host may have replaced.
+const char* vfs_name = "unix";
+
 // PRAGMA and CREATE cannot be prepared with parameters, so they are text.
 constexpr char kSchema[] = R"sql(
 CREATE TABLE store (
@@ -148,6 +151,8 @@ absl::Status ErrorOf(const std::string& path, absl::string_view what,
 
 }  // namespace
 
+void UseSqliteVfsForTest(const char* name) { vfs_name = name; }
+
 absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::OpenFile(
     const std::string& path, Mode mode) {
   if (sqlite3_threadsafe() == 0) {
@@ -159,7 +164,7 @@ absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::OpenFile(
                                               : SQLITE_OPEN_READONLY) |
                     SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX |
                     SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
-  const int rc = sqlite3_open_v2(Uri(path, mode).c_str(), &db, flags, "unix");
+  const int rc = sqlite3_open_v2(Uri(path, mode).c_str(), &db, flags, vfs_name);
   if (db == nullptr) {
     return base::Error(CKR_HOST_MEMORY, absl::StrCat(path, ": no memory"));
   }

@@ -56,6 +56,10 @@ enum class Sql {
   kCount,
 };
 
+// The SQLite VFS of every connection that is opened from now on. For tests that
+// put one of theirs under the store; call it while no other thread is here.
+void UseSqliteVfsForTest(const char* name);
+
 class SqliteConnection {
  public:
   enum class Mode { kReadWrite, kReadOnly, kImmutable };
