@@ -2,9 +2,8 @@
 // PKCS #7 (..._PKCS7), and RFC 5649 (..._KWP), each with its own default or an
 // initial value that the application gives. One-shot.
 //
-// CKM_AES_KEY_WRAP_PAD is left out: it is one of the two paddings here in some
-// implementations and the other in others, and PKCS#11 3.2 (6.16.3) no longer
-// says which.
+// CKM_AES_KEY_WRAP_PAD, of which PKCS#11 3.2 (6.16.3) no longer says what it
+// is, is RFC 5649 as in SoftHSM; other implementations pad as PKCS #7 does.
 #include "base/openssl_errors.h"
 #include "pkcs11/mechanisms/aes.h"
 #include "pkcs11/mechanisms/families.h"
@@ -201,6 +200,7 @@ constexpr Mechanism kRows[] = {
     Row<AesMode::kWrap>(CKM_AES_KEY_WRAP, "CKM_AES_KEY_WRAP"),
     Row<AesMode::kWrap>(CKM_AES_KEY_WRAP_PKCS7, "CKM_AES_KEY_WRAP_PKCS7"),
     Row<AesMode::kWrapPad>(CKM_AES_KEY_WRAP_KWP, "CKM_AES_KEY_WRAP_KWP"),
+    Row<AesMode::kWrapPad>(CKM_AES_KEY_WRAP_PAD, "CKM_AES_KEY_WRAP_PAD"),
 };
 
 }  // namespace

@@ -161,6 +161,22 @@ CK_MECHANISM PasswordOnce(CK_MECHANISM_TYPE type, MutableByteSpan) {
   return Struct(type, kPbkdf2);
 }
 
+CK_MECHANISM MlDsaContext(CK_MECHANISM_TYPE type, MutableByteSpan) {
+  static constexpr uint8_t kBytes[] = {0x48, 0x0c, 0x65, 0x8c, 0x0c, 0xb3,
+                                       0xe0, 0x40, 0xbd, 0xe0, 0x84, 0x34,
+                                       0x5c, 0xef, 0x0d, 0xf7};
+  static const CK_SIGN_ADDITIONAL_CONTEXT kContext = {
+      CKH_DETERMINISTIC_REQUIRED, const_cast<uint8_t*>(kBytes), sizeof(kBytes)};
+  return Struct(type, kContext);
+}
+
+CK_MECHANISM SlhDsaContext(CK_MECHANISM_TYPE type, MutableByteSpan) {
+  static constexpr uint8_t kBytes[] = {0x01, 0x02, 0x03, 0x04};
+  static const CK_SIGN_ADDITIONAL_CONTEXT kContext = {
+      CKH_DETERMINISTIC_REQUIRED, const_cast<uint8_t*>(kBytes), sizeof(kBytes)};
+  return Struct(type, kContext);
+}
+
 // --- keys (PKCS#8)
 // ------------------------------------------------------------
 
@@ -332,7 +348,7 @@ constexpr KnownAnswer kAnswers[] = {
      "5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8", NoParameter,
      "c37b7e6492584340bed12207808941155068f738",
      "138bdeaa9b8fa7fc61f97742e72248ee5ae6ae5360d1ae6a5f54f373fa543b6a",
-     IsOneOf<CKM_AES_KEY_WRAP_KWP>},
+     IsOneOf<CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD>},
     {"AES-XTS", SelfTestJob::kEncrypt, CKM_AES_XTS, CKK_AES_XTS,
      "1111111111111111111111111111111122222222222222222222222222222222",
      XtsTweak,
@@ -414,7 +430,49 @@ constexpr KnownAnswer kAnswers[] = {
      IsOneOf<CKM_HKDF_DERIVE, CKM_HKDF_DATA>},
     {"PBKDF2", SelfTestJob::kGenerate, CKM_PKCS5_PBKD2, CKK_GENERIC_SECRET, "",
      PasswordOnce, "", "0c60c80f961f0e71f3a9b524af6012062fe037a6",
-     IsOneOf<CKM_PKCS5_PBKD2>}};
+     IsOneOf<CKM_PKCS5_PBKD2>},
+    {"ML-KEM", SelfTestJob::kDecapsulate, CKM_ML_KEM, CKK_ML_KEM,
+     "6dbbc4375136df3b07f7c70e639e223e177e7fd53b161b3f4d57791794f12624f696"
+     "484048ec21f96cf50a56d0759c448f3779752f0383d37449690694cf7a68",
+     NoParameter,
+     "917e59d1e182a29648a61955a154b304a842f458eba593f3065fb7d744fba24fa3a0"
+     "d538854e32844db248d48100c389c4c4b3ca6c234f2f61a67932aeee808dbfe98d89"
+     "6d1e9668820965c6343bbb4a4de64b7a99fb53b5264e3199d587ffa5e0479f6b7386"
+     "b23cb9c243fa6f5457fc97dbc96dcc039bd6c4e7e85a90b5c5232416434ea942cc71"
+     "134bb9a2f4991e0595e3487feabac479cab9510d57b86250ee7c96a67a9f2c6121f7"
+     "daa02c5cfa3b23b0c732c2b15694e1ccbac82b787cf2118d08425cbba12188221794"
+     "0c894cbe47aae2541f5c6e0bd1baab31fd2b2ecb34b9e693f6fc0fdeea906716d088"
+     "18f51df0c4694029e8c3234be0b62471b2769d9ac4ceb947602380f3a497b2a01ff7"
+     "b8746c1c7ae81983e016bd65c7cd1762c191857e41c2321981f6c7aa8d7afaaa9fa0"
+     "b557ec1ec1285f8b4d6c788aff159ea5862e814d0825c8834b7ca45db7c8eda3fa6a"
+     "6a7b8a40519529bf74b6a0f80c484917f40c107d182bce3e344fd36d1b377a982f6b"
+     "f2361b8d662875c166dcca73240b86df5ee0fa4231b356f0cdd6b3170ff89113db0b"
+     "1b9dd264335783222cbe7be844642b0b1988d18b268da6f78cc944f43b827143c4dc"
+     "5ee1f0d658b87b9c00862f263d6f5798fc82e8be079a1108defdd4c7863c3147e9bd"
+     "f0fbc84deba215fdfb9ca4237a8419b26fdeff63a7f95c442bce67966ebe6b5f9af1"
+     "fd2a7cbed648ea7276db742dac3e470f6cc741d82e77e9c0dd019b5458177551975b"
+     "59633be67b35c0d430b725524deafdeba6d3643c5c82ebb52479669c411bb56b397f"
+     "8d37b8f7fa4ced0316546caaee419c0e7f1d96a0ec614c6c9c8e03e010031765121f"
+     "1eb8fd549fde046a50443ebab9fea2e78a29f4964455928db1f9e7820e533c571298"
+     "9b3a3637ea00a1de3e469a800c431d4df243c1dc7d6a89ba7900d52b78bcc103474f"
+     "9d2c2128025c3193c4d1a09f50905ad2de7fe8e09f047e0e72e6dab0edf7e3b08ed1"
+     "316acf857254b6c1fbf64ce582f2990ccecf9505fd7e8517998aaf583be1aa641e9b"
+     "54dbb91ca9d0700913967fb0349201b5d679b32d",
+     "2b5c52ee72946331983ba050be0f435055c0547901e03559b356517889ea27c5",
+     OfType<CKK_ML_KEM>},
+    {"ML-DSA", SelfTestJob::kSignHashed, CKM_ML_DSA, CKK_ML_DSA,
+     "f696484048ec21f96cf50a56d0759c448f3779752f0383d37449690694cf7a68",
+     MlDsaContext, "6dbbc4375136df3b07f7c70e639e223e",
+     "e8a1941380e7cadb3c8dfb31dd3f3986568d26e4bf2d975610e81df300267c37",
+     OfType<CKK_ML_DSA>},
+    {"SLH-DSA", SelfTestJob::kSignHashed, CKM_SLH_DSA, CKK_SLH_DSA,
+     "050c131a21282f363d444b525960676e757c838a91989fa6adb4bbc2c9d0d7dee5ec"
+     "f3fa01080f161d242b323940474e9c17e20c2ebcdffdf9f212c548e69fbf",
+     SlhDsaContext,
+     "6d65737361676520666f7220736c685f6473615f736861325f31323873",
+     "4101f8fdba5de5ed4e2f141b5fe1709997b6445ead973b45a00483c7168214b3",
+     OfType<CKK_SLH_DSA>},
+};
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "base/crypto.h"
 #include "base/log.h"
 
 namespace pkcs11 {
@@ -32,6 +33,20 @@ absl::Status Wrong(absl::string_view what) {
   return base::Error(CKR_FUNCTION_FAILED, what);
 }
 
+// The parameter set that the tests use; 0 for other types.
+CK_ULONG SetOf(CK_KEY_TYPE type) {
+  switch (type) {
+    case CKK_ML_KEM:
+      return CKP_ML_KEM_512;
+    case CKK_ML_DSA:
+      return CKP_ML_DSA_44;
+    case CKK_SLH_DSA:
+      return CKP_SLH_DSA_SHA2_128S;
+    default:
+      return 0;
+  }
+}
+
 // The key of a test: of a secret key, or the private one with its public half.
 struct TestKeys {
   hsm::ObjectRef with;     // signs, decrypts, derives
@@ -45,6 +60,21 @@ absl::StatusOr<TestKeys> KeysOf(const KnownAnswer& test) {
   const auto object = [](hsm::AttributeSet attributes) {
     return std::make_shared<hsm::Object>(1, 1, std::move(attributes));
   };
+  if (const CK_ULONG set = SetOf(test.key_type); set != 0) {
+    hsm::AttributeSet key;
+    key.SetUlong(CKA_CLASS, CKO_PRIVATE_KEY);
+    key.SetUlong(CKA_KEY_TYPE, test.key_type);
+    key.SetUlong(CKA_PARAMETER_SET, set);
+    key.Set(test.key_type == CKK_SLH_DSA ? CKA_VALUE : CKA_SEED, value);
+    ASSIGN_OR_RETURN(const hsm::AttributeSet added, CompleteKeyMaterial(key));
+    for (const auto& entry : added.entries()) {
+      key.Set(entry.type, base::ByteSpan(entry.value));
+    }
+    ASSIGN_OR_RETURN(hsm::AttributeSet half, PublicKeyOf(key));
+    keys.with = object(std::move(key));
+    keys.against = object(std::move(half));
+    return keys;
+  }
   if (test.job != SelfTestJob::kGenerate && value.size() > 40) {
     ASSIGN_OR_RETURN(hsm::AttributeSet key, DecodePrivateKeyInfo(value));
     key.SetUlong(CKA_CLASS, CKO_PRIVATE_KEY);
@@ -123,6 +153,21 @@ absl::StatusOr<Bytes> Outcome(const KnownAnswer& test, const Use& with,
     }
     case SelfTestJob::kDerive: {
       ASSIGN_OR_RETURN(const SecretBytes out, row.derive(with, answer.size()));
+      return base::ToBytes(out.Expose());
+    }
+    case SelfTestJob::kSignHashed: {
+      ASSIGN_OR_RETURN(const Bytes signature, SignatureOf(with, input));
+      RETURN_IF_ERROR(Verified(against, input, signature));
+      return base::Sha256({signature});
+    }
+    case SelfTestJob::kDecapsulate: {
+      ASSIGN_OR_RETURN(const SecretBytes out,
+                       row.decapsulate(with, input, answer.size()));
+      ASSIGN_OR_RETURN(const Encapsulated sent,
+                       row.encapsulate(against, answer.size()));
+      ASSIGN_OR_RETURN(const SecretBytes received,
+                       row.decapsulate(with, sent.ciphertext, answer.size()));
+      if (!received.Equals(sent.secret.Expose())) return Wrong("the way back");
       return base::ToBytes(out.Expose());
     }
     case SelfTestJob::kGenerate: {

@@ -17,6 +17,8 @@ enum class SelfTestJob : uint8_t {
   kEncrypt,  // gives the ciphertext, which decrypts again
   kWrap,     // gives the blob, which unwraps again
   kDerive,
+  kSignHashed,   // as kSign; the answer is the signature's SHA-256
+  kDecapsulate,  // and back and forth once more
   kGenerate,
 };
 
@@ -25,7 +27,7 @@ struct KnownAnswer {
   SelfTestJob job;
   CK_MECHANISM_TYPE mechanism;
   CK_KEY_TYPE key_type;  // CK_UNAVAILABLE_INFORMATION: no key
-  const char* key;       // hex: the value, or PKCS#8
+  const char* key;       // hex: the value, PKCS#8, or what FIPS 203-205 keep
   CK_MECHANISM (*parameter)(CK_MECHANISM_TYPE type, MutableByteSpan input);
   const char* input;   // hex
   const char* answer;  // hex

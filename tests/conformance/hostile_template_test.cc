@@ -149,6 +149,37 @@ TEST_F(HostileTemplateTest, NestedWithNullValue_IsAttributeValueInvalid) {
                       CKR_ATTRIBUTE_VALUE_INVALID, CKR_ARGUMENTS_BAD);
 }
 
+// Templates in templates: eight deep they are kept and come back, deeper they
+// are refused.
+TEST_F(HostileTemplateTest, NestedEightDeep_IsKept_AndNineIsRefused) {
+  NEEDS_PERIGEE();
+  Template inner = Template().Bool(CKA_ENCRYPT, true);
+  for (int depth = 1; depth < 8; ++depth) {
+    inner = Template().Nested(CKA_WRAP_TEMPLATE, inner);
+  }
+  const CK_OBJECT_HANDLE key =
+      Create(WrappingKey().Nested(CKA_WRAP_TEMPLATE, inner));
+  CK_ATTRIBUTE outermost = {CKA_WRAP_TEMPLATE, nullptr, 0};
+  EXPECT_OK(p11().C_GetAttributeValue(session_, key, &outermost, 1));
+  // Each level has one element, which is the next one's array.
+  std::vector<CK_ATTRIBUTE> levels(8);
+  CK_BBOOL last = CK_FALSE;
+  for (size_t i = 0; i + 1 < levels.size(); ++i) {
+    levels[i] = {0, &levels[i + 1], sizeof(CK_ATTRIBUTE)};
+  }
+  levels.back() = {0, &last, sizeof(last)};
+  outermost = {CKA_WRAP_TEMPLATE, levels.data(), sizeof(CK_ATTRIBUTE)};
+  EXPECT_OK(p11().C_GetAttributeValue(session_, key, &outermost, 1));
+  EXPECT_EQ(levels.front().type, CKA_WRAP_TEMPLATE);
+  EXPECT_EQ(levels.back().type, CKA_ENCRYPT);
+  EXPECT_EQ(last, CK_TRUE);
+  EXPECT_OK(p11().C_DestroyObject(session_, key));
+  EXPECT_RV_IS_ONE_OF(
+      TryCreate(WrappingKey().Nested(
+          CKA_WRAP_TEMPLATE, Template().Nested(CKA_WRAP_TEMPLATE, inner))),
+      CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT);
+}
+
 TEST_F(HostileTemplateTest, NestedInItself_IsRefused) {
   CK_ATTRIBUTE loop = {CKA_WRAP_TEMPLATE, &loop, sizeof(loop)};
   EXPECT_RV_IS_ONE_OF(TryCreate(WrappingKey().Raw(loop)),

@@ -188,6 +188,21 @@ TEST_F(WrapTest, AesKeyWrap_KnownAnswer) {
             FromHex("1fa68b0a8112b447aef34bd8fb5a7b829d3e862371d2cfe5"));
 }
 
+// RFC 5649, section 6; under the older number as well.
+TEST_F(WrapTest, KwpAndPad_KnownAnswer) {
+  for (const CK_MECHANISM_TYPE type :
+       {CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD}) {
+    NEEDS_MECHANISM(type);
+    const CK_OBJECT_HANDLE wrapper = Create(WrappingKey(
+        FromHex("5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8")));
+    const CK_OBJECT_HANDLE key = Create(
+        GenericSecret(FromHex("c37b7e6492584340bed12207808941155068f738")));
+    EXPECT_EQ(Wrap(type, wrapper, key).bytes,
+              FromHex("138bdeaa9b8fa7fc61f97742e72248ee5ae6ae5360d1ae6a5f54f37"
+                      "3fa543b6a"));
+  }
+}
+
 TEST_F(WrapTest, Kwp_RsaPrivateKey_ComesBackAndSigns) {
   NEEDS_MECHANISM(CKM_AES_KEY_WRAP_KWP);
   const CK_OBJECT_HANDLE wrapper = Create(WrappingKey());
