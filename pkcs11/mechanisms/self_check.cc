@@ -21,7 +21,6 @@ constexpr size_t kMostRows = 512;
 // Zero-initialised; without destructors, for use until the process is gone.
 std::array<std::atomic<bool>, kMostTests> passed;
 std::array<std::atomic<bool>, kMostRows> row_tested;
-std::atomic<bool> failed;
 std::atomic<const char*> spoilt_test;
 
 Bytes FromHex(const char* hex) {
@@ -239,24 +238,23 @@ absl::Status TestBeforeUse(const Mechanism& row) {
   return absl::OkStatus();
 }
 
-bool InErrorState() { return failed.load(std::memory_order_relaxed); }
+std::atomic<bool> self_check_failed;
 
-absl::Status CheckNoErrorState() {
-  if (!InErrorState()) return absl::OkStatus();
+absl::Status ErrorState() {
   return base::Error(CKR_DEVICE_ERROR,
                      "a self-test failed: nothing works until the library is "
                      "initialised again");
 }
 
 void EnterErrorState(absl::string_view reason) {
-  failed.store(true);
+  self_check_failed.store(true);
   base::Log(base::LogLevel::kError, "error state: ", reason);
 }
 
 void ResetSelfTests() {
   for (auto& one : passed) one.store(false);
   for (auto& one : row_tested) one.store(false);
-  failed.store(false);
+  self_check_failed.store(false);
 }
 
 void SpoilSelfTest(const char* name) { spoilt_test.store(name); }

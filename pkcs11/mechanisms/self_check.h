@@ -5,6 +5,8 @@
 #ifndef PERIGEE_PKCS11_MECHANISMS_SELF_CHECK_H_
 #define PERIGEE_PKCS11_MECHANISMS_SELF_CHECK_H_
 
+#include <atomic>
+
 #include "absl/types/span.h"
 #include "pkcs11/mechanism.h"
 
@@ -45,8 +47,15 @@ absl::Status RunKnownAnswer(const KnownAnswer& test, bool spoilt = false);
 // state.
 absl::Status TestBeforeUse(const Mechanism& row);
 
-bool InErrorState();
-absl::Status CheckNoErrorState();  // CKR_DEVICE_ERROR
+// Asked at every step of every operation.
+extern std::atomic<bool> self_check_failed;
+inline bool InErrorState() {
+  return self_check_failed.load(std::memory_order_relaxed);
+}
+absl::Status ErrorState();  // CKR_DEVICE_ERROR
+inline absl::Status CheckNoErrorState() {
+  return InErrorState() ? ErrorState() : absl::OkStatus();
+}
 void EnterErrorState(absl::string_view reason);
 // C_Initialize: all tests are to be run again.
 void ResetSelfTests();
