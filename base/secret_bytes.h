@@ -5,29 +5,32 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <new>
 #include <utility>
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/secret_memory.h"
 
 namespace base {
 
 // Overwrites `size` bytes in a way the compiler does not remove.
 void Wipe(void* data, size_t size);
 
-// Allocates like std::allocator and wipes before it frees.
+// Allocates where secrets live (base/secret_memory.h) and wipes before it
+// frees.
 template <typename T>
 struct WipingAllocator {
   using value_type = T;
   WipingAllocator() = default;
   template <typename U>
   WipingAllocator(const WipingAllocator<U>&) {}  // NOLINT: converting
-  T* allocate(size_t n) { return std::allocator<T>().allocate(n); }
-  void deallocate(T* p, size_t n) {
-    Wipe(p, n * sizeof(T));
-    std::allocator<T>().deallocate(p, n);
+  static_assert(alignof(T) <= alignof(std::max_align_t));
+  T* allocate(size_t n) {
+    if (n > SIZE_MAX / 2 / sizeof(T)) throw std::bad_alloc();
+    return static_cast<T*>(AllocateSecret(n * sizeof(T)));
   }
+  void deallocate(T* p, size_t n) { FreeSecret(p, n * sizeof(T)); }
   bool operator==(const WipingAllocator&) const { return true; }
 };
 
