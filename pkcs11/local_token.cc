@@ -361,6 +361,11 @@ absl::Status LocalToken::Clear(SpaceId space) {
   return partition->Clear(Access().get());
 }
 
+absl::StatusOr<std::vector<uint64_t>> LocalToken::FindTampered(SpaceId space) {
+  ASSIGN_OR_RETURN(hsm::Partition* const partition, Own(space));
+  return partition->FindTampered(Access().get());
+}
+
 bool LocalToken::IsCurrent(SpaceId space, const hsm::Object& object) {
   const auto partition = PartitionIfThere(space);
   return partition.ok() && *partition != nullptr &&

@@ -101,6 +101,7 @@ class LocalToken : public Token {
                                          AttributeSet attributes) override;
   absl::Status Destroy(SpaceId space, uint64_t handle) override;
   absl::Status Clear(SpaceId space) override;
+  absl::StatusOr<std::vector<uint64_t>> FindTampered(SpaceId space) override;
   bool IsCurrent(SpaceId space, const hsm::Object& object) override;
   absl::StatusOr<uint64_t> CostOf(SpaceId space,
                                   const AttributeSet& attributes) override;

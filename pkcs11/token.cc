@@ -116,6 +116,9 @@ absl::StatusOr<hsm::ObjectRef> Token::Replace(SpaceId, const hsm::Object&,
 }
 absl::Status Token::Destroy(SpaceId, uint64_t) { return NotHere(); }
 absl::Status Token::Clear(SpaceId) { return NotHere(); }
+absl::StatusOr<std::vector<uint64_t>> Token::FindTampered(SpaceId) {
+  return NotHere();
+}
 bool Token::IsCurrent(SpaceId, const hsm::Object&) { return false; }
 absl::StatusOr<uint64_t> Token::CostOf(SpaceId, const AttributeSet&) {
   return NotHere();

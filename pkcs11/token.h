@@ -144,6 +144,8 @@ class Token {
                                                  AttributeSet attributes);
   virtual absl::Status Destroy(SpaceId space, uint64_t handle);
   virtual absl::Status Clear(SpaceId space);  // all objects
+  // Those that Find leaves out because their records were changed.
+  virtual absl::StatusOr<std::vector<uint64_t>> FindTampered(SpaceId space);
   virtual bool IsCurrent(SpaceId space, const hsm::Object& object);
   // Bytes of the token's storage.
   virtual absl::StatusOr<uint64_t> CostOf(SpaceId space,

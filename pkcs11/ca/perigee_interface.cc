@@ -203,6 +203,29 @@ absl::Status ClearPartition(Library& library, CK_SESSION_HANDLE hSession) {
   return session->token().Clear(session->space());
 }
 
+absl::Status CheckObjects(Library& library, CK_SESSION_HANDLE hSession,
+                          PERIGEE_CHECK* pCheck) {
+  RETURN_IF_ERROR(CheckSize(pCheck));
+  if (pCheck->ulDamagedRoom != 0) {
+    RETURN_IF_ERROR(Need(pCheck->phDamaged, "no place for the handles"));
+  }
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  ASSIGN_OR_RETURN(const std::vector<uint64_t> damaged,
+                   session->token().FindTampered(session->space()));
+  ASSIGN_OR_RETURN(const std::vector<uint64_t> sound,
+                   session->token().Find(session->space(), AttributeSet()));
+  CK_ULONG read = 0;
+  for (const uint64_t handle : sound) {
+    read += session->token().Get(session->space(), handle).ok() ? 1 : 0;
+  }
+  pCheck->ulSound = read;
+  pCheck->ulDamaged = damaged.size() + (sound.size() - read);
+  for (size_t i = 0; i < damaged.size() && i < pCheck->ulDamagedRoom; ++i) {
+    pCheck->phDamaged[i] = damaged[i];
+  }
+  return absl::OkStatus();
+}
+
 // --- the C functions ---------------------------------------------------------
 
 // Not through Guarded: it must not count as a call itself.
@@ -244,6 +267,7 @@ constexpr PERIGEE_FUNCTION_LIST kList = {
     PERIGEE_ROW(Transfer),
     PERIGEE_ROW(DeviceFingerprint),
     PERIGEE_ROW(AdoptDevice),
+    PERIGEE_ROW(CheckObjects),
 };
 #undef PERIGEE_ROW
 

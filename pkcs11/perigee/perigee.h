@@ -169,6 +169,22 @@ typedef CK_RV (*PERIGEE_ChangeLabel)(CK_SESSION_HANDLE hSession,
 // Destroys all objects of the session's partition, by its CO.
 typedef CK_RV (*PERIGEE_ClearPartition)(CK_SESSION_HANDLE hSession);
 
+typedef struct PERIGEE_CHECK {
+  CK_ULONG ulSize;
+  CK_ULONG ulSound;    // out: objects whose every byte is as it was written
+  CK_ULONG ulDamaged;  // out: those that are not
+  // The handles of damaged ones, as many as fit. Null: none wanted.
+  CK_OBJECT_HANDLE* phDamaged;
+  CK_ULONG ulDamagedRoom;
+} PERIGEE_CHECK;
+
+// Reads and checks every token object of the session's partition that its login
+// may see (without one: public objects). CKR_OK also when some are damaged;
+// CKR_DEVICE_ERROR when records are missing, or the store cannot be read.
+// CKR_FUNCTION_NOT_SUPPORTED on a Backup HSM.
+typedef CK_RV (*PERIGEE_CheckObjects)(CK_SESSION_HANDLE hSession,
+                                      PERIGEE_CHECK* pCheck);
+
 // ---- Transfer: clone, back up, restore -------------------------------------
 
 // Go on after an object that could not go; otherwise the rest is not tried.
@@ -284,6 +300,7 @@ typedef struct PERIGEE_FUNCTION_LIST {
   PERIGEE_Transfer Transfer;
   PERIGEE_DeviceFingerprint DeviceFingerprint;
   PERIGEE_AdoptDevice AdoptDevice;
+  PERIGEE_CheckObjects CheckObjects;
 } PERIGEE_FUNCTION_LIST;
 
 #ifdef __cplusplus

@@ -372,7 +372,7 @@ TEST_F(ShellUseTest, FromNothing_ToABackup) {
        With("role login -name po", "password", kSoPin),
        With("role init -name co", "password", kOfficerPin), "role logout",
        With("role login -name co", "password", kOfficerPin),
-       "partition contents", "slot set -slot 1",
+       "partition contents", "partition check", "slot set -slot 1",
        With("hsm init -label vault", "password", kSoPin),
        "partition archive list -slot 1"});
   EXPECT_EQ(ended.code, 0) << ended.out << ended.error;

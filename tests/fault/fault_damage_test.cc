@@ -438,6 +438,27 @@ TEST(DamageTest, TamperedRecord_IsToldByABackup) {
   EXPECT_EQ(host.Find(to).size(), 2u);
 }
 
+// The operator's own look.
+TEST(DamageTest, TamperedRecord_IsToldByACheck) {
+  Keys keys;
+  const auto check = [&](CK_ULONG sound, CK_ULONG damaged) {
+    keys.InAProcess([&](Host& host) {
+      const CK_SESSION_HANDLE app = host.Officer(0);
+      CK_OBJECT_HANDLE handles[4] = {};
+      PERIGEE_CHECK told = {sizeof told, 9, 9, handles, 4};
+      EXPECT_OK(host.perigee().CheckObjects(app, &told));
+      EXPECT_EQ(told.ulSound, sound);
+      EXPECT_EQ(told.ulDamaged, damaged);
+      if (damaged == 1) EXPECT_EQ(handles[0], keys.Handle("one"));
+    });
+  };
+  check(keys.objects().size(), 0);
+  Database(keys.file("hsm.db"))
+      .Run("UPDATE record SET size = size + 1 WHERE id = " +
+           std::to_string(keys.Handle("one")));
+  check(keys.objects().size() - 1, 1);
+}
+
 // Nor that all of a backup came back.
 TEST(DamageTest, TamperedRecordInABackup_IsToldByARestore) {
   Site site{Plan()};

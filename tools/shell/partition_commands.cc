@@ -339,6 +339,31 @@ absl::Status Contents(Shell& shell, const Arguments&) {
   return PrintObjects(shell.module(), session);
 }
 
+// Every object is read and its seal checked.
+absl::Status Check(Shell& shell, const Arguments&) {
+  RETURN_IF_ERROR(shell.NeedPartitionSlot());
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
+                   shell.Session(shell.slot()));
+  if (!shell.LoggedIn(shell.slot()).has_value()) {
+    absl::PrintF(
+        "\n        Nobody is logged in: public objects "
+        "only.\n");
+  }
+  CK_OBJECT_HANDLE damaged[64];
+  PERIGEE_CHECK check = {sizeof check, 0, 0, damaged, std::size(damaged)};
+  RETURN_IF_ERROR(shell.module().Check(
+      shell.module().perigee().CheckObjects(session, &check)));
+  absl::PrintF("\n        Sound objects:    %d\n", check.ulSound);
+  absl::PrintF("        Damaged objects:  %d\n", check.ulDamaged);
+  for (CK_ULONG i = 0; i < check.ulDamaged && i < std::size(damaged); ++i) {
+    absl::PrintF("            handle %d\n", damaged[i]);
+  }
+  if (check.ulDamaged == 0) return absl::OkStatus();
+  return Failure(CKR_DEVICE_ERROR,
+                 "objects are damaged: destroy them and restore them from "
+                 "a backup");
+}
+
 constexpr Option kForceOptions[] = {
     {"force", "f", Kind::kFlag, false, "no question before destroying"},
 };
@@ -406,6 +431,11 @@ std::vector<Command> PartitionCommands() {
       {"partition changepolicy", "par changep", kChangePolicyOptions,
        ChangePolicy, "changes policies of the partition"},
       {"partition contents", "par con", {}, Contents, "lists the objects"},
+      {"partition check",
+       "par ch",
+       {},
+       Check,
+       "reads every object and checks its seal"},
       {"partition clear", "par cl", kForceOptions, Clear,
        "destroys all objects"},
       {"partition changelabel", "par changel", kLabelOptions, ChangeLabel,
