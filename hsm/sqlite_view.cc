@@ -184,10 +184,11 @@ uint64_t SqliteView::Generation(SpaceId space) {
 }
 
 absl::StatusOr<uint64_t> SqliteView::NextId() {
-  if (last_id_ == 0) {
+  if (!knows_last_) {
     SqliteQuery query(connection_, Sql::kMaxId);
     ASSIGN_OR_RETURN(const bool found, query.Step());
-    if (found) last_id_ = query.Int(0);
+    if (found) last_id_ = std::max(last_id_, query.Int(0));
+    knows_last_ = true;
   }
   if (last_id_ >= kMaxId) {
     return base::Error(CKR_DEVICE_MEMORY, "the store has used up its ids");
@@ -289,11 +290,13 @@ absl::Status SqliteView::Nested(absl::FunctionRef<absl::Status()> work) {
   RETURN_IF_ERROR(connection_.Run(Sql::kSavepoint));
   const std::map<SpaceId, Delta> touched = touched_;
   const uint64_t last_id = last_id_;
+  const bool knew_last = knows_last_;
   const absl::Status status = work();
   if (!status.ok()) {
     RETURN_IF_ERROR(connection_.Run(Sql::kRollbackSavepoint));
     touched_ = touched;
     last_id_ = last_id;
+    knows_last_ = knew_last;
   }
   RETURN_IF_ERROR(connection_.Run(Sql::kReleaseSavepoint));
   return status;

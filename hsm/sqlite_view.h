@@ -91,7 +91,8 @@ class SqliteView : public Transaction {
   std::map<SpaceId, Delta> touched_;
   uint64_t edits_ = 0;
   std::set<SpaceId> revalued_;
-  uint64_t last_id_ = 0;  // largest id used here; 0 when none
+  uint64_t last_id_ = 0;     // largest id used here; 0 when none
+  bool knows_last_ = false;  // it is the largest of the store as well
 };
 
 }  // namespace hsm

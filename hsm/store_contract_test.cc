@@ -269,6 +269,30 @@ TEST_P(StoreContractTest, Ids_AreNeverReusedAfterACommit) {
   EXPECT_GT(after_drop, second);
 }
 
+// Writes of several threads share a transaction, so this is what happens when
+// one changes an old object while another one makes a new one.
+TEST_P(StoreContractTest, NextId_BehindAChangeOfAnOldRecord_IsFresh) {
+  for (uint64_t id = 1; id <= 3; ++id) ASSERT_TRUE(Put(id).ok());
+  uint64_t fresh = 0, after_undone = 0;
+  const absl::Status status =
+      store_->Write(kSpace, [&](Transaction& tx) -> absl::Status {
+        RETURN_IF_ERROR(tx.Put(kSpace, MakeRecord(1), {}));
+        const absl::Status undone = tx.Nested([&]() -> absl::Status {
+          RETURN_IF_ERROR(tx.NextId().status());
+          return base::Error(CKR_FUNCTION_FAILED, "undone");
+        });
+        EXPECT_EQ(base::CkRv(undone), CKR_FUNCTION_FAILED);
+        ASSIGN_OR_RETURN(after_undone, tx.NextId());
+        RETURN_IF_ERROR(tx.Put(kSpace, MakeRecord(after_undone), {}));
+        RETURN_IF_ERROR(tx.Put(kSpace, MakeRecord(2), {}));
+        ASSIGN_OR_RETURN(fresh, tx.NextId());
+        return tx.Put(kSpace, MakeRecord(fresh), {});
+      });
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(after_undone, 4u);
+  EXPECT_EQ(fresh, 5u);
+}
+
 TEST_P(StoreContractTest, DropSpace_LeavesOtherSpaces) {
   ASSERT_TRUE(Put(1, {MakeTag(1)}).ok());
   ASSERT_TRUE(store_
