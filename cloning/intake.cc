@@ -166,6 +166,25 @@ absl::Status Intake::TakeRoom(uint64_t cost, uint64_t given_back) {
   return absl::OkStatus();
 }
 
+absl::Status Intake::GiveWay() {
+  std::vector<Draft> left;
+  for (Draft& draft : group_) {
+    TargetResult& result = results_[draft.result];
+    ASSIGN_OR_RETURN(const hsm::ObjectRef there, FindOuid(result.ouid));
+    if (there == nullptr || there->handle() == draft.object.replaces) {
+      left.push_back(std::move(draft));
+    } else if (IsEqual(draft.object.attributes, there->attributes())) {
+      result.outcome = Outcome::kPresent;
+      result.handle = there->handle();
+    } else {
+      Refuse(Conflict(), result);
+    }
+  }
+  if (left.size() == group_.size()) return Conflict();
+  group_ = std::move(left);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<TargetResult>> Intake::Commit() && {
   // Room may be less than it was: then the last ones give way.
   while (!group_.empty()) {
@@ -179,6 +198,10 @@ absl::StatusOr<std::vector<TargetResult>> Intake::Commit() && {
       }
       break;
     }
+    if (base::CkRv(handles.status()) == CKR_OBJECT_ALREADY_EXISTS) {
+      RETURN_IF_ERROR(GiveWay());
+      continue;
+    }
     if (!IsFull(handles.status())) return handles.status();
     // Perhaps it is the disk that is full.
     Refuse(Full(handles.status().message()), results_[group_.back().result]);
@@ -187,7 +210,7 @@ absl::StatusOr<std::vector<TargetResult>> Intake::Commit() && {
   for (const auto& [result, twin] : same_as_) {
     const TargetResult& other = results_[twin];
     if (other.outcome == Outcome::kRefused) {
-      Refuse(Full(other.text), results_[result]);
+      Refuse(base::Error(other.rv, other.text), results_[result]);
     } else {
       results_[result].handle = other.handle;
     }

@@ -45,6 +45,9 @@ class Intake {
   absl::Status Decide(ObjectRecord record, TargetResult& result);
   absl::Status CheckRules(const ObjectRecord& record);
   absl::StatusOr<hsm::ObjectRef> FindOuid(const hsm::Ouid& ouid);
+  // Takes out of group_ what somebody else has stored since; an error when
+  // that is nothing.
+  absl::Status GiveWay();
   absl::Status TakeRoom(uint64_t cost, uint64_t given_back);
   void Refuse(const absl::Status& status, TargetResult& result);
 

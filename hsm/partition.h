@@ -163,7 +163,8 @@ class Partition {
 
   // All or none; durable when OK. Handles in order. CKR_DEVICE_MEMORY
   // when the partition is full (CKR_CONTAINER_OBJECT_STORAGE_FULL in a backup
-  // container), or an object is over 56 KiB encoded.
+  // container), or an object is over 56 KiB encoded. CKR_OBJECT_ALREADY_EXISTS
+  // when one brings an OUID that another object has.
   absl::StatusOr<std::vector<uint64_t>> Create(Login* login,
                                                std::vector<NewObject> objects);
   // CKR_OBJECT_HANDLE_INVALID when it is not there or not to be seen.

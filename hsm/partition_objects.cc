@@ -41,6 +41,22 @@ absl::Status NotVisible(uint64_t handle) {
                      absl::StrCat("no object ", handle));
 }
 
+// In the transaction that makes it, so that of two processes that bring one
+// object at the same time the second one is refused. A drawn OUID is looked up
+// as well, for it costs next to nothing; CKA_UNIQUE_ID has 122 random bits, is
+// never brought along, and is not indexed.
+absl::Status CheckNewOuid(Transaction& tx, const Access& access,
+                          const AttributeSet& attributes) {
+  ASSIGN_OR_RETURN(
+      const std::vector<RecordStamp> twins,
+      access.view->vault->Find(tx, access.keys->ring, std::nullopt,
+                               {{CKA_OUID, attributes.Value(CKA_OUID)}}));
+  if (twins.empty()) return absl::OkStatus();
+  return base::Error(
+      CKR_OBJECT_ALREADY_EXISTS,
+      absl::StrCat("object ", twins.front().id, " has this OUID"));
+}
+
 // `keys` null: the partition was never initialised.
 absl::Status CheckUsable(const Access& access) {
   if (access.keys != nullptr) return absl::OkStatus();
@@ -126,6 +142,7 @@ absl::StatusOr<std::vector<uint64_t>> Partition::Create(
         }
         RETURN_IF_ERROR(state_->CheckRoom(tx, record, more));
         for (size_t i = 0; i < objects.size(); ++i) {
+          RETURN_IF_ERROR(CheckNewOuid(tx, access, objects[i].attributes));
           ASSIGN_OR_RETURN(const uint64_t id, tx.NextId());
           const SealedForm form(state_->space, id, objects[i].attributes,
                                 objects[i].origin, access.keys->ring);

@@ -60,6 +60,41 @@ TEST(Objects, ThatAreCloned_KeepTheirOuidAndOriginOnly) {
   EXPECT_EQ(*p.Find(co.get(), pattern), handles);
 }
 
+// Two processes that bring one object at the same time: the second one to
+// write is refused, whatever it saw before.
+TEST(Objects, ThatBringAnOuidInUse_AreRefusedWhereTheyAreMade) {
+  TestHsm hsm(AppSpec());
+  LoginRef co = MakeOfficer(hsm.first());
+  const std::unique_ptr<Hsm> another = hsm.Another();
+  Partition& other = *another->Find(1);
+  const LoginRef other_co = *other.Unlock(Role::kCo, Pin("co-pin-1"));
+  const auto cloned = [](bool is_private) {
+    NewObject object = Data("copy", is_private);
+    object.attributes.SetText(CKA_OUID, "twelve bytes");
+    object.origin.emplace();
+    return object;
+  };
+  for (const bool first : {false, true}) {
+    const Handles made = *hsm.first().Create(co.get(), List(cloned(first)));
+    for (const bool second : {false, true}) {
+      EXPECT_EQ(Rv(other.Create(other_co.get(),
+                                List(Data("goes with it"), cloned(second)))),
+                CK_RV{CKR_OBJECT_ALREADY_EXISTS});
+    }
+    EXPECT_EQ(*other.Find(other_co.get(), {}), made);
+    // In its place it may stand.
+    NewObject instead = cloned(true);
+    instead.replaces = made[0];
+    const Handles replaced = *other.Create(other_co.get(), List(instead));
+    EXPECT_EQ(*hsm.first().Find(co.get(), {}), replaced);
+    ASSERT_TRUE(hsm.first().Destroy(co.get(), replaced[0]).ok());
+  }
+  // And not twice in one group.
+  EXPECT_EQ(
+      Rv(hsm.first().Create(co.get(), List(cloned(false), cloned(false)))),
+      CK_RV{CKR_OBJECT_ALREADY_EXISTS});
+}
+
 TEST(Objects, PrivateOnes_AreThereForWhoIsLoggedInOnly) {
   TestHsm hsm(AppSpec());
   Partition& p = hsm.first();
