@@ -319,27 +319,50 @@ TEST_F(SqliteProcessTest, TwoProcessesAtOnce_LoseNothing) {
   EXPECT_EQ(store->Generation(kSpace), 301u);
 }
 
+// Ids are given out in the order of the commits. From the first commit of the
+// last one that came to the last commit of the first one that was done, each
+// has its share of them.
 TEST_F(SqliteProcessTest, BusyWriters_StarveNobody) {
-  Pipe counts;
-  std::vector<pid_t> children;
-  for (int i = 0; i < 3; ++i) {
-    children.push_back(Start([&] {
+  constexpr int kWriters = 3, kWrites = 200;
+  struct Writer {
+    Pipe ready, ids;
+    pid_t pid = 0;
+  };
+  std::vector<Writer> writers(kWriters);
+  Pipe go;
+  for (Writer& writer : writers) {
+    writer.pid = Start([&] {
       auto store = Open(path());
-      const time_t end = time(nullptr) + 2;
-      uint64_t count = 0;
-      while (time(nullptr) < end) {
-        if (!Insert(*store).ok()) return 1;
-        ++count;
+      writer.ready.Send(1);
+      go.Receive();
+      for (int i = 0; i < kWrites; ++i) {
+        const auto id = Insert(*store);
+        if (!id.ok()) return 1;
+        writer.ids.Send(*id);
       }
-      counts.Send(count);
       return 0;
-    }));
+    });
   }
-  for (const pid_t child : children) EXPECT_EQ(Wait(child), 0);
-  std::vector<uint64_t> all = counts.Drain();
-  ASSERT_EQ(all.size(), 3u);
-  const auto [least, most] = std::minmax_element(all.begin(), all.end());
-  EXPECT_GT(*least * 4, *most);
+  for (Writer& writer : writers) writer.ready.Receive();
+  for (int i = 0; i < kWriters; ++i) go.Send(1);
+  uint64_t begin = 0, end = ~uint64_t{0};
+  std::vector<std::vector<uint64_t>> all;
+  for (Writer& writer : writers) {
+    EXPECT_EQ(Wait(writer.pid), 0);
+    all.push_back(writer.ids.Drain());
+    ASSERT_EQ(all.back().size(), size_t{kWrites});
+    begin = std::max(begin, all.back().front());
+    end = std::min(end, all.back().back());
+  }
+  ASSERT_LT(begin, end);
+  size_t least = kWrites, most = 0;
+  for (const std::vector<uint64_t>& ids : all) {
+    const size_t share = std::upper_bound(ids.begin(), ids.end(), end) -
+                         std::lower_bound(ids.begin(), ids.end(), begin);
+    least = std::min(least, share);
+    most = std::max(most, share);
+  }
+  EXPECT_GT(least * 4, most);
 }
 
 TEST_F(SqliteProcessTest, Kill_LosesNothingCommittedAndLeavesNothingHalf) {
