@@ -2,6 +2,7 @@
 // those of NIST's CAVP (TLS 1.2 with SHA-256, TLS 1.0); where there are none,
 // what OpenSSL 3.0's TLS1-PRF gives.
 #include <algorithm>
+#include <list>
 
 #include "tests/conformance/operations.h"
 #include "tests/conformance/token_test.h"
@@ -69,10 +70,12 @@ class Tls12Test : public TokenTest {
   size_t Objects() { return Find(Template()).size(); }
 
   CK_SSL3_RANDOM_DATA Randoms(const char* client, const char* server) {
-    client_ = FromHex(client);
-    server_ = FromHex(server);
-    return {client_.data(), client_.size(), server_.data(), server_.size()};
+    Bytes& first = Keep(FromHex(client));
+    Bytes& second = Keep(FromHex(server));
+    return {first.data(), first.size(), second.data(), second.size()};
   }
+  // Parameters point to it as long as the test runs.
+  Bytes& Keep(Bytes bytes) { return kept_.emplace_back(std::move(bytes)); }
   // --- parameters, that a test may change ---
   CK_TLS12_MASTER_KEY_DERIVE_PARAMS MasterParams() {
     return {Randoms("36c129d01a3200894b9179faac589d9835d58775f9b5ea3587cb8fd036"
@@ -83,8 +86,8 @@ class Tls12Test : public TokenTest {
   }
   CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS Extended(const char* hash,
                                                       CK_MECHANISM_TYPE type) {
-    data_ = FromHex(hash);
-    return {type, data_.data(), data_.size(), nullptr};
+    Bytes& kept = Keep(FromHex(hash));
+    return {type, kept.data(), kept.size(), nullptr};
   }
   CK_SSL3_RANDOM_DATA BlockRandoms() {
     return Randoms(
@@ -98,18 +101,19 @@ class Tls12Test : public TokenTest {
     return {mac, key, iv, CK_FALSE, BlockRandoms(), &out_, CKM_SHA256};
   }
   CK_TLS_KDF_PARAMS Exporter(const Bytes* context = nullptr) {
-    label_ = FromText("EXPORTER test");
+    Bytes& label = Keep(FromText("EXPORTER test"));
     // An empty vector may have no address.
-    data_ = context == nullptr ? Bytes() : Join({*context, Bytes(1)});
+    Bytes& data =
+        Keep(context == nullptr ? Bytes() : Join({*context, Bytes(1)}));
     return {CKM_SHA256,
-            label_.data(),
-            label_.size(),
+            label.data(),
+            label.size(),
             BlockRandoms(),
-            context == nullptr ? nullptr : data_.data(),
+            context == nullptr ? nullptr : data.data(),
             context == nullptr ? 0 : context->size()};
   }
 
-  Bytes client_, server_, data_, label_;
+  std::list<Bytes> kept_;
   CK_SSL3_KEY_MAT_OUT out_ = {};
   CK_BYTE client_iv_[16] = {}, server_iv_[16] = {};
 };
