@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
@@ -112,7 +113,13 @@ TEST(SecretMemoryTest, FreedBlocks_AreEmpty) {
     void* const block = AllocateSecret(size);
     std::memset(block, 0xA5, size);
     FreeSecret(block, size);
-    EXPECT_THAT(LookAt(block, size), Each(Not(0xA5))) << size;
+    // The link to the next free block may have any byte in it, not all of them.
+    const auto seen = LookAt(block, size);
+    const size_t link = std::min(size, sizeof(void*));
+    if (link == sizeof(void*)) {
+      EXPECT_LT(std::count(seen.begin(), seen.begin() + link, 0xA5), 8) << size;
+    }
+    EXPECT_EQ(std::count(seen.begin() + link, seen.end(), 0xA5), 0) << size;
   }
 }
 
