@@ -246,6 +246,7 @@ void Library::Retire(Session& session) {
   if (!application.Leave(session.read_write())) return;
   // The last session ends the login (PKCS#11 3.2 section 5.6.3).
   session.token().Logout(session.space()).IgnoreError();
+  saved_states_.DropEnded();
 }
 
 absl::Status Library::CloseSession(CK_SESSION_HANDLE handle) {
@@ -289,6 +290,7 @@ absl::Status Library::Logout(Token& token, SpaceId space) {
   for (const SessionRef& session : sessions(token, space)) {
     session->EndOperations();
   }
+  saved_states_.DropEnded();
   return absl::OkStatus();
 }
 

@@ -417,6 +417,8 @@ absl::StatusOr<SavedStates::State> Session::SaveDigest() {
   SavedStates::State state;
   state.mechanism = active->mechanism;
   state.digester = active->tool->Copy();
+  state.application = application_;
+  state.epoch = active->epoch;
   if (state.digester == nullptr) {
     return base::Error(CKR_STATE_UNSAVEABLE, "this digest cannot be copied");
   }

@@ -147,6 +147,18 @@ TEST_F(NewerFunctionsTest, DigestState_GoesOnInAnotherSession) {
   }
 }
 
+// A key may have been digested.
+TEST_F(NewerFunctionsTest, DigestState_EndsWithTheLogin) {
+  ASSERT_OK(p11().C_DigestInit(session_, Mechanism(CKM_SHA256).get()));
+  Bytes state(32);
+  CK_ULONG size = state.size();
+  ASSERT_OK(p11().C_GetOperationState(session_, state.data(), &size));
+  const CK_SESSION_HANDLE other = Open(kReadOnly);
+  ASSERT_OK(p11().C_Logout(session_));
+  EXPECT_RV(p11().C_SetOperationState(other, state.data(), size, 0, 0),
+            CKR_SAVED_STATE_INVALID);
+}
+
 TEST_F(NewerFunctionsTest, MadeUpStates_AreInvalid) {
   ASSERT_OK(p11().C_DigestInit(session_, Mechanism(CKM_SHA256).get()));
   Bytes state(32);
