@@ -12,6 +12,7 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "pkcs11/fork_gate.h"
+#include "pkcs11/vector_registers.h"
 
 namespace pkcs11 {
 namespace {
@@ -111,6 +112,7 @@ template <typename Body>
 CK_RV RunGuarded(const char* name, Guard guard, const Body& body) {
   const fork_gate::InCall in_call;
   if (guard == Guard::kBrief) return Run(name, body);
+  const EmptyVectorRegisters empty;
   const NotCancelled not_cancelled;
   const HostErrorQueue queue;
   return Run(name, body);
