@@ -94,6 +94,7 @@ struct ObjectType {
   absl::Span<const CK_ATTRIBUTE_TYPE> uses;
   // Checks the values of a new object and brings them into the stored form.
   absl::Status (*check_values)(How how, AttributeSet& attributes);
+  bool legacy = false;  // new ones in the legacy profile only
 };
 
 // Null when not supported.

@@ -287,14 +287,22 @@ absl::Status CheckAesXts(How, AttributeSet& attributes) {
       attributes, [](size_t length) { return length == 32 || length == 64; });
 }
 
-// Two or three single keys, all different (else it is a weaker cipher), each
-// byte of odd parity.
+// One, two or three single keys, all different (else it is a weaker cipher),
+// each byte of odd parity.
 absl::Status CheckDes(How, AttributeSet& attributes) {
   constexpr size_t kPart = 8;
-  const bool two = attributes.key_type() == CKK_DES2;
-  RETURN_IF_ERROR(
-      two ? CheckLength(attributes, [](size_t size) { return size == 16; })
-          : CheckLength(attributes, [](size_t size) { return size == 24; }));
+  switch (attributes.key_type()) {
+    case CKK_DES:
+      RETURN_IF_ERROR(CheckLength(attributes, [](size_t n) { return n == 8; }));
+      break;
+    case CKK_DES2:
+      RETURN_IF_ERROR(
+          CheckLength(attributes, [](size_t n) { return n == 16; }));
+      break;
+    default:
+      RETURN_IF_ERROR(
+          CheckLength(attributes, [](size_t n) { return n == 24; }));
+  }
   const ByteSpan value = attributes.Value(CKA_VALUE);
   for (const uint8_t byte : value) {
     if (std::popcount(byte) % 2 == 0) return Invalid("parity of a DES key");

@@ -196,6 +196,11 @@ absl::StatusOr<const ObjectType*> Identify(How how,
     RETURN_IF_ERROR(Agree(attributes, known->type_attribute, type));
   }
   const ObjectType* found = FindObjectType(attributes);
+  if (found != nullptr && found->legacy && context.strict &&
+      how != How::kClone) {
+    return base::Error(CKR_ATTRIBUTE_VALUE_INVALID,
+                       "keys of this type are for the legacy profile only");
+  }
   if (found == nullptr) {
     return Unsupported(*known, *attributes.Ulong(known->type_attribute));
   }

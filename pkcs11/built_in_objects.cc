@@ -18,11 +18,11 @@ hsm::AttributeSet Begun(CK_OBJECT_CLASS object_class, const char* label) {
 }
 
 // Those whose every demand is met, whatever the partition holds.
-struct Profile {
+struct KnownProfile {
   CK_ULONG id;
   const char* name;
 };
-constexpr Profile kProfiles[] = {
+constexpr KnownProfile kProfiles[] = {
     {CKP_BASELINE_PROVIDER, "Baseline Provider"},
     {CKP_EXTENDED_PROVIDER, "Extended Provider"},
 };
@@ -56,7 +56,7 @@ const std::vector<hsm::ObjectRef>& All() {
       made->push_back(
           std::make_shared<hsm::Object>(handle, 1, std::move(object)));
     };
-    for (const Profile& profile : kProfiles) {
+    for (const KnownProfile& profile : kProfiles) {
       hsm::AttributeSet object = Begun(CKO_PROFILE, profile.name);
       object.SetUlong(CKA_PROFILE_ID, profile.id);
       add(std::move(object));
@@ -72,20 +72,30 @@ const std::vector<hsm::ObjectRef>& All() {
   return all;
 }
 
-}  // namespace
-
-hsm::ObjectRef FindBuiltIn(CK_OBJECT_HANDLE handle) {
-  const size_t at = handle - kFirstBuiltIn;
-  return IsBuiltIn(handle) && at < All().size() ? All()[at] : nullptr;
+bool IsIn(Profile profile, const hsm::AttributeSet& object) {
+  const auto mechanism = object.Ulong(CKA_MECHANISM_TYPE);
+  return !mechanism.has_value() ||
+         Registry::Get().Find(*mechanism, profile) != nullptr;
 }
 
-std::vector<CK_OBJECT_HANDLE> SearchBuiltIn(const hsm::AttributeSet& pattern) {
+}  // namespace
+
+hsm::ObjectRef FindBuiltIn(CK_OBJECT_HANDLE handle, Profile profile) {
+  const size_t at = handle - kFirstBuiltIn;
+  if (!IsBuiltIn(handle) || at >= All().size()) return nullptr;
+  return IsIn(profile, All()[at]->attributes()) ? All()[at] : nullptr;
+}
+
+std::vector<CK_OBJECT_HANDLE> SearchBuiltIn(const hsm::AttributeSet& pattern,
+                                            Profile profile) {
   std::vector<CK_OBJECT_HANDLE> found;
   const hsm::ObjectClass* known = hsm::FindObjectClass(pattern.object_class());
   if (known == nullptr || !known->built_in) return found;
   for (const hsm::ObjectRef& object : All()) {
-    if (object->attributes().Matches(pattern))
+    if (object->attributes().Matches(pattern) &&
+        IsIn(profile, object->attributes())) {
       found.push_back(object->handle());
+    }
   }
   return found;
 }

@@ -25,9 +25,10 @@ inline bool IsBuiltIn(CK_OBJECT_HANDLE handle) {
 inline constexpr CK_FLAGS kApprovedService = 1;
 
 // Null when there is none with this handle.
-hsm::ObjectRef FindBuiltIn(CK_OBJECT_HANDLE handle);
+hsm::ObjectRef FindBuiltIn(CK_OBJECT_HANDLE handle, Profile profile);
 // Empty unless `pattern` has the class of such objects.
-std::vector<CK_OBJECT_HANDLE> SearchBuiltIn(const hsm::AttributeSet& pattern);
+std::vector<CK_OBJECT_HANDLE> SearchBuiltIn(const hsm::AttributeSet& pattern,
+                                            Profile profile);
 
 }  // namespace pkcs11
 

@@ -72,7 +72,8 @@ absl::StatusOr<const Mechanism*> FindMechanism(const Token& token,
   if (mechanism == nullptr) {
     return base::Error(CKR_ARGUMENTS_BAD, "no mechanism");
   }
-  const Mechanism* row = Registry::Get().Find(mechanism->mechanism);
+  const Mechanism* row =
+      Registry::Get().Find(mechanism->mechanism, token.profile());
   if (row == nullptr) {
     return base::Error(
         CKR_MECHANISM_INVALID,

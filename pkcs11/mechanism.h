@@ -107,6 +107,7 @@ struct Mechanism {
   CK_ULONG max_key = 0;
   bool in_bits = false;      // although the keys are secrets
   CK_FLAGS extra_flags = 0;  // CKF_EC_* and the like
+  bool legacy = false;       // does not exist in the strict profile
   // Name to fetch from OpenSSL when the registry is built; null: always there.
   bool (*available)() = nullptr;
 
@@ -191,6 +192,10 @@ struct Mechanism {
                                              size_t size) = nullptr;
 };
 
+inline bool Has(Profile profile, const Mechanism& mechanism) {
+  return !mechanism.legacy || profile == Profile::kLegacy;
+}
+
 // CKF_SIGN and so on, from the row.
 CK_MECHANISM_INFO InfoOf(const Mechanism& mechanism, Profile profile);
 
@@ -208,6 +213,8 @@ class Registry {
   // All families' rows that this process's OpenSSL can do; sorted by number.
   static const Registry& Get();  // built at the first call, never freed
   const Mechanism* Find(CK_MECHANISM_TYPE type) const;
+  // Null also for what the profile does not have.
+  const Mechanism* Find(CK_MECHANISM_TYPE type, Profile profile) const;
   const std::vector<const Mechanism*>& rows() const { return rows_; }
 
  private:

@@ -95,6 +95,7 @@ std::string KeyTypeName(CK_KEY_TYPE type) {
       PERIGEE_NAME(CKK_EC),
       PERIGEE_NAME(CKK_X9_42_DH),
       PERIGEE_NAME(CKK_GENERIC_SECRET),
+      PERIGEE_NAME(CKK_DES),
       PERIGEE_NAME(CKK_DES2),
       PERIGEE_NAME(CKK_DES3),
       PERIGEE_NAME(CKK_AES),
@@ -108,6 +109,7 @@ std::string KeyTypeName(CK_KEY_TYPE type) {
       PERIGEE_NAME(CKK_ML_KEM),
       PERIGEE_NAME(CKK_ML_DSA),
       PERIGEE_NAME(CKK_SLH_DSA),
+      PERIGEE_NAME(CKK_MD5_HMAC),
       PERIGEE_NAME(CKK_SHA_1_HMAC),
       PERIGEE_NAME(CKK_SHA224_HMAC),
       PERIGEE_NAME(CKK_SHA256_HMAC),
@@ -153,7 +155,7 @@ std::string UsesOf(const Mechanism& row) {
   const CK_FLAGS legacy = InfoOf(row, Profile::kLegacy).flags;
   std::vector<std::string> uses;
   for (const Use& use : kUses) {
-    if (flags & use.flag) {
+    if ((flags & use.flag) && !row.legacy) {
       uses.push_back(use.name);
     } else if (legacy & use.flag) {
       uses.push_back(absl::StrCat(use.name, " (legacy)"));

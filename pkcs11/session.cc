@@ -57,7 +57,9 @@ absl::StatusOr<hsm::ObjectRef> Session::FindObject(
     return base::Error(CKR_OBJECT_HANDLE_INVALID, "the handle 0");
   }
   if (IsBuiltIn(handle) && token_->has_crypto()) {
-    if (const hsm::ObjectRef object = FindBuiltIn(handle)) return object;
+    if (const hsm::ObjectRef object = FindBuiltIn(handle, token_->profile())) {
+      return object;
+    }
   }
   absl::StatusOr<hsm::ObjectRef> object =
       IsSessionObject(handle)
@@ -515,7 +517,7 @@ absl::Status Session::BeginFind(const AttributeSet& pattern) {
     }
   }
   if (token.value_or(true) && token_->has_crypto()) {
-    const auto shown = SearchBuiltIn(pattern);
+    const auto shown = SearchBuiltIn(pattern, token_->profile());
     search.found.insert(search.found.end(), shown.begin(), shown.end());
   }
   if (!token.value_or(false)) {

@@ -86,7 +86,7 @@ absl::Status C_GetMechanismList(Library& library, CK_SLOT_ID slotID,
   std::vector<CK_MECHANISM_TYPE> types;
   if (token->has_crypto()) {
     for (const Mechanism* row : Registry::Get().rows()) {
-      types.push_back(row->type);
+      if (Has(token->profile(), *row)) types.push_back(row->type);
     }
   }
   return ToStatus(output.Give(types));
@@ -100,7 +100,7 @@ absl::Status C_GetMechanismInfo(Library& library, CK_SLOT_ID slotID,
   if (!token->has_crypto()) {
     return base::Error(CKR_MECHANISM_INVALID, "no mechanism works here");
   }
-  const Mechanism* const row = Registry::Get().Find(type);
+  const Mechanism* const row = Registry::Get().Find(type, token->profile());
   if (row == nullptr) {
     return base::Error(CKR_MECHANISM_INVALID, "an unknown mechanism");
   }

@@ -1,5 +1,5 @@
-// Block ciphers (AES, Camellia, triple DES) in the modes ECB, CBC without and
-// with padding, CTR, OFB, CFB, CTS and XTS, and ChaCha20. OpenSSL has no
+// Block ciphers (AES, Camellia, DES, triple DES) in the modes ECB, CBC without
+// and with padding, CTR, OFB, CFB, CTS and XTS, and ChaCha20. OpenSSL has no
 // CKM_AES_CFB64.
 #include "pkcs11/mechanisms/aes.h"
 
@@ -25,11 +25,9 @@ absl::StatusOr<UniqueCipherCtx> NewCipherContext(const hsm::Object& key,
     return base::OpenSslError(CKR_HOST_MEMORY, "cipher context");
   }
   EVP_CIPHER_CTX_set_flags(context.get(), EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
-  if (EVP_CipherInit_ex2(context.get(), cipher, value.data(), nullptr,
-                         direction == Direction::kEncrypt ? 1 : 0,
-                         nullptr) != 1) {
-    return base::OpenSslError(CKR_FUNCTION_FAILED, "cipher key");
-  }
+  RETURN_IF_ERROR(SetCipherKey(context.get(), cipher,
+                               key.attributes().key_type(), value,
+                               direction == Direction::kEncrypt));
   return context;
 }
 
@@ -344,6 +342,7 @@ struct Sizes {
 };
 constexpr Sizes SizesOf(CK_KEY_TYPE type) {
   switch (type) {
+    case CKK_DES:
     case CKK_DES2:
     case CKK_DES3:
       return {0, 0};  // one length each
@@ -357,7 +356,8 @@ constexpr Sizes SizesOf(CK_KEY_TYPE type) {
 }
 
 template <CK_KEY_TYPE kType>
-constexpr size_t kLargest = kType == CKK_DES3      ? 24
+constexpr size_t kLargest = kType == CKK_DES       ? 8
+                            : kType == CKK_DES3    ? 24
                             : kType == CKK_DES2    ? 16
                             : kType == CKK_AES_XTS ? 64
                                                    : 32;
@@ -369,6 +369,7 @@ constexpr Mechanism KeyRow(CK_MECHANISM_TYPE type, const char* name) {
           .key_type = kType,
           .min_key = SizesOf(kType).min,
           .max_key = SizesOf(kType).max,
+          .legacy = kType == CKK_DES,
           .generate = GenerateSecret};
 }
 
@@ -386,6 +387,7 @@ constexpr Mechanism Row(
                                : CK_KEY_TYPE{CK_UNAVAILABLE_INFORMATION},
           .min_key = SizesOf(kType).min,
           .max_key = SizesOf(kType).max,
+          .legacy = kType == CKK_DES,
           .available = CipherIsAvailable<kType, kMode, kLargest<kType>>,
           .parse = parse,
           .encrypt = encrypt,
@@ -407,7 +409,8 @@ absl::StatusOr<SecretBytes> UnwrapByBlocks(const Use& use, ByteSpan wrapped) {
 
 template <CK_KEY_TYPE kType, CipherMode kMode, bool kPadded>
 constexpr Mechanism BlockRow(CK_MECHANISM_TYPE type, const char* name) {
-  constexpr size_t kIv = kType == CKK_DES3 ? 8 : kAesBlockSize;
+  constexpr bool kIsDes = kType == CKK_DES || kType == CKK_DES3;
+  constexpr size_t kIv = kIsDes ? 8 : kAesBlockSize;
   Mechanism row = Row<kType, kMode>(
       type, name, kMode == CipherMode::kEcb ? nullptr : ParseIv<kIv>,
       NewBlockCipher<kMode, kIn, kPadded>,
@@ -452,6 +455,11 @@ constexpr Mechanism kRows[] = {
                                                    "CKM_CAMELLIA_CBC_PAD"),
     Row<CKK_CAMELLIA, CipherMode::kCtr>(CKM_CAMELLIA_CTR, "CKM_CAMELLIA_CTR",
                                         ParseCtr, NewCtr<kIn>, NewCtr<kBack>),
+    KeyRow<CKK_DES>(CKM_DES_KEY_GEN, "CKM_DES_KEY_GEN"),
+    BlockRow<CKK_DES, CipherMode::kEcb, false>(CKM_DES_ECB, "CKM_DES_ECB"),
+    BlockRow<CKK_DES, CipherMode::kCbc, false>(CKM_DES_CBC, "CKM_DES_CBC"),
+    BlockRow<CKK_DES, CipherMode::kCbc, true>(CKM_DES_CBC_PAD,
+                                              "CKM_DES_CBC_PAD"),
     KeyRow<CKK_DES2>(CKM_DES2_KEY_GEN, "CKM_DES2_KEY_GEN"),
     KeyRow<CKK_DES3>(CKM_DES3_KEY_GEN, "CKM_DES3_KEY_GEN"),
     BlockRow<CKK_DES3, CipherMode::kEcb, false>(CKM_DES3_ECB, "CKM_DES3_ECB"),

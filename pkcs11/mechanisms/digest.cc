@@ -78,11 +78,13 @@ template <CK_MECHANISM_TYPE kType>
 constexpr Mechanism Row(const char* name) {
   return {.type = kType,
           .name = name,
+          .legacy = kType == CKM_MD5,
           .available = HashIsAvailable<kType>,
           .digest = NewDigester};
 }
 
 constexpr Mechanism kRows[] = {
+    Row<CKM_MD5>("CKM_MD5"),
     Row<CKM_SHA_1>("CKM_SHA_1"),
     Row<CKM_SHA224>("CKM_SHA224"),
     Row<CKM_SHA256>("CKM_SHA256"),

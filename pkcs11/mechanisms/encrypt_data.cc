@@ -70,15 +70,17 @@ template <CK_KEY_TYPE kType, CipherMode kMode>
 constexpr Mechanism Row(
     CK_MECHANISM_TYPE type, const char* name,
     absl::StatusOr<ParametersRef> (*parse)(const CK_MECHANISM&)) {
-  constexpr bool kIsDes = kType == CKK_DES3;
-  constexpr size_t kLargest = kIsDes ? 24 : 32;
+  constexpr bool kIsDes = kType == CKK_DES || kType == CKK_DES3;
+  constexpr size_t kLargest = kType == CKK_DES ? 8 : kIsDes ? 24 : 32;
   return {.type = type,
           .name = name,
           .key_type = kType,
-          .also_key_type = kIsDes ? CK_KEY_TYPE{CKK_DES2}
-                                  : CK_KEY_TYPE{CK_UNAVAILABLE_INFORMATION},
+          .also_key_type = kType == CKK_DES3
+                               ? CK_KEY_TYPE{CKK_DES2}
+                               : CK_KEY_TYPE{CK_UNAVAILABLE_INFORMATION},
           .min_key = kIsDes ? 0 : kMinAesKey,
           .max_key = kIsDes ? 0 : kMaxAesKey,
+          .legacy = kType == CKK_DES,
           .available = CipherIsAvailable<kType, kMode, kLargest>,
           .parse = parse,
           .derive = Derive<kMode>};
@@ -96,6 +98,11 @@ constexpr Mechanism kRows[] = {
     Row<CKK_CAMELLIA, CipherMode::kCbc>(
         CKM_CAMELLIA_CBC_ENCRYPT_DATA, "CKM_CAMELLIA_CBC_ENCRYPT_DATA",
         ParseCbc<CK_CAMELLIA_CBC_ENCRYPT_DATA_PARAMS>),
+    Row<CKK_DES, CipherMode::kEcb>(CKM_DES_ECB_ENCRYPT_DATA,
+                                   "CKM_DES_ECB_ENCRYPT_DATA", ParseEcb<8>),
+    Row<CKK_DES, CipherMode::kCbc>(CKM_DES_CBC_ENCRYPT_DATA,
+                                   "CKM_DES_CBC_ENCRYPT_DATA",
+                                   ParseCbc<CK_DES_CBC_ENCRYPT_DATA_PARAMS>),
     Row<CKK_DES3, CipherMode::kEcb>(CKM_DES3_ECB_ENCRYPT_DATA,
                                     "CKM_DES3_ECB_ENCRYPT_DATA", ParseEcb<8>),
     Row<CKK_DES3, CipherMode::kCbc>(CKM_DES3_CBC_ENCRYPT_DATA,

@@ -11,6 +11,21 @@ namespace {
 constexpr CK_MECHANISM_TYPE kNone = CK_UNAVAILABLE_INFORMATION;
 
 constexpr Hash kHashes[] = {
+    {.digest = CKM_MD5,
+     .openssl_name = "MD5",
+     .size = 16,
+     .block = 64,
+     .legacy = true,
+     .mgf = kNone,
+     .rsa_pkcs = CKM_MD5_RSA_PKCS,
+     .rsa_pss = kNone,
+     .ecdsa = kNone,
+     .hmac = CKM_MD5_HMAC,
+     .hmac_general = CKM_MD5_HMAC_GENERAL,
+     .hmac_key = CKK_MD5_HMAC,
+     .key_gen = kNone,
+     .key_derivation = CKM_MD5_KEY_DERIVATION,
+     .ec_kdf = kNone},
     {.digest = CKM_SHA_1,
      .openssl_name = "SHA1",
      .size = 20,
@@ -217,6 +232,8 @@ constexpr CipherName kCiphers[] = {
     PERIGEE_CAMELLIA(kEcb, "ECB"),
     PERIGEE_CAMELLIA(kCbc, "CBC"),
     PERIGEE_CAMELLIA(kCtr, "CTR"),
+    {CKK_DES, CipherMode::kEcb, 8, "DES-EDE3-ECB"},
+    {CKK_DES, CipherMode::kCbc, 8, "DES-EDE3-CBC"},
     {CKK_DES2, CipherMode::kEcb, 16, "DES-EDE-ECB"},
     {CKK_DES2, CipherMode::kCbc, 16, "DES-EDE-CBC"},
     {CKK_DES3, CipherMode::kEcb, 24, "DES-EDE3-ECB"},
@@ -274,6 +291,11 @@ const Hash* FindHash(CK_ULONG Hash::*number, CK_ULONG value) {
   return nullptr;
 }
 
+const Hash* FindNamedHash(CK_ULONG Hash::*number, CK_ULONG value) {
+  const Hash* const hash = FindHash(number, value);
+  return hash != nullptr && !hash->legacy ? hash : nullptr;
+}
+
 const EVP_MD* Md(const Hash& hash) {
   return TheFetched().hashes[&hash - kHashes];
 }
@@ -295,6 +317,23 @@ const EVP_CIPHER* CipherFor(CK_KEY_TYPE type, CipherMode mode,
     }
   }
   return nullptr;
+}
+
+absl::Status SetCipherKey(EVP_CIPHER_CTX* context, const EVP_CIPHER* cipher,
+                          CK_KEY_TYPE type, ByteSpan value, bool encrypt) {
+  SecretBytes tripled;
+  if (type == CKK_DES) {
+    tripled = SecretBytes(3 * value.size());
+    for (size_t i = 0; i < tripled.size(); ++i) {
+      tripled.ExposeMutable()[i] = value[i % value.size()];
+    }
+    value = tripled.Expose();
+  }
+  if (EVP_CipherInit_ex2(context, cipher, value.data(), nullptr,
+                         encrypt ? 1 : 0, nullptr) != 1) {
+    return base::OpenSslError(CKR_FUNCTION_FAILED, "cipher key");
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<size_t> CipherUpdate(EVP_CIPHER_CTX* context, ByteSpan in,

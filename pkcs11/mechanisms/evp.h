@@ -50,6 +50,7 @@ struct Hash {
   const char* openssl_name;
   size_t size;
   size_t block;  // bytes; what HMAC pads its key to
+  bool legacy;   // for mechanisms of its own in the legacy profile only
   CK_RSA_PKCS_MGF_TYPE mgf;
   CK_MECHANISM_TYPE rsa_pkcs;
   CK_MECHANISM_TYPE rsa_pss;
@@ -68,6 +69,8 @@ absl::Span<const Hash> Hashes();
 // The row whose `number` is `value`: FindHash(&Hash::ecdsa, CKM_ECDSA_SHA256).
 // Null if there is none.
 const Hash* FindHash(CK_ULONG Hash::*number, CK_ULONG value);
+// For numbers in mechanism parameters: null for legacy ones too.
+const Hash* FindNamedHash(CK_ULONG Hash::*number, CK_ULONG value);
 
 // Fetched at the first call and kept; null when OpenSSL has it not.
 const EVP_MD* Md(const Hash& hash);
@@ -114,6 +117,11 @@ template <AesMode kMode>
 bool AesIsAvailable() {
   return CipherIsAvailable<CKK_AES, kMode, 32>();
 }
+
+// EVP_CipherInit_ex2 with the value of a key of this type. Single DES is in
+// OpenSSL's legacy provider only: it is triple DES with one key three times.
+absl::Status SetCipherKey(EVP_CIPHER_CTX* context, const EVP_CIPHER* cipher,
+                          CK_KEY_TYPE type, ByteSpan value, bool encrypt);
 
 // EVP_CipherUpdate for inputs of any length, of stream or block modes. The
 // caller has checked that `out` is large enough.

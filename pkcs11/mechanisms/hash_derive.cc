@@ -56,6 +56,7 @@ constexpr Mechanism Row(CK_MECHANISM_TYPE type, const char* name) {
           .name = name,
           .min_key = 1,
           .max_key = kMaxSecretSize,
+          .legacy = kDigest == CKM_MD5,
           .available = HashIsAvailable<kDigest>,
           .derive = DeriveByHash};
 }
@@ -71,6 +72,7 @@ constexpr Mechanism ShakeRow(const char* name) {
 }
 
 constexpr Mechanism kRows[] = {
+    Row<CKM_MD5>(CKM_MD5_KEY_DERIVATION, "CKM_MD5_KEY_DERIVATION"),
     Row<CKM_SHA_1>(CKM_SHA1_KEY_DERIVATION, "CKM_SHA1_KEY_DERIVATION"),
     Row<CKM_SHA224>(CKM_SHA224_KEY_DERIVATION, "CKM_SHA224_KEY_DERIVATION"),
     Row<CKM_SHA256>(CKM_SHA256_KEY_DERIVATION, "CKM_SHA256_KEY_DERIVATION"),

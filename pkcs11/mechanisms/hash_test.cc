@@ -129,7 +129,9 @@ TEST(RegistryTest, IsSortedAndFindsEveryRow) {
     last = row->type;
     EXPECT_EQ(registry.Find(row->type), row);
   }
-  EXPECT_EQ(registry.Find(CKM_MD5), nullptr);
+  EXPECT_EQ(registry.Find(CKM_SHA256, Profile::kStrict)->type, CKM_SHA256);
+  EXPECT_EQ(registry.Find(CKM_MD5, Profile::kStrict), nullptr);
+  EXPECT_EQ(registry.Find(CKM_MD5, Profile::kLegacy)->type, CKM_MD5);
   EXPECT_EQ(registry.Find(~CK_ULONG{0}), nullptr);
 }
 

@@ -62,9 +62,9 @@ absl::StatusOr<ParametersRef> ParseHkdf(const CK_MECHANISM& mechanism) {
   if (!parsed->extract && !parsed->expand) {
     return InvalidParameter("HKDF neither extracts nor expands");
   }
-  parsed->hash = FindHash(&Hash::digest, given.prfHashMechanism);
+  parsed->hash = FindNamedHash(&Hash::digest, given.prfHashMechanism);
   if (parsed->hash == nullptr) {
-    parsed->hash = FindHash(&Hash::hmac, given.prfHashMechanism);
+    parsed->hash = FindNamedHash(&Hash::hmac, given.prfHashMechanism);
   }
   if (parsed->hash == nullptr || Md(*parsed->hash) == nullptr) {
     return InvalidParameter("the hash function of HKDF");

@@ -159,6 +159,8 @@ int StrengthOf(const hsm::AttributeSet& key) {
       return static_cast<int>(8 * size);
     case CKK_AES_XTS:
       return static_cast<int>(4 * size);
+    case CKK_DES:
+      return 56;
     case CKK_DES2:
       return 80;
     case CKK_DES3:

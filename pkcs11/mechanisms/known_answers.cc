@@ -261,6 +261,8 @@ constexpr char kDhKey[] =
 constexpr CK_KEY_TYPE kNoKey = CK_UNAVAILABLE_INFORMATION;
 
 constexpr KnownAnswer kAnswers[] = {
+    {"MD5", SelfTestJob::kDigest, CKM_MD5, kNoKey, "", NoParameter, "616263",
+     "900150983cd24fb0d6963f7d28e17f72", UsesHash<CKM_MD5>},
     {"SHA-1", SelfTestJob::kDigest, CKM_SHA_1, kNoKey, "", NoParameter,
      "616263", "a9993e364706816aba3e25717850c26c9cd0d89d", UsesHash<CKM_SHA_1>},
     {"SHA224", SelfTestJob::kDigest, CKM_SHA224, kNoKey, "", NoParameter,
@@ -359,6 +361,8 @@ constexpr KnownAnswer kAnswers[] = {
      "0123456789abcdeffedcba9876543210", NoParameter,
      "0123456789abcdeffedcba9876543210", "67673138549669730857065648eabe43",
      OfType<CKK_CAMELLIA>},
+    {"DES", SelfTestJob::kEncrypt, CKM_DES_ECB, CKK_DES, "0123456789abcdef",
+     NoParameter, "4e6f772069732074", "3fa40e8a984d4815", OfType<CKK_DES>},
     {"DES3", SelfTestJob::kEncrypt, CKM_DES3_ECB, CKK_DES3,
      "0123456789abcdef23456789abcdef01456789abcdef0123", NoParameter,
      "00112233445566778899aabbccddeeff", "109aeac4d79bfaddf9ad78eda08644d5",

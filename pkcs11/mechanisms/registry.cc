@@ -99,4 +99,9 @@ const Mechanism* Registry::Find(CK_MECHANISM_TYPE type) const {
   return at != rows_.end() && (*at)->type == type ? *at : nullptr;
 }
 
+const Mechanism* Registry::Find(CK_MECHANISM_TYPE type, Profile profile) const {
+  const Mechanism* const row = Find(type);
+  return row != nullptr && Has(profile, *row) ? row : nullptr;
+}
+
 }  // namespace pkcs11

@@ -242,6 +242,7 @@ constexpr Mechanism HashRow(CK_MECHANISM_TYPE type, const char* name,
   row.type = type;
   row.name = name;
   row.available = available;
+  row.legacy = type == CKM_MD5_RSA_PKCS;
   row.sign = NewSigner;
   row.verify = NewVerifier;
   return row;
@@ -268,6 +269,7 @@ constexpr Mechanism kRows[] = {
      .wraps_secrets = true,
      .wrap = Wrap,
      .unwrap = Unwrap},
+    HashRow(CKM_MD5_RSA_PKCS, "CKM_MD5_RSA_PKCS", HashIsAvailable<CKM_MD5>),
     HashRow(CKM_SHA1_RSA_PKCS, "CKM_SHA1_RSA_PKCS", HashIsAvailable<CKM_SHA_1>),
     HashRow(CKM_SHA3_224_RSA_PKCS, "CKM_SHA3_224_RSA_PKCS",
             HashIsAvailable<CKM_SHA3_224>),

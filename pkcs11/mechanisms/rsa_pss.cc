@@ -23,8 +23,8 @@ absl::StatusOr<ParametersRef> Parse(const CK_MECHANISM& mechanism) {
   ASSIGN_OR_RETURN(const auto given,
                    CopyParameter<CK_RSA_PKCS_PSS_PARAMS>(mechanism));
   auto parsed = std::make_shared<PssParameters>();
-  parsed->hash = FindHash(&Hash::digest, given.hashAlg);
-  parsed->mgf = FindHash(&Hash::mgf, given.mgf);
+  parsed->hash = FindNamedHash(&Hash::digest, given.hashAlg);
+  parsed->mgf = FindNamedHash(&Hash::mgf, given.mgf);
   parsed->salt = given.sLen;
   if (parsed->hash == nullptr || parsed->mgf == nullptr) {
     return InvalidParameter("hash or mask generation function of PSS");

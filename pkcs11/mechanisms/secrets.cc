@@ -15,6 +15,7 @@ constexpr SecretType kTypes[] = {
     {CKK_AES, 16, 32, 8, true, 0, false},
     {CKK_AES_XTS, 32, 64, 32, false, 0, false},
     {CKK_CAMELLIA, 16, 32, 8, true, 0, false},
+    {CKK_DES, 8, 8, 1, true, 8, true},
     {CKK_DES2, 16, 16, 1, true, 16, true},
     {CKK_DES3, 24, 24, 1, true, 24, true},
     {CKK_CHACHA20, 32, 32, 1, false, 32, false},
@@ -66,11 +67,10 @@ absl::StatusOr<Bytes> CheckValueOf(CK_KEY_TYPE type, ByteSpan value) {
   const EVP_CIPHER* cipher = CipherFor(type, CipherMode::kEcb, value.size());
   const uint8_t zeros[EVP_MAX_BLOCK_LENGTH] = {};
   uint8_t block[EVP_MAX_BLOCK_LENGTH];
-  if (context == nullptr || cipher == nullptr ||
-      EVP_EncryptInit_ex2(context.get(), cipher, value.data(), nullptr,
-                          nullptr) != 1) {
+  if (context == nullptr || cipher == nullptr) {
     return base::OpenSslError(CKR_FUNCTION_FAILED, "check value");
   }
+  RETURN_IF_ERROR(SetCipherKey(context.get(), cipher, type, value, true));
   const ByteSpan zero_block(zeros, EVP_CIPHER_get_block_size(cipher));
   RETURN_IF_ERROR(CipherUpdate(context.get(), zero_block, block).status());
   return Bytes(block, block + kCheckValueSize);

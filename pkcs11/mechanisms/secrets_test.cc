@@ -16,6 +16,7 @@ absl::StatusOr<hsm::AttributeSet> Generated(CK_MECHANISM_TYPE type,
 
 TEST(SecretsTest, HmacKeysHaveTheHashsLengthUnlessAskedOtherwise) {
   for (const Hash& hash : Hashes()) {
+    if (hash.key_gen == CK_UNAVAILABLE_INFORMATION) continue;  // MD5
     EXPECT_EQ(Generated(hash.key_gen, 0)->Value(CKA_VALUE).size(), hash.size);
     EXPECT_EQ(Generated(hash.key_gen, 77)->Value(CKA_VALUE).size(), 77u);
     EXPECT_EQ(RvOf(Generated(hash.key_gen, kMaxSecretSize + 1)),

@@ -172,7 +172,7 @@ absl::Status ReadPrf(CK_SP800_108_PRF_TYPE prf, KdfParameters& parsed) {
   } else if (prf == CKM_DES3_CMAC) {
     parsed.cmac_key = CKK_DES3;
   } else {
-    parsed.hash = FindHash(&Hash::hmac, prf);
+    parsed.hash = FindNamedHash(&Hash::hmac, prf);
     if (parsed.hash == nullptr || Md(*parsed.hash) == nullptr) {
       return InvalidParameter("the PRF");
     }

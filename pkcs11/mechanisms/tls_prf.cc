@@ -38,7 +38,7 @@ absl::Status Expand(const char* hash, ByteSpan secret,
 absl::StatusOr<TlsPrf> TlsPrf::Find(CK_MECHANISM_TYPE mechanism) {
   if (mechanism == CKM_TLS_PRF && OldTlsPrfIsAvailable())
     return TlsPrf(nullptr);
-  const Hash* hash = FindHash(&Hash::digest, mechanism);
+  const Hash* hash = FindNamedHash(&Hash::digest, mechanism);
   if (hash == nullptr || Md(*hash) == nullptr) {
     return InvalidParameter("the hash function of the TLS PRF");
   }

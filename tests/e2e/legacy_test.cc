@@ -140,6 +140,145 @@ TEST_F(LegacyTest, RawRsaWithASecretKey) {
   }
 }
 
+// --- MD5 and single DES: mechanisms that the strict profile does not have ----
+
+constexpr CK_MECHANISM_TYPE kLegacyMechanisms[] = {CKM_MD5,
+                                                   CKM_MD5_HMAC,
+                                                   CKM_MD5_HMAC_GENERAL,
+                                                   CKM_MD5_KEY_DERIVATION,
+                                                   CKM_MD5_RSA_PKCS,
+                                                   CKM_DES_KEY_GEN,
+                                                   CKM_DES_ECB,
+                                                   CKM_DES_CBC,
+                                                   CKM_DES_CBC_PAD,
+                                                   CKM_DES_ECB_ENCRYPT_DATA,
+                                                   CKM_DES_CBC_ENCRYPT_DATA};
+
+TEST_F(LegacyTest, OldMechanisms_AreListedAndShownThereOnly) {
+  for (const CK_MECHANISM_TYPE type : kLegacyMechanisms) {
+    SCOPED_TRACE(type);
+    CK_MECHANISM_INFO info;
+    EXPECT_RV(
+        CKR_MECHANISM_INVALID,
+        host_.c().C_GetMechanismInfo(host_.partition(kStrict), type, &info));
+    EXPECT_OK(
+        host_.c().C_GetMechanismInfo(host_.partition(kLegacy), type, &info));
+    for (const size_t partition : {kStrict, kLegacy}) {
+      CK_ULONG count = 0;
+      ASSERT_OK(host_.c().C_GetMechanismList(host_.partition(partition),
+                                             nullptr, &count));
+      std::vector<CK_MECHANISM_TYPE> list(count);
+      ASSERT_OK(host_.c().C_GetMechanismList(host_.partition(partition),
+                                             list.data(), &count));
+      EXPECT_EQ(std::count(list.begin(), list.end(), type), partition);
+      const Template object = Template()
+                                  .Ulong(CKA_CLASS, CKO_MECHANISM)
+                                  .Ulong(CKA_MECHANISM_TYPE, type);
+      EXPECT_EQ(host_.Find(sessions_[partition], object).size(), partition);
+    }
+  }
+}
+
+TEST_F(LegacyTest, Md5) {
+  CK_MECHANISM mechanism = {CKM_MD5, nullptr, 0};
+  EXPECT_RV(CKR_MECHANISM_INVALID,
+            host_.c().C_DigestInit(sessions_[kStrict], &mechanism));
+  ASSERT_OK(host_.c().C_DigestInit(sessions_[kLegacy], &mechanism));
+  CK_BYTE abc[] = {'a', 'b', 'c'}, digest[16];
+  CK_ULONG size = sizeof(digest);
+  ASSERT_OK(host_.c().C_Digest(sessions_[kLegacy], abc, 3, digest, &size));
+  EXPECT_EQ(Bytes(digest, digest + 3), (Bytes{0x90, 0x01, 0x50}));
+  const Template hmac = Template()
+                            .Ulong(CKA_CLASS, CKO_SECRET_KEY)
+                            .Ulong(CKA_KEY_TYPE, CKK_MD5_HMAC)
+                            .Bool(CKA_TOKEN, false)
+                            .Set(CKA_VALUE, Bytes(16, 1));
+  CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID,
+            host_.c().C_CreateObject(sessions_[kStrict], hmac.data(),
+                                     hmac.size(), &key));
+  EXPECT_OK(host_.c().C_CreateObject(sessions_[kLegacy], hmac.data(),
+                                     hmac.size(), &key));
+}
+
+// Nor does it come in as a parameter of something that is not old.
+TEST_F(LegacyTest, Md5AsAParameter_IsRefusedEverywhere) {
+  for (const size_t partition : {kStrict, kLegacy}) {
+    const CK_SESSION_HANDLE session = sessions_[partition];
+    KeyPair pair;
+    ASSERT_OK(GenerateRsa(partition, 2048, pair));
+    CK_RSA_PKCS_PSS_PARAMS pss = {CKM_MD5, CKG_MGF1_SHA1, 16};
+    CK_MECHANISM sign = {CKM_RSA_PKCS_PSS, &pss, sizeof(pss)};
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
+              host_.c().C_SignInit(session, &sign, pair.private_key));
+    CK_RSA_PKCS_OAEP_PARAMS oaep = {CKM_MD5, CKG_MGF1_SHA1, 0, nullptr, 0};
+    CK_MECHANISM encrypt = {CKM_RSA_PKCS_OAEP, &oaep, sizeof(oaep)};
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
+              host_.c().C_EncryptInit(session, &encrypt, pair.public_key));
+  }
+}
+
+TEST_F(LegacyTest, SingleDes) {
+  CK_MECHANISM generate = {CKM_DES_KEY_GEN, nullptr, 0};
+  const Template t = Template().Bool(CKA_TOKEN, false).Bool(CKA_DERIVE, true);
+  CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+  EXPECT_RV(CKR_MECHANISM_INVALID,
+            host_.c().C_GenerateKey(sessions_[kStrict], &generate, t.data(),
+                                    t.size(), &key));
+  const CK_SESSION_HANDLE session = sessions_[kLegacy];
+  ASSERT_OK(
+      host_.c().C_GenerateKey(session, &generate, t.data(), t.size(), &key));
+  CK_BYTE iv[8] = {1}, data[21] = "twenty letters, here", made[24], back[24];
+  CK_MECHANISM padded = {CKM_DES_CBC_PAD, iv, sizeof(iv)};
+  CK_ULONG size = sizeof(made), back_size = sizeof(back);
+  ASSERT_OK(host_.c().C_EncryptInit(session, &padded, key));
+  ASSERT_OK(host_.c().C_Encrypt(session, data, sizeof(data), made, &size));
+  EXPECT_EQ(size, 24u);
+  ASSERT_OK(host_.c().C_DecryptInit(session, &padded, key));
+  ASSERT_OK(host_.c().C_Decrypt(session, made, size, back, &back_size));
+  EXPECT_EQ(Bytes(back, back + back_size), Bytes(data, data + sizeof(data)));
+
+  // A key from its encryption of data.
+  CK_KEY_DERIVATION_STRING_DATA string = {data, 16};
+  CK_MECHANISM derive = {CKM_DES_ECB_ENCRYPT_DATA, &string, sizeof(string)};
+  CK_DES_CBC_ENCRYPT_DATA_PARAMS cbc = {{}, data, 16};
+  CK_MECHANISM derive_cbc = {CKM_DES_CBC_ENCRYPT_DATA, &cbc, sizeof(cbc)};
+  const Template generic = Template()
+                               .Ulong(CKA_KEY_TYPE, CKK_GENERIC_SECRET)
+                               .Bool(CKA_TOKEN, false)
+                               .Bool(CKA_SENSITIVE, false)
+                               .Bool(CKA_EXTRACTABLE, true);
+  for (CK_MECHANISM* mechanism : {&derive, &derive_cbc}) {
+    CK_OBJECT_HANDLE derived = CK_INVALID_HANDLE;
+    ASSERT_OK(host_.c().C_DeriveKey(session, mechanism, key, generic.data(),
+                                    generic.size(), &derived));
+    EXPECT_EQ(host_.Get(session, derived, CKA_VALUE).size(), 16u);
+  }
+}
+
+TEST_F(LegacyTest, SingleDesKeys_ComeInThereOnly) {
+  const auto des = [](Bytes value) {
+    return Template()
+        .Ulong(CKA_CLASS, CKO_SECRET_KEY)
+        .Ulong(CKA_KEY_TYPE, CKK_DES)
+        .Bool(CKA_TOKEN, false)
+        .Set(CKA_VALUE, std::move(value));
+  };
+  CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+  const Template good = des({1, 1, 1, 1, 1, 1, 1, 2});
+  EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID,
+            host_.c().C_CreateObject(sessions_[kStrict], good.data(),
+                                     good.size(), &key));
+  EXPECT_OK(host_.c().C_CreateObject(sessions_[kLegacy], good.data(),
+                                     good.size(), &key));
+  for (const Template& bad :
+       {des(Bytes(8, 0)), des(Bytes(7, 1)), des(Bytes(16, 1))}) {
+    EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID,
+              host_.c().C_CreateObject(sessions_[kLegacy], bad.data(),
+                                       bad.size(), &key));
+  }
+}
+
 // The first block of keys, where the IVs are told to be.
 TEST_F(LegacyTest, TlsIvsOfAHiddenMasterSecret) {
   Bytes random(32, 5);

@@ -52,6 +52,10 @@ const std::map<std::string, std::string>& CoveredBySiblings() {
       {"CKM_CAMELLIA_CBC", kCipherModes},
       {"CKM_CAMELLIA_CBC_PAD", kCipherModes},
       {"CKM_CAMELLIA_CTR", kCipherModes},
+      {"CKM_DES_KEY_GEN", "generation"},
+      {"CKM_DES_CBC_PAD", "tests/e2e/legacy_test.cc"},
+      {"CKM_DES_ECB_ENCRYPT_DATA", "tests/e2e/legacy_test.cc"},
+      {"CKM_DES_CBC_ENCRYPT_DATA", "tests/e2e/legacy_test.cc"},
       {"CKM_DES3_ECB", kCipherModes},
       {"CKM_DES3_CBC", kCipherModes},
       {"CKM_DES3_CBC_PAD", kCipherModes},
@@ -180,6 +184,15 @@ void RunAesCbc(Block& block) {
   const auto job =
       NewJob(RowOf(block), SecretKey(CKK_AES, Hex(block, "key.value")),
              iv.data(), iv.size());
+  ASSERT_TRUE(job.ok()) << job.status();
+  RunBothWays(block, *job, Hex(block, "ciphertext"));
+}
+
+void RunDes(Block& block) {
+  Bytes iv = block.Has("iv") ? Hex(block, "iv") : Bytes();
+  const auto job =
+      NewJob(RowOf(block), SecretKey(CKK_DES, Hex(block, "key.value")),
+             iv.empty() ? nullptr : iv.data(), iv.size());
   ASSERT_TRUE(job.ok()) << job.status();
   RunBothWays(block, *job, Hex(block, "ciphertext"));
 }
@@ -416,6 +429,7 @@ constexpr Family kFamilies[] = {
     {"aes_gcm.txt", RunAesGcm},
     {"aes_key_wrap.txt", RunAesWrap},
     {"aes_key_wrap_kwp.txt", RunAesWrap},
+    {"des.txt", RunDes},
     {"ecdh.txt", RunEcdh},
     {"ecdsa.txt", RunEcdsa},
     {"ecdsa_sha224.txt", RunEcdsa},
