@@ -386,9 +386,15 @@ std::string EnvironmentValue(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-// "stderr", "syslog", "/path" or any of them with ":level" behind it.
+// "stderr", "syslog", "/path" or any of them with ":level" behind it; a level
+// alone means stderr.
 absl::Status ParseLogVariable(absl::string_view value, base::LogSettings& log) {
   for (const auto& [name, level] : kLevels) {
+    if (value == name) {
+      log.target = Target::kStderr;
+      log.level = level;
+      return absl::OkStatus();
+    }
     const std::string suffix = absl::StrCat(":", name);
     if (absl::EndsWith(value, suffix)) {
       log.level = level;

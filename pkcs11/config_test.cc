@@ -186,12 +186,14 @@ TEST(ConfigTest, UnknownPolicy_IsRefused) {
 }
 
 TEST(ConfigTest, LogVariable_OverridesTheFile) {
-  Environment environment = Home();
-  environment.perigee_log = "stderr:debug";
-  const auto config = ParseConfig("", "test.toml", environment);
-  ASSERT_TRUE(config.ok());
-  EXPECT_EQ(config->log.target, base::LogSettings::Target::kStderr);
-  EXPECT_EQ(config->log.level, base::LogLevel::kDebug);
+  for (const char* value : {"stderr:debug", "debug"}) {
+    Environment environment = Home();
+    environment.perigee_log = value;
+    const auto config = ParseConfig("", "test.toml", environment);
+    ASSERT_TRUE(config.ok());
+    EXPECT_EQ(config->log.target, base::LogSettings::Target::kStderr);
+    EXPECT_EQ(config->log.level, base::LogLevel::kDebug);
+  }
 }
 
 TEST(ConfigTest, MissingFileOfTheVariable_IsAnError) {
