@@ -132,6 +132,28 @@ CK_RV Guarded(const char* name, Guard guard,
   return RunGuarded(name, guard, [&] { return body(*library); });
 }
 
+CK_RV RunTraced(const TracedFunction& traced, absl::Span<const uintptr_t> words,
+                bool needs_library) noexcept {
+  trace::TracedCall call(traced.name, words, traced.pointers);
+  const Guard guard = GuardOf(traced.name);
+  const auto body = [&](Library* library) {
+    return traced.call(library, traced.function, words.data());
+  };
+  if (!needs_library) {
+    return call.Ended(
+        Guarded(traced.name, guard, [&] { return body(nullptr); }));
+  }
+  return call.Ended(Guarded(traced.name, guard,
+                            [&](Library& library) { return body(&library); }));
+}
+
+CK_RV RunTraced(const char* name, uint32_t pointers,
+                absl::Span<const uintptr_t> words,
+                CK_RV (*refuse)(const char* name)) noexcept {
+  trace::TracedCall call(name, words, pointers);
+  return call.Ended(refuse(name));
+}
+
 const LastError& LastErrorOfThread() { return last_error; }
 
 }  // namespace pkcs11

@@ -20,6 +20,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "pkcs11/trace_target.h"
 
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
@@ -450,6 +451,9 @@ absl::Status FinishConfig(const Environment& environment, Config& config) {
                             "\" is not an absolute path; set "
                             "PERIGEE_STATE_DIR or HOME"));
   }
+  if (!environment.perigee_trace.empty()) {
+    config.trace = environment.perigee_trace;
+  }
   if (environment.perigee_log.empty()) return absl::OkStatus();
   return ParseLogVariable(environment.perigee_log, config.log);
 }
@@ -489,6 +493,7 @@ Environment Environment::OfProcess() {
   environment.perigee_conf = EnvironmentValue("PERIGEE_CONF");
   environment.perigee_state_dir = EnvironmentValue("PERIGEE_STATE_DIR");
   environment.perigee_log = EnvironmentValue("PERIGEE_LOG");
+  environment.perigee_trace = EnvironmentValue("PERIGEE_TRACE");
   environment.xdg_config_home = EnvironmentValue("XDG_CONFIG_HOME");
   environment.xdg_state_home = EnvironmentValue("XDG_STATE_HOME");
   environment.home = EnvironmentValue("HOME");
@@ -543,6 +548,10 @@ absl::StatusOr<Config> ParseConfig(absl::string_view text,
     config.state_directory = state_directory;
   }
   section.Bool("list_admin_slots", config.list_admin_slots);
+  section.Text("trace", config.trace);
+  if (!trace::IsTarget(config.trace)) {
+    section.Fail("trace", "must be stderr, none or an absolute path");
+  }
   for (const toml::table* log : section.Tables("log", true)) {
     RETURN_IF_ERROR(ParseLog(*log, file, config.log));
   }

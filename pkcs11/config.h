@@ -42,6 +42,7 @@ struct Config {
   std::string state_directory;  // absolute
   bool list_admin_slots = false;
   base::LogSettings log;
+  std::string trace;  // where to, as pkcs11/trace.h says
   std::vector<HsmConfig> hsms;
 
   std::string fleet_directory() const { return state_directory + "/fleet"; }
@@ -50,7 +51,7 @@ struct Config {
 // What the rules for directories and files look at. Tests make their own.
 struct Environment {
   // Each empty when not set (or not to be trusted: secure_getenv).
-  std::string perigee_conf, perigee_state_dir, perigee_log;
+  std::string perigee_conf, perigee_state_dir, perigee_log, perigee_trace;
   std::string xdg_config_home, xdg_state_home, home;
   bool is_root = false;
   bool system_state_usable = false;  // /var/lib/perigee can be written

@@ -196,6 +196,22 @@ TEST(ConfigTest, LogVariable_OverridesTheFile) {
   }
 }
 
+TEST(ConfigTest, TraceVariable_OverridesTheFile) {
+  Environment environment = Home();
+  constexpr char kFile[] = "trace = \"/var/log/perigee.%p\"";
+  EXPECT_EQ(ParseConfig(kFile, "test.toml", environment)->trace,
+            "/var/log/perigee.%p");
+  environment.perigee_trace = "stderr";
+  EXPECT_EQ(ParseConfig(kFile, "test.toml", environment)->trace, "stderr");
+}
+
+TEST(ConfigTest, ATraceThatGoesNowhere_IsRefusedWithItsLine) {
+  EXPECT_THAT(std::string(ParseConfig("\ntrace = \"here\"", "test.toml", Home())
+                              .status()
+                              .message()),
+              HasSubstr("test.toml:2: trace must be"));
+}
+
 TEST(ConfigTest, MissingFileOfTheVariable_IsAnError) {
   Environment environment = Home();
   environment.perigee_conf = "/nonexistent/perigee.toml";

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/crypto.h"
 #include "pkcs11/mechanisms/self_check.h"
+#include "pkcs11/trace.h"
 
 namespace pkcs11 {
 namespace {
@@ -72,6 +73,7 @@ absl::StatusOr<const Mechanism*> FindMechanism(const Token& token,
   if (mechanism == nullptr) {
     return base::Error(CKR_ARGUMENTS_BAD, "no mechanism");
   }
+  trace::NoteRead(mechanism);
   const Mechanism* row =
       Registry::Get().Find(mechanism->mechanism, token.profile());
   if (row == nullptr) {

@@ -15,6 +15,7 @@
 #include "pkcs11/mechanisms/self_check.h"
 #include "pkcs11/next_domain.h"
 #include "pkcs11/slots.h"
+#include "pkcs11/trace.h"
 
 namespace pkcs11 {
 namespace {
@@ -181,6 +182,7 @@ absl::Status Library::Start() {
   base::SetLog(log);
   ASSIGN_OR_RETURN(Config loaded, LoadConfig(environment));
   base::SetLog(loaded.log);
+  trace::Start(loaded.trace);
   auto config = std::make_shared<const Config>(std::move(loaded));
   auto slots = Slots::Make(config);
   Registry::Get();
@@ -202,6 +204,7 @@ void Library::Stop() {
   saved_states_.Clear();
   ClearNextDomain();
   base::SetLog(base::LogSettings());
+  trace::Stop();
 }
 
 std::shared_ptr<const Config> Library::config() const {

@@ -15,6 +15,7 @@
 #include "hsm/attribute_rules.h"
 #include "pkcs11/approved.h"
 #include "pkcs11/mechanisms/self_check.h"
+#include "pkcs11/trace_names.h"
 
 namespace pkcs11 {
 namespace {
@@ -86,50 +87,9 @@ TEST(PagesTest, Functions) {
 // --- mechanisms --------------------------------------------------------------
 
 std::string KeyTypeName(CK_KEY_TYPE type) {
-#define PERIGEE_NAME(name) \
-  { name, #name }
-  static const auto& names = *new std::map<CK_KEY_TYPE, std::string>{
-      PERIGEE_NAME(CKK_RSA),
-      PERIGEE_NAME(CKK_DSA),
-      PERIGEE_NAME(CKK_DH),
-      PERIGEE_NAME(CKK_EC),
-      PERIGEE_NAME(CKK_X9_42_DH),
-      PERIGEE_NAME(CKK_GENERIC_SECRET),
-      PERIGEE_NAME(CKK_DES),
-      PERIGEE_NAME(CKK_DES2),
-      PERIGEE_NAME(CKK_DES3),
-      PERIGEE_NAME(CKK_AES),
-      PERIGEE_NAME(CKK_AES_XTS),
-      PERIGEE_NAME(CKK_CAMELLIA),
-      PERIGEE_NAME(CKK_CHACHA20),
-      PERIGEE_NAME(CKK_POLY1305),
-      PERIGEE_NAME(CKK_HKDF),
-      PERIGEE_NAME(CKK_EC_EDWARDS),
-      PERIGEE_NAME(CKK_EC_MONTGOMERY),
-      PERIGEE_NAME(CKK_ML_KEM),
-      PERIGEE_NAME(CKK_ML_DSA),
-      PERIGEE_NAME(CKK_SLH_DSA),
-      PERIGEE_NAME(CKK_MD5_HMAC),
-      PERIGEE_NAME(CKK_SHA_1_HMAC),
-      PERIGEE_NAME(CKK_SHA224_HMAC),
-      PERIGEE_NAME(CKK_SHA256_HMAC),
-      PERIGEE_NAME(CKK_SHA384_HMAC),
-      PERIGEE_NAME(CKK_SHA512_HMAC),
-      PERIGEE_NAME(CKK_SHA512_224_HMAC),
-      PERIGEE_NAME(CKK_SHA512_256_HMAC),
-      PERIGEE_NAME(CKK_SHA3_224_HMAC),
-      PERIGEE_NAME(CKK_SHA3_256_HMAC),
-      PERIGEE_NAME(CKK_SHA3_384_HMAC),
-      PERIGEE_NAME(CKK_SHA3_512_HMAC),
-      PERIGEE_NAME(CKK_BLAKE2B_160_HMAC),
-      PERIGEE_NAME(CKK_BLAKE2B_256_HMAC),
-      PERIGEE_NAME(CKK_BLAKE2B_384_HMAC),
-      PERIGEE_NAME(CKK_BLAKE2B_512_HMAC),
-  };
-#undef PERIGEE_NAME
-  const auto found = names.find(type);
-  EXPECT_NE(found, names.end()) << type;
-  return found == names.end() ? absl::StrCat(type) : found->second;
+  const char* const name = trace::KeyTypeName(type);
+  EXPECT_NE(name, nullptr) << type;
+  return name == nullptr ? absl::StrCat(type) : name;
 }
 
 std::string UsesOf(const Mechanism& row) {

@@ -9,6 +9,7 @@
 #include "pkcs11/built_in_objects.h"
 #include "pkcs11/key_use.h"
 #include "pkcs11/mechanisms/self_check.h"
+#include "pkcs11/trace.h"
 
 namespace pkcs11 {
 namespace {
@@ -154,6 +155,7 @@ absl::Status Session::Start(const CK_MECHANISM& mechanism,
   bool again =
       last.tool != nullptr && last.mechanism->type == mechanism.mechanism;
   if (again) {
+    trace::NoteRead(&mechanism);
     RETURN_IF_ERROR(CheckNoErrorState());
     begun.mechanism = last.mechanism;
   } else {

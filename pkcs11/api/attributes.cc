@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "hsm/attribute_rules.h"
+#include "pkcs11/trace.h"
 
 namespace pkcs11::api {
 namespace {
@@ -174,7 +175,10 @@ CK_RV FillOne(const AttributeSet& object, CK_ATTRIBUTE& attribute) {
 
 absl::StatusOr<AttributeSet> ParseTemplate(const CK_ATTRIBUTE* attributes,
                                            CK_ULONG count, TemplateUse use) {
-  return Parse(attributes, count, use, /*depth=*/0);
+  ASSIGN_OR_RETURN(AttributeSet set,
+                   Parse(attributes, count, use, /*depth=*/0));
+  if (count != 0) trace::NoteRead(attributes, count);
+  return set;
 }
 
 absl::Status FillTemplate(const AttributeSet& object, CK_ATTRIBUTE* attributes,
@@ -194,6 +198,7 @@ absl::Status FillTemplate(const AttributeSet& object, CK_ATTRIBUTE* attributes,
     unknown |= rv == CKR_ATTRIBUTE_TYPE_INVALID;
     too_small |= rv == CKR_BUFFER_TOO_SMALL;
   }
+  trace::NoteRead(attributes, count);
   if (sensitive) return base::Error(CKR_ATTRIBUTE_SENSITIVE, "");
   if (unknown) return base::Error(CKR_ATTRIBUTE_TYPE_INVALID, "");
   if (too_small) return base::Error(CKR_BUFFER_TOO_SMALL, "");

@@ -9,6 +9,7 @@
 #include "pkcs11/key_use.h"
 #include "pkcs11/mechanisms/self_check.h"
 #include "pkcs11/object_access.h"
+#include "pkcs11/trace.h"
 
 namespace pkcs11::api {
 namespace {
@@ -133,7 +134,10 @@ class Derivation final : public DerivedKeys {
                &use_.key->attributes(), absl::MakeSpan(keys_));
     ASSIGN_OR_RETURN(const std::vector<CK_OBJECT_HANDLE> made,
                      CreateObjects(session_, std::move(keys_)));
-    for (size_t i = 0; i < made.size(); ++i) *handles_[i] = made[i];
+    for (size_t i = 0; i < made.size(); ++i) {
+      *handles_[i] = made[i];
+      trace::NoteRead(handles_[i]);
+    }
     for (const auto& [place, bytes] : given_) {
       std::memcpy(place, bytes.Expose().data(), bytes.size());
     }
@@ -414,6 +418,7 @@ absl::Status C_EncapsulateKey(
                    half.mechanism->encapsulate(half.use(), half.size));
   ASSIGN_OR_RETURN(
       *phKey, CreateSecret(*session, made.secret, half, Service::kProtect));
+  trace::NoteRead(phKey);
   return ToStatus(output.Give(made.ciphertext));
 }
 

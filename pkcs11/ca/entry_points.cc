@@ -7,12 +7,23 @@
 namespace pkcs11 {
 namespace {
 
-CK_RV NotSupported(const char* name) {
+[[gnu::noinline]] CK_RV Refused(const char* name) {
   return Guarded(name, Guard::kFull, [](Library&) {
     return base::Error(CKR_FUNCTION_NOT_SUPPORTED,
                        "docs/CA_FUNCTIONS.md tells what is supported");
   });
 }
+
+struct NotSupported {
+  const char* name;
+  template <typename... A>
+  CK_RV operator()(A... arguments) const noexcept {
+    if (trace::IsOn()) [[unlikely]] {
+      return Traced<A...>::Refuse(arguments..., name, &Refused);
+    }
+    return Refused(name);
+  }
+};
 
 }  // namespace
 }  // namespace pkcs11
@@ -20,8 +31,9 @@ CK_RV NotSupported(const char* name) {
 #define PERIGEE_CA_DONE(name, arguments) \
   pkcs11::Call(#name, &pkcs11::ca::name, PERIGEE_VALUES_##arguments)
 #define PERIGEE_CA_PARTLY(name, arguments) PERIGEE_CA_DONE(name, arguments)
-#define PERIGEE_CA_LATER(name, arguments) pkcs11::NotSupported(#name)
-#define PERIGEE_CA_NEVER(name, arguments) pkcs11::NotSupported(#name)
+#define PERIGEE_CA_LATER(name, arguments) \
+  pkcs11::NotSupported{#name}(PERIGEE_VALUES_##arguments)
+#define PERIGEE_CA_NEVER(name, arguments) PERIGEE_CA_LATER(name, arguments)
 
 #define PERIGEE_CA_FUNCTION(name, arguments, need, state) \
   extern "C" [[gnu::visibility("default")]] CK_RV name(   \

@@ -67,6 +67,7 @@ Ending RunProgram(const std::vector<std::string>& command,
   if (child == 0) {
     place.Use();
     unsetenv("PERIGEE_LOG");
+    unsetenv("PERIGEE_TRACE");
     for (char* each : Pointers(variables)) {
       if (each != nullptr) putenv(each);
     }
