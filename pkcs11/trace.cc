@@ -68,7 +68,7 @@ CK_RV TracedCall::Ended(CK_RV rv) noexcept {
   try {
     Line line;
     AddBeginning(Nanoseconds(CLOCK_REALTIME) - took, line);
-    AddCall({name_, arguments_, pointers_, read_, rv}, line);
+    AddCall({name_, arguments_, pointers_, read_, read_array_, rv}, line);
     AddEnding(rv, took, line);
     WriteLine(*target_, line.text());
   } catch (...) {  // no memory for the line
@@ -76,16 +76,24 @@ CK_RV TracedCall::Ended(CK_RV rv) noexcept {
   return rv;
 }
 
-void NoteReadOfThread(const void* pointer, CK_ULONG count) noexcept {
+void NoteReadOfThread(const void* pointer) noexcept {
   TracedCall* const call = innermost;
-  if (call == nullptr || pointer == nullptr) return;
+  if (call == nullptr) return;
   const absl::Span<const uintptr_t> words = call->arguments_;
   for (size_t i = 0; i < words.size() && i < 32; ++i) {
-    if (words[i] != Word(pointer)) continue;
-    if (count != 0 && (i + 1 == words.size() || words[i + 1] != count)) {
-      continue;
+    if (words[i] == Word(pointer)) call->read_ |= uint32_t{1} << i;
+  }
+}
+
+// Hosts pass the same pointer twice: an array is known by its count too.
+void NoteReadOfThread(const void* array, CK_ULONG count) noexcept {
+  TracedCall* const call = innermost;
+  if (call == nullptr) return;
+  const absl::Span<const uintptr_t> words = call->arguments_;
+  for (size_t i = 0; i + 1 < words.size() && i < 32; ++i) {
+    if (words[i] == Word(array) && words[i + 1] == count) {
+      call->read_array_ |= uint32_t{1} << i;
     }
-    call->read_ |= uint32_t{1} << i;
   }
 }
 

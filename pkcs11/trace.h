@@ -70,24 +70,34 @@ class TracedCall {
   CK_RV Ended(CK_RV rv) noexcept;
 
  private:
-  friend void NoteReadOfThread(const void* pointer, CK_ULONG count) noexcept;
+  friend void NoteReadOfThread(const void* pointer) noexcept;
+  friend void NoteReadOfThread(const void* array, CK_ULONG count) noexcept;
 
   const Target* target_;  // null: no line
   const char* name_;
   absl::Span<const uintptr_t> arguments_;
   uint32_t pointers_;
-  uint32_t read_ = 0;  // a bit for each argument
+  // A bit for each argument.
+  uint32_t read_ = 0;
+  uint32_t read_array_ = 0;
   int64_t began_ = 0;  // nanoseconds of the monotonic clock
   TracedCall* outer_ = nullptr;
 };
 
-void NoteReadOfThread(const void* pointer, CK_ULONG count) noexcept;
+void NoteReadOfThread(const void* pointer) noexcept;
+void NoteReadOfThread(const void* array, CK_ULONG count) noexcept;
 
-// The library has read (or written) all that an argument points to; for an
-// array its `count`, which is the next argument.
-inline void NoteRead(const void* pointer, CK_ULONG count = 0) {
+// The library has read the mechanism (or written the handle) that an argument
+// points to.
+inline void NoteRead(const void* pointer) {
   if (IsOn()) [[unlikely]] {
-    NoteReadOfThread(pointer, count);
+    NoteReadOfThread(pointer);
+  }
+}
+// It has read all of a template of `count` attributes, and their values.
+inline void NoteRead(const CK_ATTRIBUTE* array, CK_ULONG count) {
+  if (IsOn()) [[unlikely]] {
+    NoteReadOfThread(array, count);
   }
 }
 

@@ -93,13 +93,18 @@ ByteSpan BytesAt(uintptr_t address, CK_ULONG size) {
           std::min<CK_ULONG>(size, kMostShown + 1)};
 }
 
+// The numbers of the standard have 32 bits. A larger one that an application
+// points to may be anything that it has in its memory.
+constexpr CK_ULONG kLargest = 0xFFFFFFFF;
+
 void AddUlong(CK_ULONG number, Line& line) {
   if (number == CK_UNAVAILABLE_INFORMATION) return line.Add("unavailable");
-  number > 0xFFFFFFFF ? line.AddHex(number) : line.AddNumber(number);
+  number > kLargest ? line.Add("huge") : line.AddNumber(number);
 }
 
 void AddNameOr(const char* name, CK_ULONG number, Line& line) {
-  name != nullptr ? line.Add(name) : line.AddHex(number);
+  if (name != nullptr) return line.Add(name);
+  number > kLargest ? line.Add("unknown") : line.AddHex(number);
 }
 
 void AddFlags(absl::Span<const NumberName> names, CK_FLAGS flags, Line& line) {
@@ -141,7 +146,7 @@ void AddValue(CK_ATTRIBUTE_TYPE type, ByteSpan whole, Line& line) {
   }
   if (type == CKA_LABEL) return line.AddQuoted(whole);
   if (type == CKA_ID || type == CKA_EC_PARAMS) return line.AddBytes(whole);
-  line.AddNumber(whole.size());
+  AddUlong(whole.size(), line);
   line.Add(" bytes");
 }
 
@@ -152,7 +157,7 @@ void AddAttribute(const CK_ATTRIBUTE& attribute, Line& line) {
     return line.Add("unavailable");
   }
   if (attribute.pValue == nullptr) {
-    line.AddNumber(attribute.ulValueLen);
+    AddUlong(attribute.ulValueLen, line);
     return line.Add(" bytes");
   }
   AddValue(
@@ -184,6 +189,7 @@ struct Argument {
   bool succeeded() const { return call.rv == CKR_OK; }
   bool is_pointer() const { return (call.pointers >> index & 1) != 0; }
   bool was_read() const { return (call.read >> index & 1) != 0; }
+  bool was_array_read() const { return (call.read_array >> index & 1) != 0; }
 };
 
 // Numbers that the library gave; how many is told by the next `size`.
@@ -228,7 +234,7 @@ bool AddPointed(const Argument& argument, Line& line) {
     case Shown::kList:
       return AddList(argument, line);
     case Shown::kTemplate:
-      if (!argument.was_read() || argument.is_last()) return false;
+      if (!argument.was_array_read() || argument.is_last()) return false;
       AddTemplate(word, argument.next(), line);
       return true;
     case Shown::kMechanism: {

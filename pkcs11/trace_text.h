@@ -77,7 +77,8 @@ struct EndedCall {
   absl::Span<const uintptr_t> arguments;
   // A bit for each argument.
   uint32_t pointers;
-  uint32_t read;  // what it points to was read by the library
+  uint32_t read;        // the library has read what it points to
+  uint32_t read_array;  // and as many of them as the next argument says
   CK_RV rv;
 };
 
