@@ -59,6 +59,10 @@ class SecretBytes {
   MutableByteSpan ExposeMutable() {
     return MutableByteSpan(bytes_.data(), bytes_.size());
   }
+  // Amortised: many small parts cost no more than one large one.
+  void Append(ByteSpan more) {
+    bytes_.insert(bytes_.end(), more.begin(), more.end());
+  }
   // Keeps the first `size` bytes and wipes the rest; `size` <= size().
   void Truncate(size_t size);
   SecretBytes Clone() const { return CopyOf(Expose()); }

@@ -7,6 +7,7 @@
 
 #include <climits>
 #include <cstring>
+#include <utility>
 
 #include "base/openssl_errors.h"
 #include "pkcs11/mechanisms/aes.h"
@@ -204,7 +205,7 @@ class Messages final : public MessageCipher {
 
   absl::StatusOr<size_t> Update(ByteSpan in, MutableByteSpan) override {
     RETURN_IF_ERROR(CheckBegun());
-    kept_ = Joined(in);
+    kept_.Append(in);
     return 0;
   }
 
@@ -212,13 +213,13 @@ class Messages final : public MessageCipher {
                                const MessageParameter& parameter) override {
     RETURN_IF_ERROR(CheckBegun());
     ASSIGN_OR_RETURN(const Fields fields, Read<kMode>(parameter));
-    const SecretBytes whole = Joined(in);
-    const size_t size = whole.size();
+    const size_t size = kept_.size() + in.size();
     if (kMode == CipherMode::kCcm && fields.total != size) {
       return InvalidParameter("ulDataLen is not the length of the message");
     }
+    kept_.Append(in);
+    const SecretBytes whole = std::exchange(kept_, SecretBytes());
     begun_ = false;
-    kept_ = SecretBytes();
     const AeadMessage message{kMode, nonce_, aad_};
     if (kEncrypt) {
       RETURN_IF_ERROR(
@@ -236,13 +237,6 @@ class Messages final : public MessageCipher {
   absl::Status CheckBegun() const {
     if (begun_) return absl::OkStatus();
     return base::Error(CKR_OPERATION_NOT_INITIALIZED, "no message was begun");
-  }
-  SecretBytes Joined(ByteSpan in) const {
-    SecretBytes more(kept_.size() + in.size());
-    std::copy(in.begin(), in.end(),
-              std::copy(kept_.Expose().begin(), kept_.Expose().end(),
-                        more.ExposeMutable().begin()));
-    return more;
   }
 
   const hsm::ObjectRef key_;
@@ -383,11 +377,7 @@ class AeadCipher final : public Cipher {
   }
 
   absl::StatusOr<size_t> Update(ByteSpan in, MutableByteSpan) override {
-    SecretBytes more(kept_.size() + in.size());
-    std::copy(in.begin(), in.end(),
-              std::copy(kept_.Expose().begin(), kept_.Expose().end(),
-                        more.ExposeMutable().begin()));
-    kept_ = std::move(more);
+    kept_.Append(in);
     return 0;
   }
 

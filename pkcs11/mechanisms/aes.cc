@@ -299,11 +299,7 @@ class WholeCipher final : public Cipher {
   size_t OneShotSize(size_t input) const override { return input; }
 
   absl::StatusOr<size_t> Update(ByteSpan in, MutableByteSpan) override {
-    SecretBytes more(kept_.size() + in.size());
-    std::copy(in.begin(), in.end(),
-              std::copy(kept_.Expose().begin(), kept_.Expose().end(),
-                        more.ExposeMutable().begin()));
-    kept_ = std::move(more);
+    kept_.Append(in);
     return 0;
   }
   absl::StatusOr<size_t> Final(MutableByteSpan out) override {
