@@ -140,6 +140,24 @@ absl::Status WriteNewFile(const std::string& path, base::ByteSpan bytes,
   return absl::OkStatus();
 }
 
+absl::Status ReplaceFile(const std::string& path, base::ByteSpan bytes,
+                         mode_t mode) {
+  const std::string directory = ParentOf(path);
+  RETURN_IF_ERROR(MakeParents(directory));
+  // Two processes may replace it at once.
+  const std::string temporary = absl::StrCat(path, ".new.", getpid());
+  unlink(temporary.c_str());  // of a process that was killed
+  absl::Status status = WriteNewFile(temporary, bytes, mode);
+  if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) {
+    status = SystemError("rename", path);
+  }
+  if (!status.ok()) {
+    unlink(temporary.c_str());
+    return status;
+  }
+  return SyncDirectory(directory);
+}
+
 namespace {
 
 // Does not wait for the other end of a FIFO that somebody put there.

@@ -23,6 +23,11 @@ absl::StatusOr<bool> MakeDirectoryAtomically(
 absl::Status WriteNewFile(const std::string& path, base::ByteSpan bytes,
                           mode_t mode);
 
+// Makes or replaces a file so that it is there whole or as before, and durable;
+// makes the directory (mode 0700) that it stands in.
+absl::Status ReplaceFile(const std::string& path, base::ByteSpan bytes,
+                         mode_t mode);
+
 // At most `limit` bytes; NotFound (CKR_TOKEN_NOT_PRESENT) when it is not there.
 absl::StatusOr<base::SecretBytes> ReadFile(const std::string& path,
                                            size_t limit);

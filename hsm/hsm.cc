@@ -83,6 +83,7 @@ absl::StatusOr<HsmInfo> Hsm::Info() {
   return info;
 }
 
+AuditLog& Hsm::audit() { return state_->core->audit(); }
 Store& Hsm::store() { return state_->core->store(); }
 Partition& Hsm::admin() { return *state_->Get(kAdminSpace); }
 

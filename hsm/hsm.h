@@ -12,6 +12,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "base/certificate.h"
+#include "hsm/audit_log.h"
 #include "hsm/fleet.h"
 #include "hsm/partition.h"
 
@@ -77,6 +78,9 @@ class Hsm {
   // else.
   absl::StatusOr<std::vector<base::Certificate>> FormerRoots();
   Store& store();
+  // Who causes an event records it here; what Hsm and its partitions do is
+  // recorded by them.
+  AuditLog& audit();
 
   // Runs `work` so that everything that it changes on this HSM, through any
   // call of Hsm and its partitions on this thread, is one commit: all of it is

@@ -46,17 +46,20 @@ absl::StatusOr<std::unique_ptr<HsmCore>> HsmCore::New(
   ASSIGN_OR_RETURN(SecretBytes mac_key, derive("perigee value mac v1"));
   ASSIGN_OR_RETURN(SecretBytes wrap_key, derive("perigee key wrap v1"));
   ASSIGN_OR_RETURN(SecretBytes value_key, derive("perigee value seal v1"));
+  ASSIGN_OR_RETURN(SecretBytes audit_key, derive("perigee audit v1"));
   return std::unique_ptr<HsmCore>(
       new HsmCore(std::move(store), std::move(mac_key), std::move(wrap_key),
-                  std::move(value_key)));
+                  std::move(value_key), std::move(audit_key)));
 }
 
 HsmCore::HsmCore(std::unique_ptr<Store> store, SecretBytes mac_key,
-                 SecretBytes wrap_key, SecretBytes value_key)
+                 SecretBytes wrap_key, SecretBytes value_key,
+                 SecretBytes audit_key)
     : store_(std::move(store)),
       values_(std::move(mac_key)),
       wrap_key_(std::move(wrap_key)),
-      value_key_(std::move(value_key)) {}
+      value_key_(std::move(value_key)),
+      audit_(std::make_unique<AuditLog>(this, std::move(audit_key))) {}
 
 absl::StatusOr<HsmView> HsmCore::Load(Reader& reader) const {
   ASSIGN_OR_RETURN(std::optional<HsmRecord> record,

@@ -10,6 +10,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "base/secret_bytes.h"
+#include "hsm/audit_log.h"
 #include "hsm/firmware.h"
 #include "hsm/joined_store.h"
 #include "hsm/policy.h"
@@ -36,6 +37,7 @@ inline constexpr char kDomainValue[] = "domain";
 inline constexpr char kEscrowValue[] = "escrow";
 inline constexpr char kRolePrefix[] = "role/";
 inline constexpr char kSealedPrefix[] = "x/";
+inline constexpr char kAuditValue[] = "audit";
 
 // Policies as they stand in a value.
 struct PolicyRecord {
@@ -107,6 +109,7 @@ class HsmCore {
   const SecretBytes& wrap_key() const { return wrap_key_; }
   // Seals the values "x/..." of other modules.
   const SecretBytes& value_key() const { return value_key_; }
+  AuditLog& audit() const { return *audit_; }
 
   // As the change counter of space 0 says it stands.
   absl::StatusOr<std::shared_ptr<const HsmView>> View()
@@ -118,12 +121,13 @@ class HsmCore {
 
  private:
   HsmCore(std::unique_ptr<Store> store, SecretBytes mac_key,
-          SecretBytes wrap_key, SecretBytes value_key);
+          SecretBytes wrap_key, SecretBytes value_key, SecretBytes audit_key);
 
   JoinedStore store_;
   const SignedValues values_;
   const SecretBytes wrap_key_;
   const SecretBytes value_key_;
+  const std::unique_ptr<AuditLog> audit_;
 
   absl::Mutex mu_;
   uint64_t generation_ ABSL_GUARDED_BY(mu_) = kBusyGeneration;

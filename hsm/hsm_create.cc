@@ -272,6 +272,7 @@ absl::StatusOr<std::unique_ptr<Hsm>> Hsm::Open(const std::string& directory) {
   absl::StatusOr<std::unique_ptr<HsmCore>> core =
       HsmCore::New(std::move(store), storage_key);
   if (!core.ok()) return At(key_path, core.status());
+  (*core)->audit().SetDirectory(directory);
   absl::StatusOr<std::unique_ptr<Hsm>> hsm = Over(*std::move(core));
   if (!hsm.ok()) return At(absl::StrCat(directory, "/hsm.db"), hsm.status());
   return hsm;

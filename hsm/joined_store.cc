@@ -1,6 +1,7 @@
 #include "hsm/joined_store.h"
 
 #include <utility>
+#include <vector>
 
 namespace hsm {
 
@@ -11,6 +12,7 @@ struct JoinedStore::Frame {
   const JoinedStore* store;
   Transaction* transaction;
   absl::Status failure;  // to undo a nested write
+  std::vector<std::function<void()>>* after_commit;
   Frame* outer;
 };
 
@@ -42,19 +44,26 @@ absl::Status JoinedStore::Read(absl::FunctionRef<absl::Status(Reader&)> read) {
   return inner_->Read(read);
 }
 
+void JoinedStore::AfterCommit(std::function<void()> then) {
+  if (Frame* outer = frame()) outer->after_commit->push_back(std::move(then));
+}
+
 absl::Status JoinedStore::Write(
     SpaceId touches, absl::FunctionRef<absl::Status(Transaction&)> write) {
   if (Frame* outer = frame()) {
     // The counters of all spaces that it changes move in the end.
+    const size_t before = outer->after_commit->size();
     absl::Status inside = absl::OkStatus();
     absl::Status status = outer->transaction->Nested(
         [&] { return inside = write(*outer->transaction); });
     // It could not be undone alone.
     if (status != inside && outer->failure.ok()) outer->failure = status;
+    if (!status.ok()) outer->after_commit->resize(before);
     return status;
   }
-  return inner_->Write(touches, [&](Transaction& tx) -> absl::Status {
-    Frame frame{this, &tx, absl::OkStatus(),
+  std::vector<std::function<void()>> after_commit;
+  RETURN_IF_ERROR(inner_->Write(touches, [&](Transaction& tx) -> absl::Status {
+    Frame frame{this, &tx, absl::OkStatus(), &after_commit,
                 static_cast<Frame*>(innermost_frame)};
     struct Restore {
       Frame* outer;
@@ -63,7 +72,9 @@ absl::Status JoinedStore::Write(
     innermost_frame = &frame;
     RETURN_IF_ERROR(write(tx));
     return frame.failure;
-  });
+  }));
+  for (const std::function<void()>& then : after_commit) then();
+  return absl::OkStatus();
 }
 
 }  // namespace hsm

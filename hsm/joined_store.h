@@ -4,6 +4,7 @@
 #ifndef PERIGEE_HSM_JOINED_STORE_H_
 #define PERIGEE_HSM_JOINED_STORE_H_
 
+#include <functional>
 #include <memory>
 
 #include "hsm/store.h"
@@ -31,6 +32,10 @@ class JoinedStore : public Store {
     return inner_->OnlyRecordsChanged(space, from, to);
   }
   bool InWrite() const { return frame() != nullptr; }
+  // Runs `then` when what the calling thread is writing now has been committed,
+  // outside of every Write of this store; never when that fails, or the nested
+  // write in which this is called. Nothing outside of a Write.
+  void AfterCommit(std::function<void()> then);
 
  private:
   struct Frame;  // of the thread that writes

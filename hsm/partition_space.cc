@@ -18,8 +18,8 @@ std::string PublicKeyLabel(SpaceId space, uint64_t incarnation) {
 bool Stays(absl::string_view name, SpaceId space, Keep keep) {
   if (name == kPartitionValue || name == kPartitionPoliciesValue) return true;
   if (space == kAdminSpace &&
-      (name == kHsmValue || name == kIdentityValue || name == kPoliciesValue ||
-       name == RoleValue(Role::kAuditor) ||
+      (name == kHsmValue || name == kAuditValue || name == kIdentityValue ||
+       name == kPoliciesValue || name == RoleValue(Role::kAuditor) ||
        name == FailuresValue(Role::kAuditor) ||
        absl::StartsWith(name, kSlotPrefix) ||
        absl::StartsWith(name, kSealedPrefix))) {

@@ -56,6 +56,16 @@ CREATE TABLE value (
 );
 )sql";
 
+// Stores that were made before there was an audit log get the table with its
+// first line.
+constexpr char kAuditSchema[] = R"sql(
+CREATE TABLE IF NOT EXISTS audit (
+  seq INTEGER PRIMARY KEY,
+  mark BLOB NOT NULL,
+  line BLOB NOT NULL
+);
+)sql";
+
 constexpr const char* kSql[] = {
     "BEGIN",
     "BEGIN IMMEDIATE",
@@ -100,6 +110,13 @@ constexpr const char* kSql[] = {
     "VALUES (?, 0, 0, 0, 0)",
     "UPDATE space SET changes = ?2, records = records + ?3, "
     "bytes = bytes + ?4, last_id = max(last_id, ?5) WHERE space = ?1",
+    "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'audit'",
+    "SELECT seq, mark, line FROM audit WHERE seq >= ? ORDER BY seq LIMIT ?",
+    "SELECT seq, mark, line FROM audit ORDER BY seq DESC LIMIT 1",
+    "SELECT max(seq) FROM audit",
+    "UPDATE audit SET mark = ? WHERE seq = ?",
+    "INSERT INTO audit (seq, mark, line) VALUES (?, ?, ?)",
+    "DELETE FROM audit WHERE seq <= ?",
 };
 static_assert(std::size(kSql) == static_cast<size_t>(Sql::kCount));
 
@@ -226,6 +243,7 @@ absl::Status SqliteConnection::MakeSchema(ByteSpan store_id) {
       Execute("PRAGMA page_size = 4096; PRAGMA encoding = 'UTF-8'; "
               "PRAGMA journal_mode = WAL; BEGIN IMMEDIATE"));
   RETURN_IF_ERROR(Execute(kSchema));
+  RETURN_IF_ERROR(Execute(kAuditSchema));
   RETURN_IF_ERROR(
       Execute(absl::StrCat("PRAGMA application_id = ", kApplicationId,
                            "; PRAGMA user_version = ", kFormatVersion)
@@ -241,6 +259,10 @@ absl::Status SqliteConnection::MakeSchema(ByteSpan store_id) {
   sqlite3_finalize(statement);
   if (rc != SQLITE_DONE) return LastError("make");
   return Execute("COMMIT");
+}
+
+absl::Status SqliteConnection::MakeAuditTable() {
+  return Execute(kAuditSchema);
 }
 
 SqliteConnection::~SqliteConnection() {

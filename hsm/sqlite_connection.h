@@ -53,6 +53,13 @@ enum class Sql {
   kDropValues,
   kMakeSpace,
   kTouchSpace,
+  kHasAudit,
+  kReadAudit,
+  kLastAudit,
+  kLastAuditSeq,
+  kMarkAudit,
+  kAppendAudit,
+  kDropAudit,
   kCount,
 };
 
@@ -72,6 +79,8 @@ class SqliteConnection {
       const std::string& path);
   // Fills an empty database.
   absl::Status MakeSchema(ByteSpan store_id);
+  // The table of the audit log, inside a transaction that writes.
+  absl::Status MakeAuditTable();
 
   SqliteConnection(const SqliteConnection&) = delete;
   SqliteConnection& operator=(const SqliteConnection&) = delete;

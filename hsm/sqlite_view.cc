@@ -291,12 +291,16 @@ absl::Status SqliteView::Nested(absl::FunctionRef<absl::Status()> work) {
   const std::map<SpaceId, Delta> touched = touched_;
   const uint64_t last_id = last_id_;
   const bool knew_last = knows_last_;
+  const bool had_audit = has_audit_;
+  const bool audited = audited_;
   const absl::Status status = work();
   if (!status.ok()) {
     RETURN_IF_ERROR(connection_.Run(Sql::kRollbackSavepoint));
     touched_ = touched;
     last_id_ = last_id;
     knows_last_ = knew_last;
+    has_audit_ = had_audit;
+    audited_ = audited;
   }
   RETURN_IF_ERROR(connection_.Run(Sql::kReleaseSavepoint));
   return status;
@@ -315,6 +319,94 @@ absl::Status SqliteView::DropSpace(SpaceId space) {
   delta.bytes -= static_cast<int64_t>(usage.bytes);
   return absl::OkStatus();
 }
+
+// --- the audit log
+// ------------------------------------------------------------
+
+absl::StatusOr<bool> SqliteView::HasAudit() {
+  if (has_audit_) return true;
+  SqliteQuery query(connection_, Sql::kHasAudit);
+  ASSIGN_OR_RETURN(has_audit_, query.Step());
+  return has_audit_;
+}
+
+absl::StatusOr<std::vector<AuditRow>> SqliteView::ReadAudit(uint64_t from,
+                                                            size_t limit) {
+  std::vector<AuditRow> rows;
+  ASSIGN_OR_RETURN(const bool there, HasAudit());
+  if (!there || from > kMaxId) return rows;
+  SqliteQuery query(connection_, Sql::kReadAudit);
+  query.Bind(from).Bind(std::min<uint64_t>(limit, kMaxId));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, query.Step());
+    if (!more) return rows;
+    rows.push_back({query.Int(0), base::ToBytes(query.Blob(2)),
+                    base::ToBytes(query.Blob(1))});
+  }
+}
+
+absl::StatusOr<std::optional<AuditRow>> SqliteView::LastAudit() {
+  ASSIGN_OR_RETURN(const bool there, HasAudit());
+  if (!there) return std::nullopt;
+  SqliteQuery query(connection_, Sql::kLastAudit);
+  ASSIGN_OR_RETURN(const bool found, query.Step());
+  if (!found) return std::nullopt;
+  return AuditRow{query.Int(0), base::ToBytes(query.Blob(2)),
+                  base::ToBytes(query.Blob(1))};
+}
+
+absl::Status SqliteView::AppendAudit(const AuditRow& row) {
+  ASSIGN_OR_RETURN(const bool there, HasAudit());
+  if (!there) RETURN_IF_ERROR(connection_.MakeAuditTable());
+  ASSIGN_OR_RETURN(const uint64_t last, LastAuditSeq());
+  if (row.seq == 0 || row.seq > kMaxId || (last != 0 && row.seq != last + 1)) {
+    return base::Error(CKR_GENERAL_ERROR, "not the audit log's next line");
+  }
+  if (last != 0) RETURN_IF_ERROR(PutAuditMark(last, {}));
+  SqliteQuery query(connection_, Sql::kAppendAudit);
+  query.Bind(row.seq).Bind(ByteSpan(row.mark)).Bind(ByteSpan(row.line));
+  RETURN_IF_ERROR(query.Run());
+  audited_ = true;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint64_t> SqliteView::LastAuditSeq() {
+  ASSIGN_OR_RETURN(const bool there, HasAudit());
+  if (!there) return 0;
+  SqliteQuery query(connection_, Sql::kLastAuditSeq);
+  RETURN_IF_ERROR(query.Step().status());
+  return query.Int(0);
+}
+
+absl::Status SqliteView::PutAuditMark(uint64_t seq, ByteSpan mark) {
+  SqliteQuery query(connection_, Sql::kMarkAudit);
+  query.Bind(mark).Bind(seq);
+  RETURN_IF_ERROR(query.Run());
+  audited_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status SqliteView::MarkAudit(ByteSpan mark) {
+  ASSIGN_OR_RETURN(const uint64_t last, LastAuditSeq());
+  if (last != 0) return PutAuditMark(last, mark);
+  return base::Error(CKR_GENERAL_ERROR, "the audit log has no line");
+}
+
+absl::Status SqliteView::DropAudit(uint64_t last) {
+  ASSIGN_OR_RETURN(const uint64_t newest, LastAuditSeq());
+  if (last >= newest) {
+    return base::Error(CKR_GENERAL_ERROR,
+                       "the audit log's last line is not dropped");
+  }
+  SqliteQuery query(connection_, Sql::kDropAudit);
+  query.Bind(last);
+  RETURN_IF_ERROR(query.Run());
+  audited_ = true;
+  return absl::OkStatus();
+}
+
+// --- the end of a transaction
+// -----------------------------------------------
 
 absl::StatusOr<std::vector<std::pair<SpaceId, uint64_t>>>
 SqliteView::Touched() {

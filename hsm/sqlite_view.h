@@ -33,6 +33,9 @@ class SqliteView : public Transaction {
       SpaceId space, absl::string_view name) override;
   absl::StatusOr<std::vector<std::string>> ListValues(
       SpaceId space, absl::string_view prefix) override;
+  absl::StatusOr<std::vector<AuditRow>> ReadAudit(uint64_t from,
+                                                  size_t limit) override;
+  absl::StatusOr<std::optional<AuditRow>> LastAudit() override;
   uint64_t Generation(SpaceId space) override;
 
   absl::StatusOr<uint64_t> NextId() override;
@@ -43,10 +46,13 @@ class SqliteView : public Transaction {
                         ByteSpan value) override;
   absl::Status DeleteValue(SpaceId space, absl::string_view name) override;
   absl::Status DropSpace(SpaceId space) override;
+  absl::Status AppendAudit(const AuditRow& row) override;
+  absl::Status MarkAudit(ByteSpan mark) override;
+  absl::Status DropAudit(uint64_t last) override;
   absl::Status Nested(absl::FunctionRef<absl::Status()> work) override;
 
   // True when something was changed and not undone.
-  bool dirty() const { return !touched_.empty(); }
+  bool dirty() const { return !touched_.empty() || audited_; }
   // Counts every change, also those that were undone.
   uint64_t edits() const { return edits_; }
   // The spaces of which more than records was changed (or undone).
@@ -71,6 +77,9 @@ class SqliteView : public Transaction {
     return touched_[space];
   }
   void EditValue(SpaceId space, absl::string_view name);
+  absl::StatusOr<bool> HasAudit();
+  absl::StatusOr<uint64_t> LastAuditSeq();  // 0: none
+  absl::Status PutAuditMark(uint64_t seq, ByteSpan mark);
   struct Old {
     SpaceId space;
     uint64_t size;
@@ -93,6 +102,8 @@ class SqliteView : public Transaction {
   std::set<SpaceId> revalued_;
   uint64_t last_id_ = 0;     // largest id used here; 0 when none
   bool knows_last_ = false;  // it is the largest of the store as well
+  bool has_audit_ = false;   // the table is there
+  bool audited_ = false;     // the audit log was changed
 };
 
 }  // namespace hsm

@@ -67,6 +67,14 @@ struct SpaceUsage {
   uint64_t bytes = 0;  // sum of Record::size
 };
 
+// One line of the audit log. `mark` is what the writer keeps with the last
+// line, and only with that one.
+struct AuditRow {
+  uint64_t seq = 0;  // from 1, without gaps
+  Bytes line;
+  Bytes mark;
+};
+
 // A consistent view.
 class Reader {
  public:
@@ -86,6 +94,10 @@ class Reader {
   // Names that begin with `prefix`, in order.
   virtual absl::StatusOr<std::vector<std::string>> ListValues(
       SpaceId space, absl::string_view prefix) = 0;
+  // Lines of the audit log from `from` on, ascending, at most `limit`.
+  virtual absl::StatusOr<std::vector<AuditRow>> ReadAudit(uint64_t from,
+                                                          size_t limit) = 0;
+  virtual absl::StatusOr<std::optional<AuditRow>> LastAudit() = 0;
   // The value of Store::Generation at which this view is the state of `space`:
   // what is remembered of the view belongs to it. (Store::Generation may have
   // moved since the view began.) kBusyGeneration when nothing may be
@@ -111,6 +123,16 @@ class Transaction : public Reader {
   virtual absl::Status DeleteValue(SpaceId space, absl::string_view name) = 0;
   // Removes every record, tag and value of a space. Its ids stay used.
   virtual absl::Status DropSpace(SpaceId space) = 0;
+  // The audit log belongs to no space: what changes it moves no change counter
+  // and survives DropSpace. Appends behind the last line (CKR_GENERAL_ERROR for
+  // another number than the next one), whose mark goes; the first line may have
+  // any number.
+  virtual absl::Status AppendAudit(const AuditRow& row) = 0;
+  // Replaces the last line's mark.
+  virtual absl::Status MarkAudit(ByteSpan mark) = 0;
+  // Removes lines up to and including `last`, which is not that of the last
+  // one (CKR_GENERAL_ERROR).
+  virtual absl::Status DropAudit(uint64_t last) = 0;
   // Runs `work` and returns its status. When it fails, what it changed is
   // undone and the rest of the transaction may go on; an error other than that
   // of `work` means that undoing failed, and the transaction must fail. Nests.

@@ -31,6 +31,7 @@ struct Space {
 struct Snapshot {
   std::map<SpaceId, std::shared_ptr<const Space>> spaces;
   uint64_t last_id = 0;
+  std::vector<std::shared_ptr<const AuditRow>> audit;
 };
 
 class MemoryView : public Transaction {
@@ -99,6 +100,21 @@ class MemoryView : public Transaction {
     return names;
   }
 
+  absl::StatusOr<std::vector<AuditRow>> ReadAudit(uint64_t from,
+                                                  size_t limit) override {
+    std::vector<AuditRow> rows;
+    for (const auto& row : snapshot_.audit) {
+      if (rows.size() == limit) break;
+      if (row->seq >= from) rows.push_back(*row);
+    }
+    return rows;
+  }
+
+  absl::StatusOr<std::optional<AuditRow>> LastAudit() override {
+    if (snapshot_.audit.empty()) return std::nullopt;
+    return *snapshot_.audit.back();
+  }
+
   uint64_t Generation(SpaceId space) override {
     return writing_ ? kBusyGeneration : Of(space).changes;
   }
@@ -154,6 +170,42 @@ class MemoryView : public Transaction {
     return absl::OkStatus();
   }
 
+  absl::Status MarkAudit(ByteSpan mark) override {
+    auto& audit = snapshot_.audit;
+    if (audit.empty()) {
+      return base::Error(CKR_GENERAL_ERROR, "the audit log has no line");
+    }
+    audit.back() = std::make_shared<const AuditRow>(
+        AuditRow{audit.back()->seq, audit.back()->line, base::ToBytes(mark)});
+    audited_ = true;
+    return absl::OkStatus();
+  }
+
+  absl::Status AppendAudit(const AuditRow& row) override {
+    auto& audit = snapshot_.audit;
+    if (row.seq == 0 || (!audit.empty() && row.seq != audit.back()->seq + 1)) {
+      return base::Error(CKR_GENERAL_ERROR, "not the audit log's next line");
+    }
+    if (!audit.empty()) RETURN_IF_ERROR(MarkAudit({}));
+    audit.push_back(std::make_shared<const AuditRow>(row));
+    audited_ = true;
+    return absl::OkStatus();
+  }
+
+  absl::Status DropAudit(uint64_t last) override {
+    auto& audit = snapshot_.audit;
+    if (audit.empty() || last >= audit.back()->seq) {
+      return base::Error(CKR_GENERAL_ERROR,
+                         "the audit log's last line is not dropped");
+    }
+    audit.erase(
+        std::remove_if(audit.begin(), audit.end(),
+                       [last](const auto& row) { return row->seq <= last; }),
+        audit.end());
+    audited_ = true;
+    return absl::OkStatus();
+  }
+
   absl::Status Nested(absl::FunctionRef<absl::Status()> work) override {
     const Snapshot before = snapshot_;
     std::map<SpaceId, std::shared_ptr<Space>> changed = std::move(changed_);
@@ -168,11 +220,11 @@ class MemoryView : public Transaction {
     return status;
   }
 
-  bool dirty() const { return !changed_.empty(); }
+  bool dirty() const { return !changed_.empty() || audited_; }
 
   // What the store becomes: every changed space and `touches` counted on.
   std::shared_ptr<const Snapshot> Finish(SpaceId touches) && {
-    Changed(touches);
+    if (!changed_.empty()) Changed(touches);
     for (const auto& [space, state] : changed_) ++state->changes;
     return std::make_shared<const Snapshot>(std::move(snapshot_));
   }
@@ -196,6 +248,7 @@ class MemoryView : public Transaction {
   Snapshot snapshot_;
   const bool writing_;
   std::map<SpaceId, std::shared_ptr<Space>> changed_;
+  bool audited_ = false;
 };
 
 class MemoryStore : public Store {
@@ -328,6 +381,15 @@ class FaultReader : public Base {
     RETURN_IF_ERROR(count_());
     return inner_.ListValues(space, prefix);
   }
+  absl::StatusOr<std::vector<AuditRow>> ReadAudit(uint64_t from,
+                                                  size_t limit) override {
+    RETURN_IF_ERROR(count_());
+    return inner_.ReadAudit(from, limit);
+  }
+  absl::StatusOr<std::optional<AuditRow>> LastAudit() override {
+    RETURN_IF_ERROR(count_());
+    return inner_.LastAudit();
+  }
   uint64_t Generation(SpaceId space) override {
     return count_().ok() ? inner_.Generation(space) : kBusyGeneration;
   }
@@ -367,6 +429,18 @@ class FaultTransaction : public FaultReader<Transaction, Count> {
   absl::Status DropSpace(SpaceId space) override {
     RETURN_IF_ERROR(this->count_());
     return this->inner_.DropSpace(space);
+  }
+  absl::Status AppendAudit(const AuditRow& row) override {
+    RETURN_IF_ERROR(this->count_());
+    return this->inner_.AppendAudit(row);
+  }
+  absl::Status MarkAudit(ByteSpan mark) override {
+    RETURN_IF_ERROR(this->count_());
+    return this->inner_.MarkAudit(mark);
+  }
+  absl::Status DropAudit(uint64_t last) override {
+    RETURN_IF_ERROR(this->count_());
+    return this->inner_.DropAudit(last);
   }
   absl::Status Nested(absl::FunctionRef<absl::Status()> work) override {
     return this->inner_.Nested(work);

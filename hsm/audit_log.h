@@ -1,0 +1,121 @@
+// The audit log of an HSM: lines that hang together by hashes, in the store,
+// written by the transaction of what they tell of. docs/formats/audit.md.
+//
+// Several processes write one log: the writer's place orders them. A line of a
+// transaction that fails was never there.
+#ifndef PERIGEE_HSM_AUDIT_LOG_H_
+#define PERIGEE_HSM_AUDIT_LOG_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "base/secret_bytes.h"
+#include "hsm/audit_line.h"
+#include "hsm/audit_settings.h"
+#include "hsm/store.h"
+
+namespace hsm {
+
+class HsmCore;
+
+// A checkpoint before so many lines are not covered by one, or so old.
+inline constexpr uint64_t kAuditCheckpointLines = 256;
+inline constexpr uint64_t kAuditCheckpointSeconds = 3600;
+// Lines of counted events an hour.
+inline constexpr uint32_t kAuditCountedAnHour = 200;
+
+struct AuditInfo {
+  uint64_t first = 0, last = 0;  // lines in the store; 0: there are none
+  uint64_t bytes = 0;
+  uint64_t checkpoint = 0;  // the last one's number; 0: none
+  std::string head;         // hexadecimal hash of the last line
+  bool damaged = false;     // its end is not as this HSM left it
+};
+
+// Private to hsm but for what hsm.h hands on. Thread-safe.
+class AuditLog {
+ public:
+  // Lives in `core`.
+  AuditLog(HsmCore* core, base::SecretBytes key);
+  ~AuditLog();
+
+  // The defaults before this.
+  void Configure(AuditSettings settings) ABSL_LOCKS_EXCLUDED(mu_);
+  // Segments become files in `directory`/audit; none do before this.
+  void SetDirectory(std::string directory) ABSL_LOCKS_EXCLUDED(mu_);
+  AuditSettings::Of SettingsOf(SpaceId space) const;
+
+  // Records an event in the transaction that makes it happen, which fails with
+  // this: CKR_DEVICE_MEMORY when the log is full, CKR_DEVICE_ERROR when it was
+  // tampered with, both only where the policy is `closed`.
+  absl::Status Append(Transaction& tx, AuditEvent event) const;
+  // Records what has no transaction. The error, of whatever kind, is returned
+  // only where the policy is `closed`.
+  absl::Status Note(AuditEvent event) const;
+  // Note for a damaged record: one line for each (handle or name) in the life
+  // of this process, and few altogether. Never fails.
+  void NoteIntegrity(SpaceId space, uint64_t handle,
+                     absl::string_view what) const;
+
+  absl::StatusOr<AuditInfo> Info() const;
+  // Signs what there is; with `exported` it says so first. The number of the
+  // checkpoint, which may be one that was there.
+  absl::StatusOr<uint64_t> Checkpoint(bool exported) const;
+  // Lines from `from` on, as many as fit into `room`; the next number follows
+  // the last one. Empty at the end.
+  struct Page {
+    std::string text;
+    uint64_t next = 0;
+  };
+  absl::StatusOr<Page> Lines(uint64_t from, size_t room) const;
+  // Makes a file of everything until now. Its path; empty when there is nothing
+  // to make one of.
+  absl::StatusOr<std::string> Rotate() const;
+
+ private:
+  struct Mark;
+  struct Chain;
+
+  std::shared_ptr<const AuditSettings> settings() const
+      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<Chain> Load(Transaction& tx, AuditSettings::Mode mode) const;
+  // nullopt: the last line's mark is missing or wrong.
+  std::optional<Mark> MarkOf(const AuditRow& row) const;
+  absl::Status Begin(Transaction& tx, Chain& chain) const;
+  absl::Status Recover(Transaction& tx, Chain& chain,
+                       const std::optional<AuditRow>& last) const;
+  // Makes the line that comes next, and the mark that goes with it.
+  absl::Status Write(Transaction& tx, Chain& chain, const AuditEvent& event,
+                     AuditFrame frame = {}) const;
+  absl::Status WriteLine(Transaction& tx, Chain& chain, std::string line,
+                         absl::string_view word) const;
+  Bytes SealMark(const Mark& mark) const;
+  absl::Status WriteCheckpoint(Transaction& tx, Chain& chain) const;
+  absl::Status MakeRoom(Transaction& tx, Chain& chain, const AuditEvent& event,
+                        AuditSettings::Mode mode) const;
+  absl::Status CloseSegment(Transaction& tx, Chain& chain) const;
+  absl::Status DropSegment(Transaction& tx, Chain& chain) const;
+  absl::StatusOr<std::string> WriteSegment(uint64_t first, uint64_t last) const;
+  void RotateWhenDue(const Chain& chain) const;
+
+  HsmCore* const core_;
+  const base::SecretBytes key_;
+  mutable absl::Mutex mu_;
+  std::shared_ptr<const AuditSettings> settings_ ABSL_GUARDED_BY(mu_);
+  std::string directory_ ABSL_GUARDED_BY(mu_);
+  mutable std::set<std::pair<SpaceId, std::string>> told_ ABSL_GUARDED_BY(mu_);
+  mutable std::atomic<bool> rotating_{false};
+  mutable std::atomic<int64_t> rotate_not_before_{0};  // seconds since 1970
+};
+
+}  // namespace hsm
+
+#endif  // PERIGEE_HSM_AUDIT_LOG_H_

@@ -1,0 +1,44 @@
+// What AuditLog keeps with the last line, and what it holds while it writes.
+// Private to audit_log.cc and audit_segments.cc.
+#ifndef PERIGEE_HSM_AUDIT_LOG_STATE_H_
+#define PERIGEE_HSM_AUDIT_LOG_STATE_H_
+
+#include <string>
+
+#include "base/wire.h"
+#include "hsm/audit_log.h"
+
+namespace hsm {
+
+// docs/formats/audit.md, "Mark".
+struct AuditLog::Mark {
+  uint8_t format = 1;
+  uint64_t seq = 0;
+  AuditHash hash{};
+  std::string hsm;
+  uint64_t first = 0;
+  uint64_t bytes = 0;
+  uint64_t checkpoint = 0;
+  uint64_t checkpoint_time = 0;
+  uint64_t closed = 0;
+  uint64_t closed_bytes = 0;
+  uint64_t settings = 0;
+  uint64_t counted_hour = 0;
+  uint32_t counted = 0;
+  template <typename V>
+  void Fields(V& v) {
+    v(format, seq, hash, hsm, first, bytes, checkpoint, checkpoint_time, closed,
+      closed_bytes, settings, counted_hour, counted);
+  }
+};
+
+// The log's end inside a transaction.
+struct AuditLog::Chain {
+  Mark mark;
+  absl::Time now;
+  std::string journal;
+};
+
+}  // namespace hsm
+
+#endif  // PERIGEE_HSM_AUDIT_LOG_STATE_H_
