@@ -265,6 +265,19 @@ absl::Status SqliteConnection::MakeAuditTable() {
   return Execute(kAuditSchema);
 }
 
+absl::Status SqliteConnection::Ask(
+    const char* sql, absl::FunctionRef<void(sqlite3_stmt* row)> show) {
+  sqlite3_stmt* statement = nullptr;
+  int rc = sqlite3_prepare_v2(db_, sql, -1, &statement, nullptr);
+  if (rc == SQLITE_OK) {
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) show(statement);
+  }
+  const absl::Status status =
+      rc == SQLITE_DONE ? absl::OkStatus() : LastError("read");
+  sqlite3_finalize(statement);
+  return status;
+}
+
 SqliteConnection::~SqliteConnection() {
   for (sqlite3_stmt* statement : statements_) sqlite3_finalize(statement);
   sqlite3_close(db_);

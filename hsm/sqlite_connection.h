@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "base/bytes.h"
 #include "base/status.h"
 
@@ -88,6 +89,9 @@ class SqliteConnection {
 
   // Runs a statement without parameters and results.
   absl::Status Run(Sql sql);
+  // Runs a statement that is needed once, by its text, and shows its rows.
+  absl::Status Ask(const char* sql,
+                   absl::FunctionRef<void(sqlite3_stmt* row)> show);
   // True while a transaction is open.
   bool InTransaction() const { return sqlite3_get_autocommit(db_) == 0; }
   // The connection's last error, with the path and `what`.

@@ -95,6 +95,8 @@ TEST(TraceTableTest, EveryParameterOfEveryFunctionIsDecided) {
   CheckRow<PERIGEE_DeviceFingerprint>("Perigee.DeviceFingerprint");
   CheckRow<PERIGEE_AdoptDevice>("Perigee.AdoptDevice");
   CheckRow<PERIGEE_CheckObjects>("Perigee.CheckObjects");
+  CheckRow<PERIGEE_CheckStore>("Perigee.CheckStore");
+  CheckRow<PERIGEE_CompactStore>("Perigee.CompactStore");
 }
 
 // Members of the vendor interface without one: LastError and ErrorName, which

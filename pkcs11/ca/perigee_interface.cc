@@ -5,7 +5,9 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_join.h"
 #include "base/cryptoki.h"
+#include "hsm/store_upkeep.h"
 #include "pkcs11/api/arguments.h"
 #include "pkcs11/backup_token.h"
 #include "pkcs11/ca/ca.h"
@@ -226,6 +228,53 @@ absl::Status CheckObjects(Library& library, CK_SESSION_HANDLE hSession,
   return absl::OkStatus();
 }
 
+// --- stores ------------------------------------------------------------------
+
+// The directory of the store of the slot's HSM.
+absl::StatusOr<std::string> StoreOf(Library& library, CK_SLOT_ID slot) {
+  ASSIGN_OR_RETURN(const TokenRef admin, AdminOf(library, slot));
+  for (const HsmConfig& hsm : library.config()->hsms) {
+    if (hsm.spec.name == admin->hsm_name() && hsm.transport == "embedded") {
+      return hsm.store;
+    }
+  }
+  return base::Error(CKR_FUNCTION_NOT_SUPPORTED,
+                     "the store is with the device, not here");
+}
+
+absl::Status WithStore(
+    Library& library, CK_SLOT_ID slot, PERIGEE_STORE* store,
+    absl::StatusOr<hsm::StoreReport> (*work)(const std::string& directory)) {
+  RETURN_IF_ERROR(CheckSize(store));
+  if (store->ulProblemsRoom != 0) {
+    RETURN_IF_ERROR(Need(store->pProblems, "no place for the problems"));
+  }
+  ASSIGN_OR_RETURN(const std::string directory, StoreOf(library, slot));
+  ASSIGN_OR_RETURN(const hsm::StoreReport report, work(directory));
+  store->ulVersion = report.version;
+  store->ulRecords = report.records;
+  store->ulFileBytes = report.file_bytes;
+  store->ulFreeBytes = report.free_bytes;
+  store->ulLogBytes = report.log_bytes;
+  store->ulProblems = report.problems.size();
+  if (store->ulProblemsRoom != 0) {
+    CopyText(store->pProblems, store->ulProblemsRoom,
+             absl::StrJoin(report.problems, "\n"));
+  }
+  CopyText(store->path, directory);
+  return absl::OkStatus();
+}
+
+absl::Status CheckStore(Library& library, CK_SLOT_ID slotID,
+                        PERIGEE_STORE* pStore) {
+  return WithStore(library, slotID, pStore, hsm::CheckSqliteStore);
+}
+
+absl::Status CompactStore(Library& library, CK_SLOT_ID slotID,
+                          PERIGEE_STORE* pStore) {
+  return WithStore(library, slotID, pStore, hsm::CompactSqliteStore);
+}
+
 // --- the C functions ---------------------------------------------------------
 
 // Not through Guarded: it must not count as a call itself.
@@ -268,6 +317,8 @@ constexpr PERIGEE_FUNCTION_LIST kList = {
     PERIGEE_ROW(DeviceFingerprint),
     PERIGEE_ROW(AdoptDevice),
     PERIGEE_ROW(CheckObjects),
+    PERIGEE_ROW(CheckStore),
+    PERIGEE_ROW(CompactStore),
 };
 #undef PERIGEE_ROW
 

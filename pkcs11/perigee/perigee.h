@@ -185,6 +185,31 @@ typedef struct PERIGEE_CHECK {
 typedef CK_RV (*PERIGEE_CheckObjects)(CK_SESSION_HANDLE hSession,
                                       PERIGEE_CHECK* pCheck);
 
+typedef struct PERIGEE_STORE {
+  CK_ULONG ulSize;
+  CK_ULONG ulVersion;    // of the store's format
+  CK_ULONG ulRecords;    // objects of all partitions
+  CK_ULONG ulFileBytes;  // of the file
+  CK_ULONG ulFreeBytes;  // in it, that compacting gives back
+  CK_ULONG ulLogBytes;   // of the write-ahead log beside it
+  CK_ULONG ulProblems;   // found by CheckStore, at most 100
+  // A line of text for each problem, as far as there is room, ended by a zero
+  // byte. Null: none wanted.
+  char* pProblems;
+  CK_ULONG ulProblemsRoom;
+  char path[256];
+} PERIGEE_STORE;
+
+// The whole store of the slot's HSM, without its keys: every page is read and
+// the tables are compared with each other. CKR_OK also when there are problems.
+// CKR_TOKEN_NOT_PRESENT when there is no store yet,
+// CKR_TOKEN_NOT_RECOGNIZED when it is no store that can be opened,
+// CKR_FUNCTION_NOT_SUPPORTED for a device that is not in this process.
+typedef CK_RV (*PERIGEE_CheckStore)(CK_SLOT_ID slotID, PERIGEE_STORE* pStore);
+// Writes the file anew without free pages. Others go on working.
+// CKR_DEVICE_MEMORY on a full disk, CKR_TOKEN_WRITE_PROTECTED.
+typedef CK_RV (*PERIGEE_CompactStore)(CK_SLOT_ID slotID, PERIGEE_STORE* pStore);
+
 // ---- Transfer: clone, back up, restore -------------------------------------
 
 // Go on after an object that could not go; otherwise the rest is not tried.
@@ -301,6 +326,8 @@ typedef struct PERIGEE_FUNCTION_LIST {
   PERIGEE_DeviceFingerprint DeviceFingerprint;
   PERIGEE_AdoptDevice AdoptDevice;
   PERIGEE_CheckObjects CheckObjects;
+  PERIGEE_CheckStore CheckStore;
+  PERIGEE_CompactStore CompactStore;
 } PERIGEE_FUNCTION_LIST;
 
 #ifdef __cplusplus

@@ -379,6 +379,25 @@ TEST_F(ShellUseTest, FromNothing_ToABackup) {
   EXPECT_THAT(ended.out, HasSubstr("Number Of Partitions:        0"));
 }
 
+TEST_F(ShellUseTest, Store_IsCheckedCompactedAndDescribed) {
+  const std::string file = site_.path() + "/metadata.json";
+  const Ended none = RunCommands({"store check"});
+  EXPECT_EQ(none.code, 1);
+  EXPECT_THAT(none.out, HasSubstr("CKR_TOKEN_NOT_PRESENT"));
+  const Ended ended = RunCommands(
+      {With("partition init -label keys -domain d", "password", kSoPin),
+       "store check", "store compact", "store export-metadata -file " + file});
+  EXPECT_EQ(ended.code, 0) << ended.out << ended.error;
+  EXPECT_THAT(ended.out, HasSubstr("Problems -> 0"));
+  const std::string metadata = ReadFile(file);
+  EXPECT_THAT(metadata, HasSubstr("\"label\": \"keys\""));
+  EXPECT_THAT(metadata, Not(HasSubstr(kSoPin)));
+  // Nothing is overwritten.
+  const Ended again = RunCommands({"store export-metadata -file " + file});
+  EXPECT_EQ(again.code, 1);
+  EXPECT_THAT(again.out, HasSubstr("File exists"));
+}
+
 TEST_F(ShellUseTest, DefaultDomain_IsWarnedOf) {
   const Ended ended = RunCommands(
       {With("partition init -label keys -defaultdomain", "password", kSoPin)});

@@ -57,24 +57,30 @@ std::string LabelOf(const Module& module, CK_SESSION_HANDLE session,
       reinterpret_cast<const char*>(label.data()), label.size()));
 }
 
+ObjectFacts FactsOf(const Module& module, CK_SESSION_HANDLE session,
+                    CK_OBJECT_HANDLE object) {
+  const std::vector<unsigned char> kind =
+      Attribute(module, session, object, CKA_CLASS);
+  CK_OBJECT_CLASS object_class = CK_UNAVAILABLE_INFORMATION;
+  if (kind.size() == sizeof object_class) {
+    std::copy(kind.begin(), kind.end(),
+              reinterpret_cast<unsigned char*>(&object_class));
+  }
+  return {ObjectTypeText(object_class), LabelOf(module, session, object),
+          HexText(Attribute(module, session, object, CKA_ID)),
+          HexText(Attribute(module, session, object, CKA_OUID))};
+}
+
 absl::Status PrintObjects(const Module& module, CK_SESSION_HANDLE session) {
   ASSIGN_OR_RETURN(const std::vector<CK_OBJECT_HANDLE> objects,
                    TokenObjects(module, session));
   if (!objects.empty()) absl::PrintF("\n        Object list:\n");
   for (const CK_OBJECT_HANDLE object : objects) {
-    const std::vector<unsigned char> kind =
-        Attribute(module, session, object, CKA_CLASS);
-    CK_OBJECT_CLASS object_class = CK_UNAVAILABLE_INFORMATION;
-    if (kind.size() == sizeof object_class) {
-      std::copy(kind.begin(), kind.end(),
-                reinterpret_cast<unsigned char*>(&object_class));
-    }
-    absl::PrintF("\n        Label:         %s\n",
-                 LabelOf(module, session, object));
+    const ObjectFacts facts = FactsOf(module, session, object);
+    absl::PrintF("\n        Label:         %s\n", facts.label);
     absl::PrintF("        Handle:        %d\n", object);
-    absl::PrintF("        Object Type:   %s\n", ObjectTypeText(object_class));
-    absl::PrintF("        Object UID:    %s\n",
-                 HexText(Attribute(module, session, object, CKA_OUID)));
+    absl::PrintF("        Object Type:   %s\n", facts.type);
+    absl::PrintF("        Object UID:    %s\n", facts.uid);
   }
   absl::PrintF("\n        Number of objects:  %d\n", objects.size());
   return absl::OkStatus();

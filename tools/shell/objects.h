@@ -18,6 +18,16 @@ absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> TokenObjects(
 std::string LabelOf(const Module& module, CK_SESSION_HANDLE session,
                     CK_OBJECT_HANDLE object);
 
+// What a list of objects tells of one; clean text, ids in hexadecimal.
+struct ObjectFacts {
+  std::string type;  // "Private Key"
+  std::string label;
+  std::string id;
+  std::string uid;
+};
+ObjectFacts FactsOf(const Module& module, CK_SESSION_HANDLE session,
+                    CK_OBJECT_HANDLE object);
+
 // "Object list:" and each object's label, handle, type and unique id.
 absl::Status PrintObjects(const Module& module, CK_SESSION_HANDLE session);
 

@@ -162,6 +162,7 @@ std::vector<Command> PartitionCommands();
 std::vector<Command> ArchiveCommands();
 std::vector<Command> DeviceCommands();
 std::vector<Command> ImportCommands();
+std::vector<Command> StoreCommands();
 std::vector<Command> AllCommands();
 
 }  // namespace shell

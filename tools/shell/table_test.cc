@@ -352,7 +352,7 @@ TEST_P(RealTable, HelpFitsTheScreen) {
 std::string TestName(const ::testing::TestParamInfo<Command>& info) {
   std::string name = info.param.words;
   for (char& c : name) {
-    if (c == ' ') c = '_';
+    if (c == ' ' || c == '-') c = '_';
   }
   return name;
 }
