@@ -11,7 +11,6 @@ namespace hsm {
 namespace {
 
 constexpr int kApplicationId = 0x50524745;  // "PRGE"
-constexpr int kFormatVersion = 1;
 constexpr int kBusyTimeoutMs = 10000;
 
 // Not SQLite's default one, which the host may have replaced.
@@ -65,6 +64,12 @@ CREATE TABLE IF NOT EXISTS audit (
   line BLOB NOT NULL
 );
 )sql";
+
+// kUpgrades[n] makes version n + 2 of version n + 1. A new store is version 1
+// with all of them, so that no two ways lead to a version. Never changed once
+// released: docs/formats/store.md tells each.
+constexpr const char* kUpgrades[] = {kAuditSchema};
+constexpr int kFormatVersion = 1 + static_cast<int>(std::size(kUpgrades));
 
 constexpr const char* kSql[] = {
     "BEGIN",
@@ -230,12 +235,36 @@ absl::Status SqliteConnection::CheckFormat() {
     return base::Error(CKR_TOKEN_NOT_RECOGNIZED,
                        absl::StrCat(path_, ": not a store of an HSM"));
   }
-  if (numbers[1] != kFormatVersion) {
-    return base::Error(CKR_TOKEN_NOT_RECOGNIZED,
-                       absl::StrCat(path_, ": store version ", numbers[1],
-                                    " where ", kFormatVersion, " is known"));
+  version_ = numbers[1];
+  if (version_ < 1 || version_ > kFormatVersion) {
+    return base::Error(
+        CKR_TOKEN_NOT_RECOGNIZED,
+        absl::StrCat(path_, ": store version ", version_, ", where 1 to ",
+                     kFormatVersion, " are known: made by a newer Perigee"));
   }
   return absl::OkStatus();
+}
+
+int SqliteConnection::NewestVersion() { return kFormatVersion; }
+
+bool SqliteConnection::IsNewest() const { return version_ == kFormatVersion; }
+
+absl::Status SqliteConnection::Upgrade() {
+  RETURN_IF_ERROR(Run(Sql::kBeginImmediate));
+  const absl::Status status = [&]() -> absl::Status {
+    RETURN_IF_ERROR(CheckFormat());  // somebody may have been faster
+    return RunUpgrades();
+  }();
+  if (status.ok()) return Run(Sql::kCommit);
+  Run(Sql::kRollback).IgnoreError();
+  return status;
+}
+
+absl::Status SqliteConnection::RunUpgrades() {
+  for (; version_ < kFormatVersion; ++version_) {
+    RETURN_IF_ERROR(Execute(kUpgrades[version_ - 1]));
+  }
+  return Execute(absl::StrCat("PRAGMA user_version = ", version_).c_str());
 }
 
 absl::Status SqliteConnection::MakeSchema(ByteSpan store_id) {
@@ -243,11 +272,10 @@ absl::Status SqliteConnection::MakeSchema(ByteSpan store_id) {
       Execute("PRAGMA page_size = 4096; PRAGMA encoding = 'UTF-8'; "
               "PRAGMA journal_mode = WAL; BEGIN IMMEDIATE"));
   RETURN_IF_ERROR(Execute(kSchema));
-  RETURN_IF_ERROR(Execute(kAuditSchema));
-  RETURN_IF_ERROR(
-      Execute(absl::StrCat("PRAGMA application_id = ", kApplicationId,
-                           "; PRAGMA user_version = ", kFormatVersion)
-                  .c_str()));
+  RETURN_IF_ERROR(Execute(
+      absl::StrCat("PRAGMA application_id = ", kApplicationId).c_str()));
+  version_ = 1;
+  RETURN_IF_ERROR(RunUpgrades());
   sqlite3_stmt* statement = nullptr;
   int rc = sqlite3_prepare_v2(db_, "INSERT INTO store (one, id) VALUES (1, ?)",
                               -1, &statement, nullptr);

@@ -87,6 +87,12 @@ class SqliteConnection {
   SqliteConnection& operator=(const SqliteConnection&) = delete;
   ~SqliteConnection();
 
+  // False for a store of an older version: Upgrade makes it the newest in one
+  // transaction. Read-only ones stay as they are.
+  bool IsNewest() const;
+  static int NewestVersion();
+  absl::Status Upgrade();
+
   // Runs a statement without parameters and results.
   absl::Status Run(Sql sql);
   // Runs a statement that is needed once, by its text, and shows its rows.
@@ -110,12 +116,14 @@ class SqliteConnection {
       const std::string& path, Mode mode);
   absl::Status Configure(Mode mode);
   absl::Status CheckFormat();
+  absl::Status RunUpgrades();
   absl::Status Execute(const char* sql);
   // The prepared statement; null after an error.
   sqlite3_stmt* Prepared(Sql sql);
 
   const std::string path_;
   sqlite3* const db_;
+  int version_ = 0;
   std::array<sqlite3_stmt*, static_cast<size_t>(Sql::kCount)> statements_{};
 };
 

@@ -281,6 +281,10 @@ absl::StatusOr<std::unique_ptr<Store>> SqliteStore::Open(
   ASSIGN_OR_RETURN(Pool::Lease connection, store->parts_->pool.Borrow());
   ASSIGN_OR_RETURN(store->id_, ReadStoreId(*connection));
   RETURN_IF_ERROR(store->OpenChanges(*connection));
+  if (store->writable() && !connection->IsNewest()) {
+    ASSIGN_OR_RETURN(const auto hold, store->parts_->writer->Acquire());
+    RETURN_IF_ERROR(connection->Upgrade());
+  }
   return store;
 }
 

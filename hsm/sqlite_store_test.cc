@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "hsm/change_counter.h"
+#include "hsm/store_upkeep.h"
 #include "hsm/temporary_directory.h"
 
 namespace hsm {
@@ -115,11 +116,53 @@ TEST_F(SqliteStoreTest, Missing_IsTokenNotPresent) {
             CKR_TOKEN_NOT_PRESENT);
 }
 
+// Version 1 as its release made it.
+constexpr char kToVersion1[] = "DROP TABLE audit; PRAGMA user_version = 1";
+
+TEST_F(SqliteStoreTest, OlderVersion_IsUpgradedByTheFirstThatOpensIt) {
+  uint64_t id = 0;
+  {
+    auto store = Open();
+    ASSERT_TRUE(Insert(*store, &id).ok());
+  }
+  Sql(kToVersion1);
+  auto store = Open();
+  ASSERT_NE(store, nullptr);
+  EXPECT_EQ(CheckSqliteStore(directory_.path())->version, kNewestStoreVersion);
+  EXPECT_EQ(*Count(*store), 1u);
+  EXPECT_TRUE(Insert(*store).ok());
+  EXPECT_TRUE(store
+                  ->Write(0,
+                          [](Transaction& tx) {
+                            return tx.AppendAudit({1, Bytes{'a'}, Bytes{'b'}});
+                          })
+                  .ok());
+}
+
+TEST_F(SqliteStoreTest, OlderVersion_OpenedByManyAtOnce_IsUpgradedOnce) {
+  Sql(kToVersion1);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&] { EXPECT_TRUE(Insert(*Open()).ok()); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(*Count(*Open()), 8u);
+}
+
+// An upgrade that fails leaves the older version, whole.
+TEST_F(SqliteStoreTest, UpgradeThatFails_ChangesNothing) {
+  Sql("DROP TABLE audit; CREATE INDEX audit ON tag (id); "
+      "PRAGMA user_version = 1");
+  EXPECT_FALSE(OpenError().ok());
+  Sql("DROP INDEX audit");
+  EXPECT_TRUE(OpenError().ok());
+}
+
 TEST_F(SqliteStoreTest, UnknownVersion_IsRefusedByName) {
-  Sql("PRAGMA user_version = 2");
+  Sql("PRAGMA user_version = 99");
   const absl::Status status = OpenError();
   EXPECT_EQ(base::CkRv(status), CKR_TOKEN_NOT_RECOGNIZED);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("store version 2"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("store version 99"));
   EXPECT_THAT(std::string(status.message()), HasSubstr(directory_.path()));
 }
 

@@ -128,6 +128,8 @@ absl::StatusOr<Opened> Open(const std::string& directory) {
 
 }  // namespace
 
+const uint64_t kNewestStoreVersion = SqliteConnection::NewestVersion();
+
 absl::StatusOr<StoreReport> CheckSqliteStore(const std::string& directory) {
   ASSIGN_OR_RETURN(const Opened opened, Open(directory));
   SqliteConnection& connection = *opened.connection;

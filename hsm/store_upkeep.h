@@ -11,6 +11,9 @@
 
 namespace hsm {
 
+// What OpenSqliteStore makes of older ones, where it may write.
+extern const uint64_t kNewestStoreVersion;
+
 struct StoreReport {
   uint64_t version = 0;  // of the format
   uint64_t spaces = 0;   // the HSM, and partitions that were ever written
@@ -30,7 +33,7 @@ absl::StatusOr<StoreReport> CheckSqliteStore(const std::string& directory);
 
 // Writes the file anew without its free pages, in one transaction: a crash
 // leaves it as it was. Other writers wait. Needs about the file's size of free
-// space. CKR_TOKEN_WRITE_PROTECTED on a read-only file system.
+// space, and of memory. CKR_TOKEN_WRITE_PROTECTED on a read-only file system.
 absl::StatusOr<StoreReport> CompactSqliteStore(const std::string& directory);
 
 }  // namespace hsm

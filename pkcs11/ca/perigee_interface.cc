@@ -252,6 +252,7 @@ absl::Status WithStore(
   ASSIGN_OR_RETURN(const std::string directory, StoreOf(library, slot));
   ASSIGN_OR_RETURN(const hsm::StoreReport report, work(directory));
   store->ulVersion = report.version;
+  store->ulNewest = hsm::kNewestStoreVersion;
   store->ulRecords = report.records;
   store->ulFileBytes = report.file_bytes;
   store->ulFreeBytes = report.free_bytes;

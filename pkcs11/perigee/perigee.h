@@ -188,6 +188,7 @@ typedef CK_RV (*PERIGEE_CheckObjects)(CK_SESSION_HANDLE hSession,
 typedef struct PERIGEE_STORE {
   CK_ULONG ulSize;
   CK_ULONG ulVersion;    // of the store's format
+  CK_ULONG ulNewest;     // that this library knows
   CK_ULONG ulRecords;    // objects of all partitions
   CK_ULONG ulFileBytes;  // of the file
   CK_ULONG ulFreeBytes;  // in it, that compacting gives back

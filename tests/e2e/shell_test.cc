@@ -386,7 +386,8 @@ TEST_F(ShellUseTest, Store_IsCheckedCompactedAndDescribed) {
   EXPECT_THAT(none.out, HasSubstr("CKR_TOKEN_NOT_PRESENT"));
   const Ended ended = RunCommands(
       {With("partition init -label keys -domain d", "password", kSoPin),
-       "store check", "store compact", "store export-metadata -file " + file});
+       "store check", "store compact", "store upgrade",
+       "store export-metadata -file " + file});
   EXPECT_EQ(ended.code, 0) << ended.out << ended.error;
   EXPECT_THAT(ended.out, HasSubstr("Problems -> 0"));
   const std::string metadata = ReadFile(file);

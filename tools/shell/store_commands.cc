@@ -84,6 +84,24 @@ absl::Status Compact(Shell& shell, const Arguments& arguments) {
   return absl::OkStatus();
 }
 
+// Whoever opens an older store for writing upgrades it; this says so.
+absl::Status Upgrade(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
+  std::string problems;
+  ASSIGN_OR_RETURN(const PERIGEE_STORE store,
+                   CheckedStore(shell, slot, &problems));
+  if (store.ulVersion < store.ulNewest) {
+    return Failure(CKR_TOKEN_WRITE_PROTECTED,
+                   absl::StrCat(store.path, ": version ", store.ulVersion,
+                                " cannot be made ", store.ulNewest,
+                                " on a read-only file system"));
+  }
+  absl::PrintF("\n%s", Field("Directory", CleanText(store.path)));
+  absl::PrintF("%s", Field("Format Version",
+                           absl::StrCat(store.ulVersion, ", the newest")));
+  return absl::OkStatus();
+}
+
 // --- metadata ----------------------------------------------------------------
 
 Json RolesOf(const Shell& shell, CK_SLOT_ID slot, CK_ULONG container,
@@ -221,6 +239,8 @@ std::vector<Command> StoreCommands() {
        "reads the whole store of the slot's HSM and looks for damage"},
       {"store compact", "st co", kSlotOptions, Compact,
        "gives the store's free space back to the disk"},
+      {"store upgrade", "st up", kSlotOptions, Upgrade,
+       "brings the store to the newest format version"},
       {"store export-metadata", "st exp", kExportOptions, ExportMetadata,
        "writes what is public of all HSMs and partitions as JSON"},
   };
