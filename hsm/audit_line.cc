@@ -169,6 +169,12 @@ AuditEvent& AuditEvent::About(const AttributeSet& attributes,
   return *this;
 }
 
+AuditEvent& AuditEvent::WithPeer(absl::string_view serial) {
+  uint64_t number = 0;
+  if (absl::SimpleAtoi(serial, &number)) With(AuditNumber::kPeer, number);
+  return *this;
+}
+
 AuditHash HashOfLine(absl::string_view line) {
   const Bytes digest = base::Sha256({base::AsBytes(line)});
   AuditHash hash{};

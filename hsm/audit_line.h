@@ -58,6 +58,8 @@ struct AuditEvent {
   std::vector<std::pair<AuditNumber, uint64_t>> numbers = {};
 
   AuditEvent& About(const AttributeSet& attributes, uint64_t of_handle);
+  // The other HSM's serial number, where it is a number as ours are.
+  AuditEvent& WithPeer(absl::string_view serial);
   AuditEvent& With(AuditNumber number, uint64_t value) {
     numbers.emplace_back(number, value);
     return *this;

@@ -69,12 +69,15 @@ Bytes MacOf(const base::SecretBytes& key, ByteSpan body) {
 AuditLog::AuditLog(HsmCore* core, base::SecretBytes key)
     : core_(core),
       key_(std::move(key)),
-      settings_(std::make_shared<const AuditSettings>()) {}
+      configured_(std::make_shared<const Configured>(
+          Configured{AuditSettings(), FingerprintOf(AuditSettings())})) {}
 AuditLog::~AuditLog() = default;
 
 void AuditLog::Configure(AuditSettings settings) {
+  const uint64_t fingerprint = FingerprintOf(settings);
   absl::MutexLock lock(&mu_);
-  settings_ = std::make_shared<const AuditSettings>(std::move(settings));
+  configured_ = std::make_shared<const Configured>(
+      Configured{std::move(settings), fingerprint});
 }
 
 void AuditLog::SetDirectory(std::string directory) {
@@ -82,29 +85,29 @@ void AuditLog::SetDirectory(std::string directory) {
   directory_ = std::move(directory);
 }
 
-std::shared_ptr<const AuditSettings> AuditLog::settings() const {
+std::shared_ptr<const AuditLog::Configured> AuditLog::configured() const {
   absl::MutexLock lock(&mu_);
-  return settings_;
+  return configured_;
 }
 
 AuditSettings::Of AuditLog::SettingsOf(SpaceId space) const {
-  return settings()->At(space);
+  return configured()->settings.At(space);
 }
 
 // --- recording
 // ---------------------------------------------------------------------
 
 absl::Status AuditLog::Append(Transaction& tx, AuditEvent event) const {
-  const auto with = settings();
-  const Mode mode = with->At(event.space).mode;
+  const auto with = configured();
+  const AuditSettings& settings = with->settings;
+  const Mode mode = settings.At(event.space).mode;
   ASSIGN_OR_RETURN(Chain chain, Load(tx, mode));
-  chain.journal = with->journal;
-  const uint64_t fingerprint = FingerprintOf(*with);
-  if (chain.mark.settings != fingerprint) {
-    chain.mark.settings = fingerprint;
+  chain.journal = settings.journal;
+  if (chain.mark.settings != with->fingerprint) {
+    chain.mark.settings = with->fingerprint;
     AuditEvent changed{.word = AuditWord::kSettings};
-    RETURN_IF_ERROR(
-        Write(tx, chain, changed.With(AuditNumber::kSettings, fingerprint)));
+    RETURN_IF_ERROR(Write(
+        tx, chain, changed.With(AuditNumber::kSettings, with->fingerprint)));
   }
   if (mode == Mode::kOff) return absl::OkStatus();
   const AuditWordRow& row = RowOf(event.word);
@@ -115,7 +118,7 @@ absl::Status AuditLog::Append(Transaction& tx, AuditEvent event) const {
     if (chain.mark.counted >= kAuditCountedAnHour) return absl::OkStatus();
     ++chain.mark.counted;
   }
-  if (chain.mark.bytes >= with->limit) {
+  if (chain.mark.bytes >= settings.limit) {
     RETURN_IF_ERROR(MakeRoom(tx, chain, event, mode));
   }
   if (event.space != 0 && event.partition.empty()) {
@@ -135,18 +138,28 @@ absl::Status AuditLog::Append(Transaction& tx, AuditEvent event) const {
 }
 
 absl::Status AuditLog::Note(AuditEvent event) const {
-  const SpaceId space = event.space;
+  std::vector<AuditEvent> one;
+  one.push_back(std::move(event));
+  return NoteAll(std::move(one));
+}
+
+absl::Status AuditLog::NoteAll(std::vector<AuditEvent> events) const {
+  if (events.empty()) return absl::OkStatus();
+  const SpaceId space = events.front().space;
   const Mode mode = SettingsOf(space).mode;
   if (mode == Mode::kOff) return absl::OkStatus();
   JoinedStore& store = core_->store();
-  // Media that cannot be written: nothing changes there either.
-  absl::Status status = store.writable()
-                            ? store.Write(space,
-                                          [&](Transaction& tx) {
-                                            return Append(tx, std::move(event));
-                                          })
-                            : base::Error(CKR_TOKEN_WRITE_PROTECTED,
-                                          "the audit log cannot be written");
+  absl::Status status =
+      store.writable()
+          ? store.Write(space,
+                        [&](Transaction& tx) -> absl::Status {
+                          for (AuditEvent& event : events) {
+                            RETURN_IF_ERROR(Append(tx, std::move(event)));
+                          }
+                          return absl::OkStatus();
+                        })
+          : base::Error(CKR_TOKEN_WRITE_PROTECTED,
+                        "the audit log cannot be written");
   if (status.ok() || mode == Mode::kClosed) return status;
   base::Log(base::LogLevel::kWarning, "audit log: ", status.message());
   return absl::OkStatus();
@@ -223,7 +236,7 @@ absl::StatusOr<AuditLog::Chain> AuditLog::Load(Transaction& tx,
 absl::Status AuditLog::Begin(Transaction& tx, Chain& chain) const {
   ASSIGN_OR_RETURN(const HsmView view, core_->Load(tx));
   chain.mark.hsm = view.record.serial;
-  chain.mark.settings = FingerprintOf(*settings());
+  chain.mark.settings = configured()->fingerprint;
   chain.mark.first = 1;
   chain.mark.checkpoint_time = SecondsOf(chain.now);
   RETURN_IF_ERROR(core_->values().SaveAs(tx, kAdminSpace, kAuditValue,
@@ -237,7 +250,7 @@ absl::Status AuditLog::Recover(Transaction& tx, Chain& chain,
                                const std::optional<AuditRow>& last) const {
   ASSIGN_OR_RETURN(const HsmView view, core_->Load(tx));
   chain.mark.hsm = view.record.serial;
-  chain.mark.settings = FingerprintOf(*settings());
+  chain.mark.settings = configured()->fingerprint;
   chain.mark.first = 1;
   if (last.has_value()) {
     chain.mark.seq = last->seq;
@@ -311,7 +324,7 @@ absl::Status AuditLog::MakeRoom(Transaction& tx, Chain& chain,
   // The oldest lines, not the last one.
   uint64_t freed = 0, last = 0;
   AuditFrame frame;
-  const uint64_t wanted = settings()->limit / kDroppedPart;
+  const uint64_t wanted = configured()->settings.limit / kDroppedPart;
   uint64_t from = chain.mark.first;
   while (freed < wanted) {
     ASSIGN_OR_RETURN(const std::vector<AuditRow> rows, tx.ReadAudit(from, 256));

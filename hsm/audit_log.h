@@ -60,6 +60,8 @@ class AuditLog {
   // Records what has no transaction. The error, of whatever kind, is returned
   // only where the policy is `closed`.
   absl::Status Note(AuditEvent event) const;
+  // Several of one partition, together.
+  absl::Status NoteAll(std::vector<AuditEvent> events) const;
   // Note for a damaged record: one line for each (handle or name) in the life
   // of this process, and few altogether. Never fails.
   void NoteIntegrity(SpaceId space, uint64_t handle,
@@ -83,9 +85,12 @@ class AuditLog {
  private:
   struct Mark;
   struct Chain;
+  struct Configured {
+    AuditSettings settings;
+    uint64_t fingerprint = 0;  // tells settings apart
+  };
 
-  std::shared_ptr<const AuditSettings> settings() const
-      ABSL_LOCKS_EXCLUDED(mu_);
+  std::shared_ptr<const Configured> configured() const ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<Chain> Load(Transaction& tx, AuditSettings::Mode mode) const;
   // nullopt: the last line's mark is missing or wrong.
   std::optional<Mark> MarkOf(const AuditRow& row) const;
@@ -109,7 +114,7 @@ class AuditLog {
   HsmCore* const core_;
   const base::SecretBytes key_;
   mutable absl::Mutex mu_;
-  std::shared_ptr<const AuditSettings> settings_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<const Configured> configured_ ABSL_GUARDED_BY(mu_);
   std::string directory_ ABSL_GUARDED_BY(mu_);
   mutable std::set<std::pair<SpaceId, std::string>> told_ ABSL_GUARDED_BY(mu_);
   mutable std::atomic<bool> rotating_{false};

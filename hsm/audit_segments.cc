@@ -57,7 +57,7 @@ absl::StatusOr<uint64_t> AuditLog::Checkpoint(bool exported) const {
   RETURN_IF_ERROR(
       core_->store().Write(kAdminSpace, [&](Transaction& tx) -> absl::Status {
         ASSIGN_OR_RETURN(Chain chain, Load(tx, SettingsOf(kAdminSpace).mode));
-        chain.journal = settings()->journal;
+        chain.journal = configured()->settings.journal;
         if (exported) {
           RETURN_IF_ERROR(Write(tx, chain, {.word = AuditWord::kExport}));
         }
@@ -164,7 +164,7 @@ absl::StatusOr<std::string> AuditLog::Rotate() const {
   RETURN_IF_ERROR(
       store.Write(kAdminSpace, [&](Transaction& tx) -> absl::Status {
         ASSIGN_OR_RETURN(Chain chain, Load(tx, SettingsOf(kAdminSpace).mode));
-        chain.journal = settings()->journal;
+        chain.journal = configured()->settings.journal;
         if (chain.mark.closed == 0) {
           // Nothing but the line that begins the segment.
           if (chain.mark.seq == chain.mark.first) return absl::OkStatus();
@@ -189,7 +189,7 @@ absl::StatusOr<std::string> AuditLog::Rotate() const {
 }
 
 void AuditLog::RotateWhenDue(const Chain& chain) const {
-  const uint64_t at = settings()->rotate_at;
+  const uint64_t at = configured()->settings.rotate_at;
   if (at == 0 || chain.mark.bytes < at || rotating_.load()) return;
   if (absl::ToUnixSeconds(chain.now) < rotate_not_before_.load()) return;
   core_->store().AfterCommit([this] {

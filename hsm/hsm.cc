@@ -205,7 +205,11 @@ absl::Status Hsm::Adopt(const SecretBytes& so_pin,
     }
     record.roots = {root.der()};
     record.certificate = certificate.der();
-    return core.values().SaveAs(tx, kAdminSpace, kIdentityValue, record);
+    RETURN_IF_ERROR(
+        core.values().SaveAs(tx, kAdminSpace, kIdentityValue, record));
+    AuditEvent event{.word = AuditWord::kAdopted};
+    if (so.initialized) event.role = Role::kSo;
+    return core.audit().Append(tx, std::move(event));
   });
 }
 

@@ -101,7 +101,7 @@ absl::StatusOr<SpaceId> Hsm::CreatePartition(const Login& so,
         RETURN_IF_ERROR(
             state_->admin().Recheck(tx, so.state_->incarnation).status());
         ASSIGN_OR_RETURN(HsmView view, core.Load(tx));
-        ASSIGN_OR_RETURN(space, AddPartition(core, tx, view, spec));
+        ASSIGN_OR_RETURN(space, AddPartition(core, tx, view, spec, so.role()));
         return absl::OkStatus();
       }));
   return space;
@@ -119,6 +119,10 @@ absl::Status Hsm::DeletePartition(const Login& so, SpaceId space) {
         auto& spaces = view.record.spaces;
         spaces.erase(std::remove(spaces.begin(), spaces.end(), space),
                      spaces.end());
+        AuditEvent event{.word = AuditWord::kPartitionDeleted,
+                         .space = space,
+                         .role = so.role()};
+        RETURN_IF_ERROR(core.audit().Append(tx, std::move(event)));
         RETURN_IF_ERROR(tx.DropSpace(space));
         return core.Save(tx, view.record);
       }));
@@ -157,7 +161,13 @@ absl::Status Hsm::ResizePartition(const Login& so, SpaceId space,
           absl::StrCat("its objects take ", usage.bytes, " bytes"));
     }
     record->capacity = wanted;
-    return SavePartition(core, tx, space, *record);
+    RETURN_IF_ERROR(SavePartition(core, tx, space, *record));
+    AuditEvent event{.word = AuditWord::kPartitionResized,
+                     .space = space,
+                     .partition = record->serial,
+                     .role = so.role()};
+    event.With(AuditNumber::kCapacity, wanted);
+    return core.audit().Append(tx, std::move(event));
   });
 }
 
@@ -215,8 +225,17 @@ absl::Status Hsm::SetPolicies(const Login* so, const PolicyValues& changes,
         }
         RETURN_IF_ERROR(core.Save(tx, now.record));
         RETURN_IF_ERROR(core.SavePolicies(tx, change.values));
+        for (const auto& [number, value] : changes) {
+          AuditEvent event{.word = AuditWord::kHsmPolicy, .role = so->role()};
+          event.With(AuditNumber::kPolicy, number)
+              .With(AuditNumber::kValue, value);
+          RETURN_IF_ERROR(core.audit().Append(tx, std::move(event)));
+        }
         destroyed = change.destructive;
-        return destroyed ? ZeroizeHsm(core, tx) : absl::OkStatus();
+        if (!destroyed) return absl::OkStatus();
+        RETURN_IF_ERROR(ZeroizeHsm(core, tx));
+        return core.audit().Append(
+            tx, {.word = AuditWord::kHsmZeroized, .role = so->role()});
       }));
   if (destroyed) state_->RetireAll();
   return absl::OkStatus();
@@ -227,8 +246,11 @@ absl::Status Hsm::SetPolicies(const Login* so, const PolicyValues& changes,
 
 absl::Status Hsm::Zeroize() {
   HsmCore& core = *state_->core;
-  RETURN_IF_ERROR(core.store().Write(
-      kAdminSpace, [&](Transaction& tx) { return ZeroizeHsm(core, tx); }));
+  RETURN_IF_ERROR(
+      core.store().Write(kAdminSpace, [&](Transaction& tx) -> absl::Status {
+        RETURN_IF_ERROR(ZeroizeHsm(core, tx));
+        return core.audit().Append(tx, {.word = AuditWord::kHsmZeroized});
+      }));
   state_->RetireAll();
   return absl::OkStatus();
 }
@@ -243,7 +265,8 @@ absl::Status Hsm::FactoryReset() {
         RETURN_IF_ERROR(tx.DeleteValue(kAdminSpace, RoleValue(Role::kAuditor)));
         RETURN_IF_ERROR(
             tx.DeleteValue(kAdminSpace, FailuresValue(Role::kAuditor)));
-        return ZeroizeHsm(core, tx);
+        RETURN_IF_ERROR(ZeroizeHsm(core, tx));
+        return core.audit().Append(tx, {.word = AuditWord::kFactoryReset});
       }));
   state_->RetireAll();
   return absl::OkStatus();

@@ -193,7 +193,8 @@ absl::StatusOr<std::shared_ptr<const base::Identity>> OpenIdentity(
 }
 
 absl::StatusOr<SpaceId> AddPartition(const HsmCore& core, Transaction& tx,
-                                     HsmView& view, const PartitionSpec& spec) {
+                                     HsmView& view, const PartitionSpec& spec,
+                                     std::optional<Role> by) {
   HsmRecord& hsm = view.record;
   if (hsm.spaces.size() >=
       PolicyOr0(view.policies, hsm_policy::kMaximumPartitions)) {
@@ -221,6 +222,12 @@ absl::StatusOr<SpaceId> AddPartition(const HsmCore& core, Transaction& tx,
   RETURN_IF_ERROR(SavePartition(core, tx, space, record));
   RETURN_IF_ERROR(SavePartitionPolicies(core, tx, space, policies, nullptr));
   RETURN_IF_ERROR(core.Save(tx, hsm));
+  AuditEvent event{.word = AuditWord::kPartitionCreated,
+                   .space = space,
+                   .partition = record.serial,
+                   .role = by};
+  event.With(AuditNumber::kCapacity, record.capacity);
+  RETURN_IF_ERROR(core.audit().Append(tx, std::move(event)));
   return space;
 }
 
@@ -237,10 +244,13 @@ absl::Status Populate(HsmCore& core, const HsmSpec& spec, const Fleet& fleet) {
     RETURN_IF_ERROR(SavePartition(core, tx, kAdminSpace, admin));
     RETURN_IF_ERROR(
         SavePartitionPolicies(core, tx, kAdminSpace, PolicyValues(), nullptr));
+    RETURN_IF_ERROR(core.Save(tx, view.record));
+    RETURN_IF_ERROR(core.audit().Append(tx, {.word = AuditWord::kHsmCreated}));
     for (const PartitionSpec& partition : spec.partitions) {
-      RETURN_IF_ERROR(AddPartition(core, tx, view, partition).status());
+      RETURN_IF_ERROR(
+          AddPartition(core, tx, view, partition, std::nullopt).status());
     }
-    return core.Save(tx, view.record);
+    return absl::OkStatus();
   });
 }
 

@@ -13,6 +13,15 @@ bool SameHardware(FirmwareVersion a, FirmwareVersion b) {
   return a.major_number == b.major_number;
 }
 
+AuditEvent FirmwareEvent(AuditWord word, FirmwareVersion version,
+                         const Login& so) {
+  AuditEvent event{.word = word, .role = so.role()};
+  event.With(AuditNumber::kFirmware, version.major_number * 10000 +
+                                         version.minor_number * 100 +
+                                         version.patch);
+  return event;
+}
+
 absl::Status CheckBackupsLeaveRoom(Reader& reader, const HsmRecord& hsm) {
   if (hsm.kind != Kind::kBackup || hsm.storage_bytes == 0) {
     return absl::OkStatus();
@@ -49,7 +58,9 @@ absl::Status Hsm::UpdateFirmware(const Login& so, FirmwareVersion version) {
     RETURN_IF_ERROR(CheckBackupsLeaveRoom(tx, record));
     record.rollback = record.firmware;
     record.firmware = version;
-    return core.Save(tx, record);
+    RETURN_IF_ERROR(core.Save(tx, record));
+    return core.audit().Append(
+        tx, FirmwareEvent(AuditWord::kFirmwareUpdated, version, so));
   });
 }
 
@@ -70,7 +81,10 @@ absl::Status Hsm::RollbackFirmware(const Login& so) {
         record.firmware = record.rollback;
         record.rollback = FirmwareVersion{};
         RETURN_IF_ERROR(core.Save(tx, record));
-        return ZeroizeHsm(core, tx);
+        RETURN_IF_ERROR(ZeroizeHsm(core, tx));
+        return core.audit().Append(
+            tx,
+            FirmwareEvent(AuditWord::kFirmwareRolledBack, record.firmware, so));
       }));
   state_->RetireAll();
   return absl::OkStatus();

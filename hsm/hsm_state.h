@@ -36,7 +36,8 @@ absl::Status Populate(HsmCore& core, const HsmSpec& spec, const Fleet& fleet);
 // Makes a partition in a transaction; `view` is as loaded in it, and its
 // record is changed and saved.
 absl::StatusOr<SpaceId> AddPartition(const HsmCore& core, Transaction& tx,
-                                     HsmView& view, const PartitionSpec& spec);
+                                     HsmView& view, const PartitionSpec& spec,
+                                     std::optional<Role> by);
 
 struct Hsm::State {
   State(Hsm* hsm_in, std::unique_ptr<HsmCore> core_in)

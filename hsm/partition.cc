@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/crypto.h"
+#include "base/log.h"
 #include "hsm/hsm.h"
 #include "hsm/partition_state.h"
 
@@ -122,6 +123,14 @@ absl::StatusOr<PartitionRecord> Partition::State_::Recheck(
   return *std::move(record);
 }
 
+AuditEvent Partition::State_::EventOf(AuditWord word,
+                                      const PartitionRecord& record,
+                                      std::optional<Role> by) const {
+  AuditEvent event{.word = word, .space = space, .role = by};
+  if (space != kAdminSpace) event.partition = record.serial;
+  return event;
+}
+
 // --- logins ------------------------------------------------------------------
 
 void Partition::State_::Register(const std::shared_ptr<Login::State>& login) {
@@ -214,6 +223,38 @@ absl::StatusOr<PartitionInfo> Partition::Info() {
       PolicyOr0(view->policies, partition_policy::kPartitionVersion));
   info.capacity = record.capacity;
   return info;
+}
+
+void Partition::NoteLogout(Role role) {
+  AuditEvent event{
+      .word = AuditWord::kLogout, .space = state_->space, .role = role};
+  const absl::Status status = state_->core->audit().Note(std::move(event));
+  if (!status.ok()) base::LogIntegrity(status.message());
+}
+
+absl::Status Partition::NoteUse(AuditWord word, const Login* login,
+                                const Object& key, CK_ATTRIBUTE_TYPE usage,
+                                CK_MECHANISM_TYPE mechanism) {
+  AuditEvent event{.word = word, .space = state_->space};
+  if (login != nullptr) event.role = login->role();
+  event.About(key.attributes(), key.handle());
+  event.With(AuditNumber::kUsage, usage)
+      .With(AuditNumber::kMechanism, mechanism);
+  return state_->core->audit().Note(std::move(event));
+}
+
+absl::Status Partition::NoteSent(const Login& login,
+                                 absl::Span<const ObjectRef> objects,
+                                 absl::string_view peer) {
+  std::vector<AuditEvent> events;
+  for (const ObjectRef& object : objects) {
+    AuditEvent& event = events.emplace_back();
+    event.word = AuditWord::kObjectSent;
+    event.space = state_->space;
+    event.role = login.role();
+    event.About(object->attributes(), object->handle()).WithPeer(peer);
+  }
+  return state_->core->audit().NoteAll(std::move(events));
 }
 
 absl::StatusOr<StorageInfo> Partition::Storage() {
@@ -334,7 +375,11 @@ absl::Status Partition::State_::InitSpace(
         }
         RETURN_IF_ERROR(Vault(&core->store(), space)
                             .Begin(tx, Vault::kPublicKey, public_key.Expose()));
-        return also(tx);
+        RETURN_IF_ERROR(also(tx));
+        return Audit(tx,
+                     space == kAdminSpace ? AuditWord::kHsmInitialized
+                                          : AuditWord::kPartitionInitialized,
+                     record, Role::kSo);
       }));
   RetireAllEverywhere();
   return absl::OkStatus();
@@ -350,7 +395,10 @@ absl::Status Partition::ChangeLabel(const Login& by, absl::string_view label) {
         ASSIGN_OR_RETURN(PartitionRecord record,
                          state_->Recheck(tx, by.state_->incarnation));
         record.label = std::string(label);
-        return SavePartition(*state_->core, tx, state_->space, record);
+        RETURN_IF_ERROR(
+            SavePartition(*state_->core, tx, state_->space, record));
+        return state_->Audit(tx, AuditWord::kPartitionLabelled, record,
+                             by.role());
       });
 }
 

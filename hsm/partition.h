@@ -24,6 +24,7 @@
 namespace hsm {
 
 class Hsm;
+enum class AuditWord : uint8_t;
 
 enum class Role : uint8_t {
   kSo = 0,   // HSM SO on the admin partition, Partition SO (PO) elsewhere
@@ -88,12 +89,23 @@ struct StorageInfo {
 // CKA_UNIQUE_ID are added here unless an origin (cloned object) brings the
 // OUID along.
 struct NewObject {
+  // How it came to be, for the audit log. What another HSM sent is kReceived.
+  enum class Making : uint8_t {
+    kCreated,
+    kGenerated,
+    kUnwrapped,
+    kDerived,
+    kCopied,
+    kReceived,
+  };
   AttributeSet attributes;
   std::optional<Statement> origin;
   // The handle of an object that goes in the same group (cloning puts one of
   // the same OUID in its place); CKR_OBJECT_HANDLE_INVALID when it is not
   // there. 0: none.
   uint64_t replaces = 0;
+  Making making = Making::kCreated;
+  std::string peer = {};  // serial number of the HSM that sent it
 };
 
 class Partition {
@@ -143,6 +155,19 @@ class Partition {
   absl::StatusOr<SecretBytes> DomainSecret(const Login& by);
 
   absl::Status ChangeLabel(const Login& by, absl::string_view label);
+
+  // --- audit ---------------------------------------------------------------
+  // What has no change of its own is recorded by those who know of it. Errors
+  // only where the partition's log is `closed`.
+
+  // The end of a login is never refused.
+  void NoteLogout(Role role);
+  // `word`: kKeyUsed, or kObjectWrapped for a key that leaves wrapped.
+  absl::Status NoteUse(AuditWord word, const Login* login, const Object& key,
+                       CK_ATTRIBUTE_TYPE usage, CK_MECHANISM_TYPE mechanism);
+  // Objects that leave for the HSM with the serial number `peer`.
+  absl::Status NoteSent(const Login& login, absl::Span<const ObjectRef> objects,
+                        absl::string_view peer);
 
   // --- policies ------------------------------------------------------------
 

@@ -74,6 +74,29 @@ absl::Status CheckMayChange(const Access& access, bool is_private) {
                      "private objects need the login of a Crypto Officer");
 }
 
+AuditWord WordOf(const NewObject& object) {
+  switch (object.making) {
+    case NewObject::Making::kGenerated:
+      return AuditWord::kObjectGenerated;
+    case NewObject::Making::kUnwrapped:
+      return AuditWord::kObjectUnwrapped;
+    case NewObject::Making::kDerived:
+      return AuditWord::kObjectDerived;
+    case NewObject::Making::kCopied:
+      return AuditWord::kObjectCopied;
+    case NewObject::Making::kReceived:
+      return AuditWord::kObjectReceived;
+    case NewObject::Making::kCreated:
+      break;
+  }
+  return AuditWord::kObjectCreated;
+}
+
+std::optional<Role> RoleOf(const Login* login) {
+  if (login == nullptr) return std::nullopt;
+  return login->role();
+}
+
 // Erases an object that the caller sees and may change.
 absl::Status EraseVisible(Transaction& tx, const Access& access,
                           uint64_t handle) {
@@ -151,6 +174,13 @@ absl::StatusOr<std::vector<uint64_t>> Partition::Create(
                   ->Insert(tx, access.keys->ring, form.Draft(costs[i]), id)
                   .status());
           handles.push_back(id);
+          AuditEvent event =
+              state_->EventOf(WordOf(objects[i]), record, RoleOf(login));
+          event.About(objects[i].attributes, id).WithPeer(objects[i].peer);
+          if (objects[i].replaces != 0) {
+            event.With(AuditNumber::kReplaces, objects[i].replaces);
+          }
+          RETURN_IF_ERROR(state_->core->audit().Append(tx, std::move(event)));
         }
         return absl::OkStatus();
       }));
@@ -185,7 +215,10 @@ absl::StatusOr<ObjectRef> Partition::Replace(Login* login, const Object& object,
         ASSIGN_OR_RETURN(version, access.view->vault->Replace(
                                       tx, access.keys->ring, object.handle(),
                                       object.version(), form.Draft(cost)));
-        return absl::OkStatus();
+        AuditEvent event =
+            state_->EventOf(AuditWord::kObjectChanged, record, RoleOf(login));
+        event.About(attributes, object.handle());
+        return state_->core->audit().Append(tx, std::move(event));
       }));
   object.Retire();
   state_->RetireEverywhere(object.handle());
@@ -196,11 +229,18 @@ absl::StatusOr<ObjectRef> Partition::Replace(Login* login, const Object& object,
 absl::Status Partition::Destroy(Login* login, uint64_t handle) {
   ASSIGN_OR_RETURN(const Access access, state_->AccessOf(login));
   if (access.keys == nullptr) return NotVisible(handle);
+  // Whose identity is recorded, if it still opens.
+  const absl::StatusOr<ObjectRef> object = Get(login, handle);
   RETURN_IF_ERROR(state_->core->store().Write(
       state_->space, [&](Transaction& tx) -> absl::Status {
-        RETURN_IF_ERROR(
-            state_->Recheck(tx, access.view->record.incarnation).status());
-        return EraseVisible(tx, access, handle);
+        ASSIGN_OR_RETURN(const PartitionRecord record,
+                         state_->Recheck(tx, access.view->record.incarnation));
+        RETURN_IF_ERROR(EraseVisible(tx, access, handle));
+        AuditEvent event =
+            state_->EventOf(AuditWord::kObjectDestroyed, record, RoleOf(login));
+        event.handle = handle;
+        if (object.ok()) event.About((*object)->attributes(), handle);
+        return state_->core->audit().Append(tx, std::move(event));
       }));
   state_->RetireEverywhere(handle);
   return absl::OkStatus();
@@ -214,8 +254,13 @@ absl::Status Partition::Clear(Login* login) {
   ASSIGN_OR_RETURN(const auto keys, state_->Require(*login, {Role::kCo}));
   RETURN_IF_ERROR(state_->core->store().Write(
       state_->space, [&](Transaction& tx) -> absl::Status {
-        RETURN_IF_ERROR(
-            state_->Recheck(tx, login->state_->incarnation).status());
+        ASSIGN_OR_RETURN(const PartitionRecord record,
+                         state_->Recheck(tx, login->state_->incarnation));
+        ASSIGN_OR_RETURN(const SpaceUsage usage, tx.Usage(state_->space));
+        AuditEvent event = state_->EventOf(AuditWord::kPartitionCleared, record,
+                                           login->role());
+        event.With(AuditNumber::kObjects, usage.records);
+        RETURN_IF_ERROR(state_->core->audit().Append(tx, std::move(event)));
         RETURN_IF_ERROR(EmptySpace(tx, state_->space, Keep::kEverything));
         Vault vault(&state_->core->store(), state_->space);
         RETURN_IF_ERROR(

@@ -74,8 +74,16 @@ absl::Status Partition::SetPolicies(const Login& by,
               Vault(&core.store(), space)
                   .Begin(tx, Vault::kPublicKey, public_key.Expose()));
         }
-        return SavePartitionPolicies(core, tx, space, change.values,
-                                     &trust_key);
+        RETURN_IF_ERROR(
+            SavePartitionPolicies(core, tx, space, change.values, &trust_key));
+        for (const auto& [number, value] : changes) {
+          AuditEvent event =
+              state_->EventOf(AuditWord::kPartitionPolicy, record, by.role());
+          event.With(AuditNumber::kPolicy, number)
+              .With(AuditNumber::kValue, value);
+          RETURN_IF_ERROR(core.audit().Append(tx, std::move(event)));
+        }
+        return absl::OkStatus();
       }));
   if (destroyed) {
     state_->RetireAllEverywhere();

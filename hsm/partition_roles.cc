@@ -118,15 +118,19 @@ absl::Status Partition::State_::SaveRole(Transaction& tx, Role role,
 
 absl::Status Partition::State_::SaveRechecked(Role role,
                                               const RoleRecord& record,
-                                              const CheckedPin& checked) {
+                                              const CheckedPin& checked,
+                                              bool is_new) {
   return core->store().Write(space, [&](Transaction& tx) -> absl::Status {
-    RETURN_IF_ERROR(Recheck(tx, checked.incarnation).status());
+    ASSIGN_OR_RETURN(const PartitionRecord partition,
+                     Recheck(tx, checked.incarnation));
     ASSIGN_OR_RETURN(const std::optional<SignedValue> present,
                      core->values().Load(tx, space, RoleValue(role)));
     if (!present.has_value() || present->body != checked.role_body) {
       return base::Error(CKR_FUNCTION_FAILED, "the PIN was changed meanwhile");
     }
-    return SaveRole(tx, role, record, checked.keys.ring.trust_key);
+    RETURN_IF_ERROR(SaveRole(tx, role, record, checked.keys.ring.trust_key));
+    if (!is_new) return absl::OkStatus();
+    return Audit(tx, AuditWord::kPinChanged, partition, role);
   });
 }
 
@@ -140,7 +144,8 @@ void Partition::State_::RaiseCost(Role role, const SecretBytes& pin,
   if (!IsCheap(checked.kdf, cost)) return;
   auto record = NewRole(role, pin, checked.keys, checked.born,
                         checked.must_change_pin, cost);
-  if (record.ok()) SaveRechecked(role, *record, checked).IgnoreError();
+  if (record.ok())
+    SaveRechecked(role, *record, checked, /*is_new=*/false).IgnoreError();
 }
 
 absl::StatusOr<SecretBytes> Partition::State_::PrivateKeyForOfficer(
@@ -199,12 +204,21 @@ absl::Status Partition::InitRole(const Login& by, Role role,
                                    must_change, NewPinCost(*hsm)));
   return state_->core->store().Write(
       state_->space, [&](Transaction& tx) -> absl::Status {
-        RETURN_IF_ERROR(state_->Recheck(tx, by.state_->incarnation).status());
+        ASSIGN_OR_RETURN(const PartitionRecord partition,
+                         state_->Recheck(tx, by.state_->incarnation));
         if (role == Role::kCo) {
           RETURN_IF_ERROR(state_->SaveOfficerKey(tx, *maker, keys,
                                                  view->record.born, begins));
         }
-        return state_->SaveRole(tx, role, record, keys.ring.trust_key);
+        ASSIGN_OR_RETURN(const std::optional<Bytes> former,
+                         tx.GetValue(state_->space, RoleValue(role)));
+        RETURN_IF_ERROR(
+            state_->SaveRole(tx, role, record, keys.ring.trust_key));
+        AuditEvent event = state_->EventOf(
+            former.has_value() ? AuditWord::kPinReset : AuditWord::kRoleCreated,
+            partition, by.role());
+        event.of = role;
+        return state_->core->audit().Append(tx, std::move(event));
       });
 }
 
@@ -253,12 +267,17 @@ absl::Status Partition::InitAuditor(const SecretBytes& pin) {
                                    /*must_change=*/false, NewPinCost(*hsm)));
   return state_->core->store().Write(
       state_->space, [&](Transaction& tx) -> absl::Status {
-        RETURN_IF_ERROR(state_->Recheck(tx, view->record.incarnation).status());
+        ASSIGN_OR_RETURN(const PartitionRecord partition,
+                         state_->Recheck(tx, view->record.incarnation));
         ASSIGN_OR_RETURN(const std::optional<Bytes> present,
                          tx.GetValue(state_->space, RoleValue(Role::kAuditor)));
         if (present.has_value()) return NotAllowed("there is an Auditor");
-        return state_->SaveRole(tx, Role::kAuditor, record,
-                                keys.ring.trust_key);
+        RETURN_IF_ERROR(
+            state_->SaveRole(tx, Role::kAuditor, record, keys.ring.trust_key));
+        AuditEvent event =
+            state_->EventOf(AuditWord::kRoleCreated, partition, std::nullopt);
+        event.of = Role::kAuditor;
+        return state_->core->audit().Append(tx, std::move(event));
       });
 }
 
@@ -272,7 +291,8 @@ absl::Status Partition::ChangePin(Role role, const SecretBytes& old_pin,
   ASSIGN_OR_RETURN(const RoleRecord record,
                    state_->NewRole(role, new_pin, checked.keys, checked.born,
                                    /*must_change=*/false, NewPinCost(*hsm)));
-  RETURN_IF_ERROR(state_->SaveRechecked(role, record, checked));
+  RETURN_IF_ERROR(
+      state_->SaveRechecked(role, record, checked, /*is_new=*/true));
   for (const auto& login : state_->LiveLogins()) {
     if (login->role == role) login->must_change_pin = false;
   }
@@ -310,7 +330,8 @@ absl::Status Partition::SetDomain(const Login& by, ByteSpan domain) {
         record.has_domain = true;
         RETURN_IF_ERROR(
             SavePartition(*state_->core, tx, state_->space, record));
-        return state_->SaveDomain(tx, record.born, *keys, secret);
+        RETURN_IF_ERROR(state_->SaveDomain(tx, record.born, *keys, secret));
+        return state_->Audit(tx, AuditWord::kDomainSet, record, by.role());
       });
 }
 

@@ -107,6 +107,9 @@ absl::StatusOr<ObjectRef> Partition::Get(Login* login, uint64_t handle) {
   if (base::CkRv(status) == CKR_OBJECT_HANDLE_INVALID) {
     access.cache->Retire(handle);
   }
+  if (base::Reason(status) == kTamperedReason) {
+    state_->core->audit().NoteIntegrity(state_->space, handle, "object");
+  }
   RETURN_IF_ERROR(status);
   return object;
 }
@@ -150,6 +153,7 @@ absl::StatusOr<std::vector<uint64_t>> Partition::Find(
   for (const Tampered& one : tampered) {
     base::LogIntegrity(absl::StrCat("partition ", state_->space, ", object ",
                                     one.handle, ": ", one.what));
+    state_->core->audit().NoteIntegrity(state_->space, one.handle, "object");
   }
   return handles;
 }

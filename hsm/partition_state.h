@@ -13,6 +13,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
+#include "hsm/audit_line.h"
 #include "hsm/hsm_core.h"
 #include "hsm/object_cache.h"
 #include "hsm/partition.h"
@@ -239,6 +240,15 @@ struct Partition::State_ {
   // initialised anew or deleted since.
   absl::StatusOr<PartitionRecord> Recheck(Reader& reader,
                                           uint64_t incarnation) const;
+  // An event of this partition, as its record has it.
+  AuditEvent EventOf(AuditWord word, const PartitionRecord& record,
+                     std::optional<Role> by) const;
+  // Records it in the transaction that makes it happen.
+  absl::Status Audit(Transaction& tx, AuditWord word,
+                     const PartitionRecord& record,
+                     std::optional<Role> by) const {
+    return core->audit().Append(tx, EventOf(word, record, by));
+  }
   // Room for `more` bytes of objects.
   absl::Status CheckRoom(Reader& reader, const PartitionRecord& record,
                          uint64_t more) const;
@@ -257,6 +267,9 @@ struct Partition::State_ {
       ABSL_LOCKS_EXCLUDED(login_mu);
   absl::StatusOr<RoleView> LoadRole(Reader& reader, Role role) const;
   absl::Status RefuseWhenLocked(Role role, const RoleView& view) const;
+  // A try that was refused without looking at the PIN.
+  AuditEvent Refusal(Role role, const RoleView& view,
+                     const absl::Status& refused) const;
   absl::StatusOr<std::optional<CheckedPin>> Decide(Role role,
                                                    const RoleView& seen,
                                                    const SecretBytes& kek)
@@ -272,9 +285,9 @@ struct Partition::State_ {
                                      const LoginKeys& keys, uint64_t born,
                                      bool must_change, KdfCost cost) const;
   // Saves it for a role whose PIN was checked, unless that PIN was changed
-  // meanwhile (CKR_FUNCTION_FAILED).
+  // meanwhile (CKR_FUNCTION_FAILED). `is_new`: it is another PIN.
   absl::Status SaveRechecked(Role role, const RoleRecord& record,
-                             const CheckedPin& checked);
+                             const CheckedPin& checked, bool is_new);
   // A PIN that was right and is derived more cheaply than a new one would be:
   // derived anew. As good as it goes; a login does not fail for it.
   void RaiseCost(Role role, const SecretBytes& pin, const CheckedPin& checked);

@@ -7,6 +7,7 @@
 // full disk) the two must not differ, or guessing would be free there. Any
 // number of processes may log in at once, none counts as a failure. Checks of
 // one process stand in a row (login_mu).
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -142,6 +143,13 @@ absl::Status Partition::State_::RefuseWhenLocked(Role role,
   return base::Error(CKR_PIN_LOCKED, "too many wrong PINs");
 }
 
+AuditEvent Partition::State_::Refusal(Role role, const RoleView& view,
+                                      const absl::Status& refused) const {
+  AuditEvent event = EventOf(AuditWord::kLoginRefused, view.partition, role);
+  event.result = base::CkRv(refused);
+  return event;
+}
+
 absl::StatusOr<CheckedPin> Partition::State_::CheckPin(Role role,
                                                        const SecretBytes& pin) {
   // Only somebody who changes the PIN all the time makes this go round.
@@ -151,7 +159,11 @@ absl::StatusOr<CheckedPin> Partition::State_::CheckPin(Role role,
       ASSIGN_OR_RETURN(seen, LoadRole(reader, role));
       return absl::OkStatus();
     }));
-    RETURN_IF_ERROR(RefuseWhenLocked(role, seen));
+    if (absl::Status refused = RefuseWhenLocked(role, seen); !refused.ok()) {
+      // It is refused anyhow.
+      core->audit().Note(Refusal(role, seen, refused)).IgnoreError();
+      return refused;
+    }
     ASSIGN_OR_RETURN(const SecretBytes kek,
                      DeriveFromPin(seen.role.kdf, pin.Expose()));
     ASSIGN_OR_RETURN(std::optional<CheckedPin> checked,
@@ -216,11 +228,15 @@ absl::StatusOr<std::optional<CheckedPin>> Partition::State_::Decide(
         changed = Changed(seen, here);
         if (changed) return absl::OkStatus();
         refused = RefuseWhenLocked(role, here);
-        if (!refused.ok()) return absl::OkStatus();
+        if (!refused.ok()) {
+          return core->audit().Append(tx, Refusal(role, here, refused));
+        }
         if (checked.has_value()) {
           FailureRecord none;
           none.last = SecondsNow();
-          return core->values().SaveAs(tx, space, FailuresValue(role), none);
+          RETURN_IF_ERROR(
+              core->values().SaveAs(tx, space, FailuresValue(role), none));
+          return Audit(tx, AuditWord::kLogin, here.partition, role);
         }
         ASSIGN_OR_RETURN(destroyed, CountFailure(tx, role, here));
         return absl::OkStatus();
@@ -244,14 +260,25 @@ absl::StatusOr<bool> Partition::State_::CountFailure(
   if (failures.count >= rule.limit) failures.count = 0;
   ++failures.count;
   failures.last = SecondsNow();
+  AuditEvent event = EventOf(AuditWord::kLogin, view.partition, role);
+  event.result = CKR_PIN_INCORRECT;
+  event.With(AuditNumber::kAttemptsLeft,
+             rule.limit - std::min(rule.limit, failures.count));
+  RETURN_IF_ERROR(core->audit().Append(tx, std::move(event)));
   if (failures.count >= rule.limit && rule.effect != LockRule::Effect::kLock) {
-    RETURN_IF_ERROR(rule.effect == LockRule::Effect::kZeroizeHsm
-                        ? ZeroizeHsm(*core, tx)
-                        : ZeroizePartition(*core, tx, space));
+    const bool whole = rule.effect == LockRule::Effect::kZeroizeHsm;
+    RETURN_IF_ERROR(whole ? ZeroizeHsm(*core, tx)
+                          : ZeroizePartition(*core, tx, space));
+    RETURN_IF_ERROR(Audit(
+        tx, whole ? AuditWord::kHsmZeroized : AuditWord::kPartitionZeroized,
+        view.partition, role));
     return true;
   }
   RETURN_IF_ERROR(
       core->values().SaveAs(tx, space, FailuresValue(role), failures));
+  if (failures.count >= rule.limit) {
+    RETURN_IF_ERROR(Audit(tx, AuditWord::kRoleLocked, view.partition, role));
+  }
   return false;
 }
 
