@@ -125,6 +125,8 @@ absl::Status Intake::Decide(ObjectRecord record, TargetResult& result) {
   RETURN_IF_ERROR(TakeRoom(partition_.CostOf(attributes), given_back));
   object.attributes = std::move(attributes);
   object.origin = std::move(record.origin);
+  object.making = hsm::NewObject::Making::kReceived;
+  object.peer = source_.serial;
   taken_[record.ouid] = group_.size();
   group_.push_back({std::move(object), results_.size()});
   return absl::OkStatus();

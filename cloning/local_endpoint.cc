@@ -132,12 +132,25 @@ absl::StatusOr<Batch> LocalEndpoint::Next(absl::Span<const uint64_t> handles) {
   }
   if (drafts.empty()) return batch;
   absl::StatusOr<Bytes> sealed = source_->Seal(drafts);
-  if (!sealed.ok()) {
+  absl::Status status = sealed.status();
+  if (status.ok()) status = NoteSent(batch);
+  if (!status.ok()) {
     Reset();
-    return sealed.status();
+    return status;
   }
   batch.sealed = *std::move(sealed);
   return batch;
+}
+
+absl::Status LocalEndpoint::NoteSent(const Batch& batch) {
+  std::vector<hsm::ObjectRef> sent;
+  for (const SourceItem& item : batch.items) {
+    if (item.rv != CKR_OK) continue;
+    ASSIGN_OR_RETURN(hsm::ObjectRef object,
+                     partition_->Get(login_.get(), item.handle));
+    sent.push_back(std::move(object));
+  }
+  return partition_->NoteSent(*login_, sent, source_->target().serial);
 }
 
 absl::StatusOr<size_t> LocalEndpoint::SizeOfNext(uint64_t handle) {

@@ -50,6 +50,8 @@ class LocalEndpoint : public Endpoint {
   absl::StatusOr<RunOptions> NewRunOptions();
   // What leaves for one handle; the error is the object's own unless the run
   // cannot go on (EndsRun).
+  // Before they leave: the audit log has those that are in `batch`.
+  absl::Status NoteSent(const Batch& batch);
   absl::StatusOr<RecordDraft> Prepare(uint64_t handle, SourceItem& item);
 
   hsm::Partition* partition_;

@@ -35,8 +35,17 @@ void Link::BindTo(hsm_io::Server& server) {
 
 void Link::Drop() {
   runs_.clear();
-  for (auto& [space, login] : logins_) login->End();
+  for (auto& [space, login] : logins_) EndLogin(*login);
   logins_.clear();
+}
+
+void Link::EndLogin(hsm::Login& login) {
+  if (login.ended()) return;
+  login.End();
+  const auto partition = hsm_.LookUp(login.space());
+  if (partition.ok() && *partition != nullptr) {
+    (*partition)->NoteLogout(login.role());
+  }
 }
 
 absl::StatusOr<hsm::Partition*> Link::Space(uint32_t space) {
@@ -122,7 +131,7 @@ void Link::BindRoles(hsm_io::Server& server) {
   server.On<hsm_io::Logout>(
       [this](const hsm_io::Logout& m, Call&) -> absl::StatusOr<Empty> {
         ASSIGN_OR_RETURN(hsm::LoginRef login, NeedLogin(m.space));
-        login->End();
+        EndLogin(*login);
         logins_.erase(m.space);
         return Empty{};
       });
@@ -251,7 +260,7 @@ absl::Status Link::InitNew(uint32_t space, const hsm_io::CreateContainer& m) {
   RETURN_IF_ERROR(partition->Init(m.label, m.pin, m.domain.Expose()));
   ASSIGN_OR_RETURN(hsm::LoginRef po, partition->Unlock(hsm::Role::kSo, m.pin));
   absl::Status made = partition->InitRole(*po, hsm::Role::kCo, m.pin);
-  po->End();
+  EndLogin(*po);
   return made;
 }
 

@@ -28,6 +28,8 @@ class Link {
   void BindObjects(hsm_io::Server& server);
   void BindRuns(hsm_io::Server& server);
 
+  // Ends a login and records that.
+  void EndLogin(hsm::Login& login);
   // The partition of a message: 0 the admin partition, or a container;
   // CKR_CONTAINER_HANDLE_INVALID.
   absl::StatusOr<hsm::Partition*> Space(uint32_t space);

@@ -64,6 +64,9 @@ class BackupToken : public Token, public BackupDevice {
   absl::StatusOr<uint64_t> CostOf(SpaceId space,
                                   const AttributeSet& attributes) override;
 
+  absl::StatusOr<hsm::AuditLog*> AuditLog() override {
+    return link_.AuditLog();
+  }
   absl::StatusOr<hsm::HsmInfo> Hsm() override;
   absl::StatusOr<bool> InApprovedMode() override;
   absl::StatusOr<hsm::PolicyValues> HsmCapabilities() override;

@@ -29,6 +29,7 @@ namespace pkcs11 {
 namespace {
 
 constexpr char kSystemConfig[] = "/etc/perigee/perigee.toml";
+constexpr uint64_t kLeastAuditLimit = 65536;
 constexpr char kSystemState[] = "/var/lib/perigee";
 
 absl::Status Bad(absl::string_view what) {
@@ -188,6 +189,12 @@ constexpr std::array<std::pair<const char*, Profile>, 2> kProfiles = {{
     {"strict", Profile::kStrict},
     {"legacy", Profile::kLegacy},
 }};
+using AuditMode = hsm::AuditSettings::Mode;
+constexpr std::array<std::pair<const char*, AuditMode>, 3> kAuditModes = {{
+    {"off", AuditMode::kOff},
+    {"open", AuditMode::kOpen},
+    {"closed", AuditMode::kClosed},
+}};
 constexpr std::array<std::pair<const char*, bool>, 2> kAttachments = {{
     {"client", false},
     {"appliance", true},
@@ -238,8 +245,10 @@ absl::Status ParsePolicies(const toml::table& table, const std::string& file,
   return section.Finish();
 }
 
+// `audit` holds what its HSM says, and gets what the partition says.
 absl::StatusOr<PartitionConfig> ParsePartition(const toml::table& table,
-                                               const std::string& file) {
+                                               const std::string& file,
+                                               hsm::AuditSettings::Of& audit) {
   PartitionConfig partition;
   Section section(table, file, "hsm.partition");
   section.Text("label", partition.spec.label);
@@ -253,6 +262,8 @@ absl::StatusOr<PartitionConfig> ParsePartition(const toml::table& table,
     section.Fail("label", "is longer than 32 bytes");
   }
   section.Choice("profile", kProfiles, partition.profile);
+  section.Choice("audit", kAuditModes, audit.mode);
+  section.Bool("audit_key_use", audit.key_use);
   for (const toml::table* policies : section.Tables("policies", true)) {
     RETURN_IF_ERROR(ParsePolicies(*policies, file, partition.spec.policies));
   }
@@ -297,6 +308,19 @@ void CheckHsm(Section& section, const HsmConfig& hsm,
   }
 }
 
+void ParseAudit(Section& section, hsm::AuditSettings& audit) {
+  section.Choice("audit", kAuditModes, audit.standard.mode);
+  section.Bool("audit_key_use", audit.standard.key_use);
+  section.Number("audit_limit", audit.limit);
+  section.Number("audit_rotate", audit.rotate_at);
+  bool journal = false;
+  section.Bool("audit_journal", journal);
+  if (journal) audit.journal = hsm::kJournalSocket;
+  if (audit.limit < kLeastAuditLimit) {
+    section.Fail("audit_limit", "is less than 65536 bytes");
+  }
+}
+
 absl::StatusOr<HsmConfig> ParseHsm(const toml::table& table,
                                    const std::string& file,
                                    const std::string& state_directory) {
@@ -329,8 +353,17 @@ absl::StatusOr<HsmConfig> ParseHsm(const toml::table& table,
   if (!absl::StartsWith(hsm.store, "/")) {
     hsm.store = absl::StrCat(state_directory, "/", hsm.store);
   }
+  ParseAudit(section, hsm.audit);
   for (const toml::table* each : section.Tables("partition", false)) {
-    ASSIGN_OR_RETURN(PartitionConfig partition, ParsePartition(*each, file));
+    hsm::AuditSettings::Of audit = hsm.audit.standard;
+    ASSIGN_OR_RETURN(PartitionConfig partition,
+                     ParsePartition(*each, file, audit));
+    // The first one is made as space 1.
+    if (audit != hsm.audit.standard) {
+      hsm.audit
+          .partitions[static_cast<hsm::SpaceId>(spec.partitions.size() + 1)] =
+          audit;
+    }
     spec.partitions.push_back(partition.spec);
     hsm.partitions.push_back(std::move(partition));
   }

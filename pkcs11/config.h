@@ -32,6 +32,7 @@ struct HsmConfig {
   // "usbip:HOST:BUS". Application HSMs are embedded.
   std::string transport = "embedded";
   std::string store;  // absolute; the HSM's directory
+  hsm::AuditSettings audit;
 
   bool embedded() const { return transport == "embedded"; }
 };

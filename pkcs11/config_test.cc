@@ -127,6 +127,42 @@ transport = "socket:/run/perigee.sock"
   EXPECT_FALSE(config->hsms[1].embedded());
 }
 
+TEST(ConfigTest, Audit_IsOfTheHsmAndOfPartitionsThatSayOtherwise) {
+  const auto config = Parse(R"(
+[[hsm]]
+name = "a"
+audit = "closed"
+audit_limit = 100000
+audit_rotate = 0
+audit_journal = true
+[[hsm.partition]]
+[[hsm.partition]]
+audit = "off"
+[[hsm.partition]]
+audit_key_use = true
+[[hsm]]
+name = "b"
+)");
+  ASSERT_TRUE(config.ok()) << config.status();
+  const hsm::AuditSettings& audit = config->hsms[0].audit;
+  using Mode = hsm::AuditSettings::Mode;
+  EXPECT_EQ(audit.At(0).mode, Mode::kClosed);
+  EXPECT_EQ(audit.At(1).mode, Mode::kClosed);
+  EXPECT_EQ(audit.At(2).mode, Mode::kOff);
+  EXPECT_EQ(audit.At(3).mode, Mode::kClosed);
+  EXPECT_TRUE(audit.At(3).key_use);
+  EXPECT_FALSE(audit.At(4).key_use);
+  EXPECT_EQ(audit.limit, 100000u);
+  EXPECT_EQ(audit.rotate_at, 0u);
+  EXPECT_EQ(audit.journal, hsm::kJournalSocket);
+  EXPECT_EQ(config->hsms[1].audit, hsm::AuditSettings());
+}
+
+TEST(ConfigTest, AuditLimitThatIsTooSmall_IsRefused) {
+  const auto config = Parse("[[hsm]]\nname = 'a'\naudit_limit = 100\n");
+  EXPECT_FALSE(config.ok());
+}
+
 TEST(ConfigTest, SyntaxError_NamesFileAndLine) {
   EXPECT_THAT(ErrorOf("list_admin_slots = true\nname = \n"),
               HasSubstr("test.toml:2: "));

@@ -70,6 +70,12 @@ absl::StatusOr<hsm_io::DeviceInfo> DeviceLink::Discover() {
   return info;
 }
 
+absl::StatusOr<hsm::AuditLog*> DeviceLink::AuditLog() {
+  if (embedded_ != nullptr) return embedded_->AuditLog();
+  return base::Error(CKR_FUNCTION_NOT_SUPPORTED,
+                     "a Backup HSM over a wire keeps its audit log itself");
+}
+
 absl::Status DeviceLink::Open() {
   NoteChannel();  // An endpoint may have found that it broke.
   {

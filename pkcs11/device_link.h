@@ -48,6 +48,9 @@ class DeviceLink {
     return reply;
   }
 
+  // Of an embedded device; CKR_FUNCTION_NOT_SUPPORTED over a wire.
+  absl::StatusOr<hsm::AuditLog*> AuditLog();
+
   absl::StatusOr<BackupDevice::Found> Find();
   absl::Status Adopt(ByteSpan fingerprint, const SecretBytes& so_pin);
 

@@ -17,6 +17,7 @@ class EmbeddedBackupHsm : public EmbeddedDevice {
  public:
   EmbeddedBackupHsm(const HsmConfig& config, const std::string& fleet_directory)
       : spec_(config.spec),
+        audit_(config.audit),
         directory_(config.store),
         fleet_directory_(fleet_directory) {}
 
@@ -43,6 +44,12 @@ class EmbeddedBackupHsm : public EmbeddedDevice {
     return device_->PlugIn(/*allow_adoption=*/true);
   }
 
+  absl::StatusOr<hsm::AuditLog*> AuditLog() override {
+    absl::MutexLock lock(&mu_);
+    RETURN_IF_ERROR(OpenLocked());
+    return &device_->hsm().audit();
+  }
+
  private:
   absl::Status OpenLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (device_ != nullptr) return absl::OkStatus();
@@ -59,6 +66,7 @@ class EmbeddedBackupHsm : public EmbeddedDevice {
       return lock.status();
     }
     ASSIGN_OR_RETURN(std::unique_ptr<hsm::Hsm> hsm, hsm::Hsm::Open(directory_));
+    hsm->audit().Configure(audit_);
     ASSIGN_OR_RETURN(device_, device::BackupHsm::New(std::move(hsm)));
     lock_.emplace(*std::move(lock));
     told_ = false;
@@ -66,6 +74,7 @@ class EmbeddedBackupHsm : public EmbeddedDevice {
   }
 
   const hsm::HsmSpec spec_;
+  const hsm::AuditSettings audit_;
   const std::string directory_;
   const std::string fleet_directory_;
   absl::Mutex mu_;

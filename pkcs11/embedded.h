@@ -25,6 +25,9 @@ class EmbeddedDevice {
   // The device's end of a new link. CKR_TOKEN_NOT_PRESENT while there is no
   // state, or while the daemon serves it (logged once).
   virtual absl::StatusOr<std::unique_ptr<hsm_io::Server>> PlugIn() = 0;
+  // The log that the device keeps in its directory; lives as long as this. The
+  // same errors.
+  virtual absl::StatusOr<hsm::AuditLog*> AuditLog() = 0;
 };
 
 // Touches nothing yet.

@@ -63,6 +63,7 @@ CK_FLAGS PinFlags(const hsm::RoleState& state, CK_FLAGS low, CK_FLAGS last,
 absl::Status LocalHsm::OpenLocked() {
   if (hsm_ != nullptr) return absl::OkStatus();
   ASSIGN_OR_RETURN(hsm_, hsm::Hsm::Open(config_.store));
+  hsm_->audit().Configure(config_.audit);
   return absl::OkStatus();
 }
 
@@ -101,6 +102,7 @@ LocalToken::LocalToken(CK_SLOT_ID slot, LocalHsmRef hsm, SpaceId space)
     : Token(slot),
       hsm_(std::move(hsm)),
       space_(space),
+      records_use_(hsm_->config().audit.At(space).key_use),
       own_(application(space)) {}
 
 LocalToken::~LocalToken() = default;
@@ -242,6 +244,36 @@ absl::Status LocalToken::Connect(SpaceId space) {
   ASSIGN_OR_RETURN(hsm::Partition* const partition, PartitionIfThere(space));
   if (partition == nullptr) return absl::OkStatus();
   return partition->Info().status();
+}
+
+// --- audit -------------------------------------------------------------------
+
+absl::Status LocalToken::NoteUse(SpaceId space, const hsm::Object& key,
+                                 CK_ATTRIBUTE_TYPE usage,
+                                 CK_MECHANISM_TYPE mechanism) {
+  if (!records_use_) return absl::OkStatus();
+  ASSIGN_OR_RETURN(hsm::Partition* const partition, PartitionOf(space));
+  return partition->NoteUse(hsm::AuditWord::kKeyUsed, Access().get(), key,
+                            usage, mechanism);
+}
+
+absl::Status LocalToken::NoteWrapped(SpaceId space, const hsm::Object& key,
+                                     CK_MECHANISM_TYPE mechanism) {
+  if (!key.is_token()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(hsm::Partition* const partition, PartitionOf(space));
+  return partition->NoteUse(hsm::AuditWord::kObjectWrapped, Access().get(), key,
+                            CKA_WRAP, mechanism);
+}
+
+absl::StatusOr<hsm::AuditLog*> LocalToken::AuditLog() {
+  ASSIGN_OR_RETURN(hsm::Hsm* const hsm, hsm_->OpenIfThere());
+  if (hsm != nullptr) return &hsm->audit();
+  return base::Error(CKR_TOKEN_NOT_PRESENT, "the HSM was never initialised");
+}
+
+void LocalToken::NoteLogout(SpaceId space, hsm::Role role) {
+  const auto partition = PartitionIfThere(space);
+  if (partition.ok() && *partition != nullptr) (*partition)->NoteLogout(role);
 }
 
 // --- life cycle and roles ----------------------------------------------------

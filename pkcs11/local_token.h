@@ -108,6 +108,14 @@ class LocalToken : public Token {
   absl::Status CheckWrapPolicy(SpaceId space, bool wrap,
                                CK_OBJECT_CLASS object_class) override;
 
+  absl::Status NoteUse(SpaceId space, const hsm::Object& key,
+                       CK_ATTRIBUTE_TYPE usage,
+                       CK_MECHANISM_TYPE mechanism) override;
+  absl::Status NoteWrapped(SpaceId space, const hsm::Object& key,
+                           CK_MECHANISM_TYPE mechanism) override;
+
+  absl::StatusOr<hsm::AuditLog*> AuditLog() override;
+
   absl::StatusOr<hsm::HsmInfo> Hsm() override;
   absl::StatusOr<bool> InApprovedMode() override;
   absl::StatusOr<hsm::PolicyValues> HsmCapabilities() override;
@@ -138,6 +146,7 @@ class LocalToken : public Token {
  protected:
   absl::StatusOr<Authenticated> Authenticate(SpaceId space, hsm::Role role,
                                              const SecretBytes& pin) override;
+  void NoteLogout(SpaceId space, hsm::Role role) override;
 
  private:
   // Null while there is no state; creates nothing.
@@ -151,6 +160,7 @@ class LocalToken : public Token {
 
   const LocalHsmRef hsm_;
   const SpaceId space_;
+  const bool records_use_;  // the audit log has each use of a key
   const std::shared_ptr<Application> own_;
   // Once it was found; lives as long as the HSM.
   std::atomic<hsm::Partition*> found_{nullptr};

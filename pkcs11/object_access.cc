@@ -82,7 +82,7 @@ absl::Status MayWrite(const Session& session, const AttributeSet& object) {
 }
 
 absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> CreateObjects(
-    Session& session, std::vector<AttributeSet> objects) {
+    Session& session, Making making, std::vector<AttributeSet> objects) {
   std::vector<hsm::NewObject> durable;
   std::vector<AttributeSet> passing;
   std::vector<bool> is_durable;
@@ -90,7 +90,7 @@ absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> CreateObjects(
     RETURN_IF_ERROR(MayWrite(session, object));
     is_durable.push_back(object.IsTrue(CKA_TOKEN));
     if (is_durable.back()) {
-      durable.push_back({.attributes = std::move(object)});
+      durable.push_back({.attributes = std::move(object), .making = making});
     } else {
       passing.push_back(std::move(object));
     }
@@ -120,11 +120,12 @@ absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> CreateObjects(
   return handles;
 }
 
-absl::StatusOr<CK_OBJECT_HANDLE> CreateObject(Session& session,
+absl::StatusOr<CK_OBJECT_HANDLE> CreateObject(Session& session, Making making,
                                               AttributeSet object) {
   std::vector<AttributeSet> one;
   one.push_back(std::move(object));
-  ASSIGN_OR_RETURN(const auto handles, CreateObjects(session, std::move(one)));
+  ASSIGN_OR_RETURN(const auto handles,
+                   CreateObjects(session, making, std::move(one)));
   return handles.front();
 }
 

@@ -27,9 +27,11 @@ absl::Status MayWrite(const Session& session, const AttributeSet& object);
 
 // Keeps new objects (resolved, with key material), handles in order. Token
 // objects of one call are durable together or not at all, and come first.
+// `making` is for the audit log.
+using Making = hsm::NewObject::Making;
 absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> CreateObjects(
-    Session& session, std::vector<AttributeSet> objects);
-absl::StatusOr<CK_OBJECT_HANDLE> CreateObject(Session& session,
+    Session& session, Making making, std::vector<AttributeSet> objects);
+absl::StatusOr<CK_OBJECT_HANDLE> CreateObject(Session& session, Making making,
                                               AttributeSet object);
 
 absl::Status ReplaceObject(Session& session, const hsm::Object& object,

@@ -190,6 +190,10 @@ absl::Status Session::Start(const CK_MECHANISM& mechanism,
                   *begun.mechanism,
                   Kind::kProcesses ? Service::kProcess : Service::kProtect,
                   begun.key == nullptr ? nullptr : &begun.key->attributes());
+  if constexpr (!std::is_same_v<Kind, DigestKind>) {
+    RETURN_IF_ERROR(token_->NoteUse(space_, *begun.key, Kind::kUsage,
+                                    begun.mechanism->type));
+  }
   NoteService(begun.approved);
   place<Kind>() = std::move(begun);
   return absl::OkStatus();

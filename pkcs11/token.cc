@@ -50,11 +50,13 @@ absl::Status Token::Login(SpaceId space, hsm::Role role,
 
 absl::Status Token::Logout(SpaceId space) {
   const std::shared_ptr<Application> application = this->application(space);
-  if (!application->EndLogin()) {
+  const std::optional<hsm::Role> role = application->role();
+  if (!role.has_value() || !application->EndLogin()) {
     return base::Error(CKR_USER_NOT_LOGGED_IN, "");
   }
   application->objects().DestroyPrivate();
   Deauthenticate(space);
+  NoteLogout(space, *role);
   return absl::OkStatus();
 }
 
@@ -127,6 +129,7 @@ absl::Status Token::CheckWrapPolicy(SpaceId, bool, CK_OBJECT_CLASS) {
   return NotHere();
 }
 
+absl::StatusOr<hsm::AuditLog*> Token::AuditLog() { return NotHere(); }
 absl::StatusOr<hsm::HsmInfo> Token::Hsm() { return NotHere(); }
 absl::StatusOr<bool> Token::InApprovedMode() { return NotHere(); }
 absl::StatusOr<hsm::PolicyValues> Token::HsmCapabilities() { return NotHere(); }

@@ -156,6 +156,24 @@ class Token {
   virtual absl::Status CheckWrapPolicy(SpaceId space, bool wrap,
                                        CK_OBJECT_CLASS object_class);
 
+  // --- audit
+  // ------------------------------------------------------------------------
+  // A use of a key, where the partition records it; and a token key that
+  // leaves, wrapped. Errors only where its log is `closed`.
+
+  virtual absl::Status NoteUse(SpaceId, const hsm::Object& /*key*/,
+                               CK_ATTRIBUTE_TYPE /*usage*/, CK_MECHANISM_TYPE) {
+    return absl::OkStatus();
+  }
+  virtual absl::Status NoteWrapped(SpaceId, const hsm::Object& /*key*/,
+                                   CK_MECHANISM_TYPE) {
+    return absl::OkStatus();
+  }
+
+  // The log of the HSM that the slot belongs to; lives as long as the token.
+  // CKR_TOKEN_NOT_PRESENT while there is no state.
+  virtual absl::StatusOr<hsm::AuditLog*> AuditLog();
+
   // --- administration (CA_*), by the role that is logged in
   // ---------------------
 
@@ -204,6 +222,7 @@ class Token {
                                                      const SecretBytes& pin);
   // The process's login on `space` ended (also when recording it failed).
   virtual void Deauthenticate(SpaceId space);
+  virtual void NoteLogout(SpaceId, hsm::Role) {}
   // For VerifyPin; the default authenticates and drops the result.
   virtual absl::Status CheckPin(SpaceId space, hsm::Role role,
                                 const SecretBytes& pin);

@@ -64,6 +64,8 @@ absl::StatusOr<hsm::ObjectRef> BaseKey(const Session& session,
     return base::Error(CKR_USER_NOT_LOGGED_IN,
                        "the key wants its PIN, which this call cannot ask");
   }
+  RETURN_IF_ERROR(session.token().NoteUse(session.space(), **key, CKA_DERIVE,
+                                          mechanism.type));
   return key;
 }
 
@@ -132,8 +134,9 @@ class Derivation final : public DerivedKeys {
     }
     NoteMaking(session_, use_.mechanism, Service::kProtect,
                &use_.key->attributes(), absl::MakeSpan(keys_));
-    ASSIGN_OR_RETURN(const std::vector<CK_OBJECT_HANDLE> made,
-                     CreateObjects(session_, std::move(keys_)));
+    ASSIGN_OR_RETURN(
+        const std::vector<CK_OBJECT_HANDLE> made,
+        CreateObjects(session_, Making::kDerived, std::move(keys_)));
     for (size_t i = 0; i < made.size(); ++i) {
       *handles_[i] = made[i];
       trace::NoteRead(handles_[i]);
@@ -245,7 +248,8 @@ absl::Status C_GenerateKey(Library& library, CK_SESSION_HANDLE hSession,
   Merge(material, key);
   NoteMaking(*session, *mechanism, Service::kProtect, nullptr,
              absl::MakeSpan(&key, 1));
-  ASSIGN_OR_RETURN(*phKey, CreateObject(*session, std::move(key)));
+  ASSIGN_OR_RETURN(*phKey,
+                   CreateObject(*session, Making::kGenerated, std::move(key)));
   return absl::OkStatus();
 }
 
@@ -283,8 +287,9 @@ absl::Status C_GenerateKeyPair(
   }
   NoteMaking(*session, *mechanism, Service::kProtect, nullptr,
              absl::MakeSpan(pair));
-  ASSIGN_OR_RETURN(const std::vector<CK_OBJECT_HANDLE> handles,
-                   CreateObjects(*session, std::move(pair)));
+  ASSIGN_OR_RETURN(
+      const std::vector<CK_OBJECT_HANDLE> handles,
+      CreateObjects(*session, Making::kGenerated, std::move(pair)));
   *phPublicKey = handles[0];
   *phPrivateKey = handles[1];
   return absl::OkStatus();
@@ -364,6 +369,9 @@ absl::StatusOr<Encapsulation> BeginEncapsulation(const Session& session,
     return base::Error(CKR_USER_NOT_LOGGED_IN,
                        "the key wants its PIN, which this call cannot ask");
   }
+  RETURN_IF_ERROR(session.token().NoteUse(
+      session.space(), *begun.key,
+      encapsulates ? CKA_ENCAPSULATE : CKA_DECAPSULATE, begun.mechanism->type));
   ASSIGN_OR_RETURN(begun.parameters,
                    ParseParameters(*begun.mechanism, *mechanism));
   ASSIGN_OR_RETURN(const AttributeSet input,
@@ -392,7 +400,7 @@ absl::StatusOr<CK_OBJECT_HANDLE> CreateSecret(Session& session,
   Merge(added, key);
   NoteMaking(session, *half.mechanism, service, &half.key->attributes(),
              absl::MakeSpan(&key, 1));
-  return CreateObject(session, std::move(key));
+  return CreateObject(session, Making::kDerived, std::move(key));
 }
 
 }  // namespace

@@ -48,7 +48,8 @@ absl::Status C_CreateObject(Library& library, CK_SESSION_HANDLE hSession,
       RETURN_IF_ERROR(CheckStrength(attributes, session->token().profile()));
     }
   }
-  ASSIGN_OR_RETURN(*phObject, CreateObject(*session, std::move(attributes)));
+  ASSIGN_OR_RETURN(*phObject, CreateObject(*session, Making::kCreated,
+                                           std::move(attributes)));
   return absl::OkStatus();
 }
 
@@ -64,7 +65,8 @@ absl::Status C_CopyObject(Library& library, CK_SESSION_HANDLE hSession,
   context.base = &object->attributes();
   ASSIGN_OR_RETURN(AttributeSet copy,
                    hsm::Resolve(How::kCopy, changes, context));
-  ASSIGN_OR_RETURN(*phNewObject, CreateObject(*session, std::move(copy)));
+  ASSIGN_OR_RETURN(*phNewObject,
+                   CreateObject(*session, Making::kCopied, std::move(copy)));
   return absl::OkStatus();
 }
 

@@ -165,6 +165,15 @@ absl::StatusOr<Leaving> BeginWrap(const Session& session,
   return leaving;
 }
 
+// What the audit log has of it, before the wrapped key is given away.
+absl::Status NoteLeaving(const Session& session, const Leaving& leaving) {
+  Token& token = session.token();
+  RETURN_IF_ERROR(token.NoteUse(session.space(), *leaving.wrapper, CKA_WRAP,
+                                leaving.mechanism->type));
+  return token.NoteWrapped(session.space(), *leaving.key,
+                           leaving.mechanism->type);
+}
+
 // A key on its way in: what its template makes of it, without its value.
 struct Coming {
   const Mechanism* mechanism;
@@ -207,6 +216,8 @@ absl::StatusOr<Coming> BeginUnwrap(const Session& session,
   }
   RETURN_IF_ERROR(session.token().CheckWrapPolicy(
       session.space(), /*wrap=*/false, object_class));
+  RETURN_IF_ERROR(session.token().NoteUse(session.space(), *coming.wrapper,
+                                          CKA_UNWRAP, coming.mechanism->type));
   return coming;
 }
 
@@ -216,7 +227,7 @@ absl::StatusOr<CK_OBJECT_HANDLE> EndUnwrap(Session& session, Coming& coming,
                    Material(plain, std::move(coming.resolved), coming.profile));
   NoteMaking(session, *coming.mechanism, Service::kProcess,
              &coming.wrapper->attributes(), absl::MakeSpan(&key, 1));
-  return CreateObject(session, std::move(key));
+  return CreateObject(session, Making::kUnwrapped, std::move(key));
 }
 
 }  // namespace
@@ -243,6 +254,9 @@ absl::Status C_WrapKey(Library& library, CK_SESSION_HANDLE hSession,
       mechanism.wrap(leaving.use(parameters.get()), plain.Expose()));
   NoteMaking(*session, *leaving.mechanism, Service::kProtect,
              &leaving.wrapper->attributes(), {});
+  if (output.Fits(wrapped.size())) {
+    RETURN_IF_ERROR(NoteLeaving(*session, leaving));
+  }
   return ToStatus(output.Give(wrapped));
 }
 
@@ -295,6 +309,9 @@ absl::Status C_WrapKeyAuthenticated(
           IsSecretValue(key) && leaving.profile == Profile::kStrict));
   NoteMaking(*session, *leaving.mechanism, Service::kProtect,
              &leaving.wrapper->attributes(), {});
+  if (output.Fits(wrapped.size())) {
+    RETURN_IF_ERROR(NoteLeaving(*session, leaving));
+  }
   return ToStatus(output.Give(wrapped));
 }
 
