@@ -97,13 +97,18 @@ TEST(TraceTableTest, EveryParameterOfEveryFunctionIsDecided) {
   CheckRow<PERIGEE_CheckObjects>("Perigee.CheckObjects");
   CheckRow<PERIGEE_CheckStore>("Perigee.CheckStore");
   CheckRow<PERIGEE_CompactStore>("Perigee.CompactStore");
+  CheckRow<PERIGEE_AuditInfo>("Perigee.AuditInfo");
+  CheckRow<PERIGEE_AuditLines>("Perigee.AuditLines");
+  CheckRow<PERIGEE_AuditCheckpoint>("Perigee.AuditCheckpoint");
+  CheckRow<PERIGEE_AuditRotate>("Perigee.AuditRotate");
+  CheckRow<PERIGEE_AuditVerify>("Perigee.AuditVerify");
 }
 
 // Members of the vendor interface without one: LastError and ErrorName, which
 // are no calls.
 TEST(TraceTableTest, TheVendorInterfaceHasNoOtherFunctions) {
   EXPECT_EQ(sizeof(PERIGEE_FUNCTION_LIST),
-            offsetof(PERIGEE_FUNCTION_LIST, LastError) + 16 * sizeof(void*));
+            offsetof(PERIGEE_FUNCTION_LIST, LastError) + 21 * sizeof(void*));
 }
 
 TEST(TraceTableTest, AFunctionWithoutARowIsShownByItsName) {

@@ -54,6 +54,19 @@ absl::Status AdoptDevice(Library& library, CK_SLOT_ID slotID,
                          const CK_BYTE* pFingerprint, CK_ULONG ulFingerprintLen,
                          const CK_UTF8CHAR* pSoPin, CK_ULONG ulSoPinLen);
 
+absl::Status AuditInfo(Library& library, CK_SLOT_ID slotID,
+                       PERIGEE_AUDIT_INFO* pInfo);
+absl::Status AuditLines(Library& library, CK_SLOT_ID slotID, CK_ULONG* pulNext,
+                        char* pText, CK_ULONG* pulTextLen);
+absl::Status AuditCheckpoint(Library& library, CK_SLOT_ID slotID,
+                             CK_BBOOL exported, CK_ULONG* pulCheckpoint);
+absl::Status AuditRotate(Library& library, CK_SLOT_ID slotID, char* pPath,
+                         CK_ULONG ulRoom);
+absl::Status AuditVerify(Library& library, const char* pText,
+                         CK_ULONG ulTextLen, const CK_BYTE* pRoots,
+                         CK_ULONG ulRootsLen, CK_ULONG ulKnown,
+                         const char* pKnownHash, PERIGEE_AUDIT_REPORT* pReport);
+
 }  // namespace pkcs11::ca
 
 #endif  // PERIGEE_PKCS11_CA_PERIGEE_FUNCTIONS_H_

@@ -320,6 +320,11 @@ constexpr PERIGEE_FUNCTION_LIST kList = {
     PERIGEE_ROW(CheckObjects),
     PERIGEE_ROW(CheckStore),
     PERIGEE_ROW(CompactStore),
+    PERIGEE_ROW(AuditInfo),
+    PERIGEE_ROW(AuditLines),
+    PERIGEE_ROW(AuditCheckpoint),
+    PERIGEE_ROW(AuditRotate),
+    PERIGEE_ROW(AuditVerify),
 };
 #undef PERIGEE_ROW
 

@@ -308,6 +308,81 @@ typedef CK_RV (*PERIGEE_AdoptDevice)(CK_SLOT_ID slotID,
                                      const CK_UTF8CHAR* pSoPin,
                                      CK_ULONG ulSoPinLen);
 
+// ---- Audit log -------------------------------------------------------------
+// Of the HSM that a slot belongs to. docs/AUDIT.md says what is in it. No login
+// is needed: whoever may use the state of the HSM may read its log, and nothing
+// here takes a line out of it but into a file. A Backup HSM that is reached
+// over a wire keeps its log for itself (CKR_FUNCTION_NOT_SUPPORTED).
+
+#define PERIGEE_AUDIT_DAMAGED 0x1UL  // its end is not as the HSM left it
+#define PERIGEE_AUDIT_OFF 0x2UL      // nothing is recorded of this slot
+#define PERIGEE_AUDIT_CLOSED 0x4UL   // what cannot be recorded is refused
+#define PERIGEE_AUDIT_KEY_USE 0x8UL  // each use of a key is recorded
+
+typedef struct PERIGEE_AUDIT_INFO {
+  CK_ULONG ulSize;
+  CK_FLAGS flags;
+  CK_ULONG ulFirst, ulLast;  // lines that are not in a file yet; 0: none
+  CK_ULONG ulBytes;
+  CK_ULONG ulCheckpoint;  // number of the last one; 0: none
+  char head[72];          // SHA-256 of the last line, hexadecimal
+} PERIGEE_AUDIT_INFO;
+
+typedef CK_RV (*PERIGEE_AuditInfo)(CK_SLOT_ID slotID,
+                                   PERIGEE_AUDIT_INFO* pInfo);
+
+// Whole lines from number `*pulNext` on (0: the first one), as many as fit into
+// `*pulTextLen` bytes at `pText`; no zero byte behind them. Then `*pulNext` is
+// the number that follows. Length 0 at the end. CKR_BUFFER_TOO_SMALL when not
+// one line fits (8192 bytes are enough).
+typedef CK_RV (*PERIGEE_AuditLines)(CK_SLOT_ID slotID, CK_ULONG* pulNext,
+                                    char* pText, CK_ULONG* pulTextLen);
+
+// Signs the log; `exported`: and records before that it is read out. The number
+// of the checkpoint; may be null.
+typedef CK_RV (*PERIGEE_AuditCheckpoint)(CK_SLOT_ID slotID, CK_BBOOL exported,
+                                         CK_ULONG* pulCheckpoint);
+
+// Moves all lines into a file beside the HSM's state, and tells its path (empty
+// when there was nothing to move).
+typedef CK_RV (*PERIGEE_AuditRotate)(CK_SLOT_ID slotID, char* pPath,
+                                     CK_ULONG ulRoom);
+
+#define PERIGEE_AUDIT_SOUND 0UL
+#define PERIGEE_AUDIT_NO_LOG 1UL
+#define PERIGEE_AUDIT_ALTERED 2UL
+#define PERIGEE_AUDIT_REMOVED 3UL
+#define PERIGEE_AUDIT_REORDERED 4UL
+#define PERIGEE_AUDIT_DUPLICATED 5UL
+#define PERIGEE_AUDIT_BAD_SIGNATURE 6UL
+#define PERIGEE_AUDIT_WRONG_CERTIFICATE 7UL
+#define PERIGEE_AUDIT_TRUNCATED 8UL
+#define PERIGEE_AUDIT_RECOVERED 9UL
+
+typedef struct PERIGEE_AUDIT_REPORT {
+  CK_ULONG ulSize;
+  CK_ULONG ulProblem;  // PERIGEE_AUDIT_*: the first one
+  CK_ULONG ulPlace;    // the line in the text, from 1
+  CK_ULONG ulLine;     // and its number; 0 when it has none
+  CK_ULONG ulLines;    // sound lines before that
+  CK_ULONG ulFirst, ulLast;
+  CK_ULONG ulCheckpoints;
+  CK_ULONG ulUncovered;       // lines behind the last checkpoint
+  CK_BBOOL fromTheBeginning;  // of the log; else of a later segment
+  char hsm[32];               // serial number
+  char head[72];              // SHA-256 of the last sound line, hexadecimal
+  char text[192];             // what is wrong
+} PERIGEE_AUDIT_REPORT;
+
+// Checks the text of a log under root certificates, PEM (several) or DER (one);
+// null: the root of this host's fleet. `pKnownHash`, when it is not null: line
+// `ulKnown` must be there, with this hash. CKR_OK also when the log is not
+// sound: the report tells.
+typedef CK_RV (*PERIGEE_AuditVerify)(const char* pText, CK_ULONG ulTextLen,
+                                     const CK_BYTE* pRoots, CK_ULONG ulRootsLen,
+                                     CK_ULONG ulKnown, const char* pKnownHash,
+                                     PERIGEE_AUDIT_REPORT* pReport);
+
 // ---- The table -------------------------------------------------------------
 
 typedef struct PERIGEE_FUNCTION_LIST {
@@ -329,6 +404,11 @@ typedef struct PERIGEE_FUNCTION_LIST {
   PERIGEE_CheckObjects CheckObjects;
   PERIGEE_CheckStore CheckStore;
   PERIGEE_CompactStore CompactStore;
+  PERIGEE_AuditInfo AuditInfo;
+  PERIGEE_AuditLines AuditLines;
+  PERIGEE_AuditCheckpoint AuditCheckpoint;
+  PERIGEE_AuditRotate AuditRotate;
+  PERIGEE_AuditVerify AuditVerify;
 } PERIGEE_FUNCTION_LIST;
 
 #ifdef __cplusplus

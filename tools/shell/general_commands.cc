@@ -107,8 +107,8 @@ std::vector<Command> AllCommands() {
   std::vector<Command> all;
   for (std::vector<Command> (*part)() :
        {SlotCommands, HsmCommands, RoleCommands, PartitionCommands,
-        ArchiveCommands, DeviceCommands, ImportCommands, StoreCommands,
-        GeneralCommands}) {
+        ArchiveCommands, DeviceCommands, AuditCommands, ImportCommands,
+        StoreCommands, GeneralCommands}) {
     for (const Command& command : part()) all.push_back(command);
   }
   return all;

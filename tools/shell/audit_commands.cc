@@ -1,0 +1,339 @@
+// audit show, status, export, checkpoint, rotate, verify.
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+#include <system_error>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "tools/shell/shell.h"
+#include "tools/shell/text.h"
+
+namespace shell {
+namespace {
+
+constexpr size_t kPage = 1 << 18;
+
+constexpr Option kSlotOptions[] = {
+    {"slot", "s", Kind::kNumber, false, "another slot than the active one",
+     Names::kSlot},
+};
+
+absl::StatusOr<PERIGEE_AUDIT_INFO> InfoAt(const Shell& shell, CK_SLOT_ID slot) {
+  PERIGEE_AUDIT_INFO info = {};
+  info.ulSize = sizeof info;
+  RETURN_IF_ERROR(
+      shell.module().Check(shell.module().perigee().AuditInfo(slot, &info)));
+  return info;
+}
+
+// Hands over the lines from `from` to `last`, page by page; 0: to the end.
+absl::Status ForEachPage(
+    const Shell& shell, CK_SLOT_ID slot, CK_ULONG from, CK_ULONG last,
+    absl::FunctionRef<absl::Status(absl::string_view)> give) {
+  std::string page(kPage, '\0');
+  for (CK_ULONG next = from; last == 0 || next <= last;) {
+    CK_ULONG size = page.size();
+    RETURN_IF_ERROR(shell.module().Check(
+        shell.module().perigee().AuditLines(slot, &next, page.data(), &size)));
+    if (size == 0) break;
+    absl::string_view text(page.data(), size);
+    // Lines that came since.
+    for (; last != 0 && next > last + 1; --next) {
+      text.remove_suffix(text.size() - (text.rfind('\n', text.size() - 2) + 1));
+    }
+    RETURN_IF_ERROR(give(text));
+    if (last != 0 && next == last + 1) break;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FileFailure(const std::string& path, int error) {
+  return Failure(
+      CKR_DEVICE_ERROR,
+      absl::StrCat(path, ": ", std::generic_category().message(error)));
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  if (in) text << in.rdbuf();
+  if (!in) return FileFailure(path, errno);
+  return text.str();
+}
+
+// --- showing
+// ----------------------------------------------------------------------
+
+absl::Status Status(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
+  ASSIGN_OR_RETURN(const PERIGEE_AUDIT_INFO info, InfoAt(shell, slot));
+  const char* policy = info.flags & PERIGEE_AUDIT_OFF      ? "off"
+                       : info.flags & PERIGEE_AUDIT_CLOSED ? "closed"
+                                                           : "open";
+  absl::PrintF("\n%s", Field("Slot Id", absl::StrCat(slot)));
+  absl::PrintF("%s", Field("Policy", policy));
+  absl::PrintF("%s", Field("Key Use", info.flags & PERIGEE_AUDIT_KEY_USE
+                                          ? "recorded"
+                                          : "not recorded"));
+  absl::PrintF(
+      "%s", Field("Lines", info.ulLast == 0 ? "none"
+                                            : absl::StrCat(info.ulFirst, " to ",
+                                                           info.ulLast)));
+  absl::PrintF("%s", Field("Bytes", absl::StrCat(info.ulBytes)));
+  absl::PrintF(
+      "%s",
+      Field("Last Checkpoint",
+            info.ulCheckpoint == 0 ? "none" : absl::StrCat(info.ulCheckpoint)));
+  absl::PrintF("%s", Field("Last Line's Hash", CleanText(info.head)));
+  if ((info.flags & PERIGEE_AUDIT_DAMAGED) == 0) return absl::OkStatus();
+  return Failure(CKR_DEVICE_ERROR, "the log's end is not as the HSM left it",
+                 "Keep a copy of the HSM's directory, and see audit verify.");
+}
+
+constexpr Option kShowOptions[] = {
+    {"slot", "s", Kind::kNumber, false, "another slot than the active one",
+     Names::kSlot},
+    {"last", "l", Kind::kNumber, false, "so many lines from the end (20)"},
+    {"all", "a", Kind::kFlag, false, "every line"},
+};
+
+absl::Status Show(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
+  ASSIGN_OR_RETURN(const PERIGEE_AUDIT_INFO info, InfoAt(shell, slot));
+  const CK_ULONG last = arguments.Number("last").value_or(20);
+  const bool whole = arguments.Has("all") || info.ulLast < last;
+  absl::PrintF("\n");
+  return ForEachPage(shell, slot, whole ? 0 : info.ulLast - last + 1,
+                     info.ulLast, [](absl::string_view text) {
+                       absl::PrintF("%s", text);
+                       return absl::OkStatus();
+                     });
+}
+
+// --- reading out
+// ------------------------------------------------------------------
+
+constexpr Option kExportOptions[] = {
+    {"file", "f", Kind::kText, true, "a new file for the lines"},
+    {"slot", "s", Kind::kNumber, false, "another slot than the active one",
+     Names::kSlot},
+};
+
+absl::Status WriteAll(int fd, const std::string& path, absl::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return FileFailure(path, errno);
+    text.remove_prefix(static_cast<size_t>(n));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Export(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
+  const std::string path = *arguments.Text("file");
+  const int fd =
+      open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return FileFailure(path, errno);
+  const absl::Cleanup closer = [fd] { close(fd); };
+  absl::Cleanup undo = [&path] { unlink(path.c_str()); };
+  CK_ULONG last = 0;
+  RETURN_IF_ERROR(shell.module().Check(
+      shell.module().perigee().AuditCheckpoint(slot, CK_TRUE, &last)));
+  RETURN_IF_ERROR(ForEachPage(
+      shell, slot, 0, last,
+      [&](absl::string_view text) { return WriteAll(fd, path, text); }));
+  if (fsync(fd) != 0) return FileFailure(path, errno);
+  std::move(undo).Cancel();
+  absl::PrintF("\n    Lines up to %d are in %s\n", last, path);
+  return absl::OkStatus();
+}
+
+absl::Status Checkpoint(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
+  CK_ULONG line = 0;
+  RETURN_IF_ERROR(shell.module().Check(
+      shell.module().perigee().AuditCheckpoint(slot, CK_FALSE, &line)));
+  ASSIGN_OR_RETURN(const PERIGEE_AUDIT_INFO info, InfoAt(shell, slot));
+  absl::PrintF("\n    Line %d is a checkpoint.\n", line);
+  if (info.ulLast == line) {
+    absl::PrintF("    Known line: %d:%s\n", line, CleanText(info.head));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Rotate(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
+  char path[4096];
+  RETURN_IF_ERROR(shell.module().Check(
+      shell.module().perigee().AuditRotate(slot, path, sizeof path)));
+  if (path[0] == '\0') {
+    absl::PrintF("\n    Nothing new was there.\n");
+  } else {
+    absl::PrintF("\n    The lines are in %s now.\n", CleanText(path));
+  }
+  return absl::OkStatus();
+}
+
+// --- checking
+// ---------------------------------------------------------------------
+
+constexpr Option kVerifyOptions[] = {
+    {"file", "f", Kind::kText, false,
+     "an exported log; several with commas between, in their order"},
+    {"root", "r", Kind::kText, false,
+     "file with root certificates (this host's fleet root)"},
+    {"known", "k", Kind::kText, false,
+     "LINE:HASH of a line that must be there (audit checkpoint tells it)"},
+    {"slot", "s", Kind::kNumber, false,
+     "without -file: another slot than the active one", Names::kSlot},
+};
+
+struct ProblemName {
+  CK_ULONG problem;
+  const char* name;
+};
+constexpr ProblemName kProblems[] = {
+    {PERIGEE_AUDIT_NO_LOG, "no log"},
+    {PERIGEE_AUDIT_ALTERED, "altered"},
+    {PERIGEE_AUDIT_REMOVED, "removed"},
+    {PERIGEE_AUDIT_REORDERED, "reordered"},
+    {PERIGEE_AUDIT_DUPLICATED, "duplicated"},
+    {PERIGEE_AUDIT_BAD_SIGNATURE, "bad signature"},
+    {PERIGEE_AUDIT_WRONG_CERTIFICATE, "wrong certificate"},
+    {PERIGEE_AUDIT_TRUNCATED, "truncated"},
+    {PERIGEE_AUDIT_RECOVERED, "damaged before"},
+};
+
+// What is checked, and against which known line.
+struct Subject {
+  std::string text;
+  CK_ULONG known = 0;
+  std::string known_hash;
+};
+
+absl::StatusOr<Subject> SubjectOf(Shell& shell, const Arguments& arguments) {
+  Subject subject;
+  if (const auto files = arguments.Text("file")) {
+    for (const absl::string_view file : absl::StrSplit(*files, ",")) {
+      ASSIGN_OR_RETURN(const std::string text, ReadFile(std::string(file)));
+      subject.text += text;
+    }
+  } else {
+    ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
+    ASSIGN_OR_RETURN(const PERIGEE_AUDIT_INFO info, InfoAt(shell, slot));
+    if (info.flags & PERIGEE_AUDIT_DAMAGED) {
+      return Failure(CKR_DEVICE_ERROR,
+                     "the log's end is not as the HSM left it: lines are "
+                     "missing, or the last one was altered",
+                     "Compare with the segments and exports that you have.");
+    }
+    subject.known = info.ulLast;
+    subject.known_hash = CleanText(info.head);
+    RETURN_IF_ERROR(
+        ForEachPage(shell, slot, 0, info.ulLast, [&](absl::string_view text) {
+          absl::StrAppend(&subject.text, text);
+          return absl::OkStatus();
+        }));
+  }
+  if (const auto known = arguments.Text("known")) {
+    const std::pair<std::string, std::string> parts =
+        absl::StrSplit(*known, absl::MaxSplits(':', 1));
+    if (!absl::SimpleAtoi(parts.first, &subject.known)) {
+      return Failure(CKR_ARGUMENTS_BAD, "-known is LINE:HASH");
+    }
+    subject.known_hash = parts.second;
+  }
+  return subject;
+}
+
+absl::Status Told(const PERIGEE_AUDIT_REPORT& report) {
+  absl::PrintF("\n%s", Field("HSM", CleanText(report.hsm)));
+  absl::PrintF(
+      "%s", Field("Sound Lines",
+                  report.ulLines == 0
+                      ? "none"
+                      : absl::StrCat(report.ulFirst, " to ", report.ulLast)));
+  absl::PrintF("%s", Field("Checkpoints", absl::StrCat(report.ulCheckpoints)));
+  absl::PrintF("%s", Field("Not Covered", absl::StrCat(report.ulUncovered)));
+  absl::PrintF("%s", Field("Last Line's Hash", CleanText(report.head)));
+  if (report.ulProblem == PERIGEE_AUDIT_SOUND) {
+    if (report.fromTheBeginning == CK_FALSE) {
+      absl::PrintF("\n    Lines before %d are in earlier segments.\n",
+                   report.ulFirst);
+    }
+    if (report.ulUncovered != 0) {
+      absl::PrintF(
+          "\n    The last %d lines are chained, but not signed yet: they may "
+          "have been\n    altered or removed. An export ends with a "
+          "checkpoint.\n",
+          report.ulUncovered);
+    }
+    return absl::OkStatus();
+  }
+  const char* name = "not sound";
+  for (const ProblemName& row : kProblems) {
+    if (row.problem == report.ulProblem) name = row.name;
+  }
+  absl::PrintF("%s", Field("Problem", name));
+  absl::PrintF("%s", Field("At Line", absl::StrCat(report.ulPlace)));
+  if (report.ulLine != 0) {
+    absl::PrintF("%s", Field("Its Number", absl::StrCat(report.ulLine)));
+  }
+  return Failure(CKR_DATA_INVALID, CleanText(report.text),
+                 "Keep what you have; compare with other copies of the log.");
+}
+
+absl::Status Verify(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const Subject subject, SubjectOf(shell, arguments));
+  std::string roots;
+  const auto root_file = arguments.Text("root");
+  if (root_file.has_value()) {
+    ASSIGN_OR_RETURN(roots, ReadFile(*root_file));
+  }
+  PERIGEE_AUDIT_REPORT report = {};
+  report.ulSize = sizeof report;
+  RETURN_IF_ERROR(shell.module().Check(shell.module().perigee().AuditVerify(
+      subject.text.data(), subject.text.size(),
+      root_file.has_value() ? reinterpret_cast<const CK_BYTE*>(roots.data())
+                            : nullptr,
+      roots.size(), subject.known,
+      subject.known_hash.empty() ? nullptr : subject.known_hash.c_str(),
+      &report)));
+  RETURN_IF_ERROR(Told(report));
+  if (arguments.Has("file") && report.ulUncovered != 0) {
+    return Failure(CKR_DATA_INVALID,
+                   "the end of the log is not signed: it may be cut off",
+                   "Take the whole file, or export it anew.");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::vector<Command> AuditCommands() {
+  return {
+      {"audit show", "au s", kShowOptions, Show,
+       "the last lines of the audit log"},
+      {"audit status", "au st", kSlotOptions, Status,
+       "what is recorded, and how much there is"},
+      {"audit export", "au e", kExportOptions, Export,
+       "signs the audit log and copies it into a file"},
+      {"audit checkpoint", "au c", kSlotOptions, Checkpoint,
+       "signs the audit log"},
+      {"audit rotate", "au r", kSlotOptions, Rotate,
+       "moves the audit log into a file beside the HSM's state"},
+      {"audit verify", "au v", kVerifyOptions, Verify,
+       "checks an exported audit log, or the HSM's own"},
+  };
+}
+
+}  // namespace shell
