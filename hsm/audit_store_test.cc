@@ -1,6 +1,5 @@
 // What every store promises of the audit log.
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 
 #include <memory>
 #include <string>
@@ -163,46 +162,6 @@ TEST_P(AuditStoreTest, DropSpace_LeavesTheLog) {
   ASSERT_TRUE(
       store_->Write(0, [&](Transaction& tx) { return tx.DropSpace(0); }).ok());
   EXPECT_EQ(All().size(), 1u);
-}
-
-// As a release without an audit log made it.
-TEST(AuditTableTest, StoreWithoutTheTable_GetsItWithItsFirstLine) {
-  TemporaryDirectory directory;
-  ASSERT_TRUE(CreateSqliteStore(directory.path()).ok());
-  sqlite3* db = nullptr;
-  ASSERT_EQ(sqlite3_open((directory.path() + "/hsm.db").c_str(), &db),
-            SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(db, "DROP TABLE audit", nullptr, nullptr, nullptr),
-            SQLITE_OK);
-  sqlite3_close(db);
-  auto store = OpenSqliteStore(directory.path());
-  ASSERT_TRUE(store.ok()) << store.status();
-  const auto count = [&] {
-    size_t rows = 0;
-    EXPECT_TRUE((*store)
-                    ->Read([&](Reader& reader) -> absl::Status {
-                      ASSIGN_OR_RETURN(const auto all, reader.ReadAudit(0, 9));
-                      rows = all.size();
-                      return absl::OkStatus();
-                    })
-                    .ok());
-    return rows;
-  };
-  EXPECT_EQ(count(), 0u);
-  // The table goes with a transaction that fails, and comes again.
-  EXPECT_FALSE((*store)
-                   ->Write(0,
-                           [&](Transaction& tx) -> absl::Status {
-                             RETURN_IF_ERROR(tx.AppendAudit(Row(1)));
-                             return base::Error(CKR_DEVICE_ERROR, "wanted");
-                           })
-                   .ok());
-  EXPECT_EQ(count(), 0u);
-  EXPECT_TRUE(
-      (*store)
-          ->Write(0, [&](Transaction& tx) { return tx.AppendAudit(Row(1)); })
-          .ok());
-  EXPECT_EQ(count(), 1u);
 }
 
 TEST(JoinedAuditTest, AfterCommit_RunsOnceItIsDurableAndNeverElse) {

@@ -55,8 +55,7 @@ CREATE TABLE value (
 );
 )sql";
 
-// Stores that were made before there was an audit log get the table with its
-// first line.
+// Releases before the versions made it with the log's first line.
 constexpr char kAuditSchema[] = R"sql(
 CREATE TABLE IF NOT EXISTS audit (
   seq INTEGER PRIMARY KEY,
@@ -287,10 +286,6 @@ absl::Status SqliteConnection::MakeSchema(ByteSpan store_id) {
   sqlite3_finalize(statement);
   if (rc != SQLITE_DONE) return LastError("make");
   return Execute("COMMIT");
-}
-
-absl::Status SqliteConnection::MakeAuditTable() {
-  return Execute(kAuditSchema);
 }
 
 absl::Status SqliteConnection::Ask(

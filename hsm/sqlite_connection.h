@@ -80,8 +80,6 @@ class SqliteConnection {
       const std::string& path);
   // Fills an empty database.
   absl::Status MakeSchema(ByteSpan store_id);
-  // The table of the audit log, inside a transaction that writes.
-  absl::Status MakeAuditTable();
 
   SqliteConnection(const SqliteConnection&) = delete;
   SqliteConnection& operator=(const SqliteConnection&) = delete;

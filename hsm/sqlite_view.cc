@@ -291,7 +291,6 @@ absl::Status SqliteView::Nested(absl::FunctionRef<absl::Status()> work) {
   const std::map<SpaceId, Delta> touched = touched_;
   const uint64_t last_id = last_id_;
   const bool knew_last = knows_last_;
-  const bool had_audit = has_audit_;
   const bool audited = audited_;
   const absl::Status status = work();
   if (!status.ok()) {
@@ -299,7 +298,6 @@ absl::Status SqliteView::Nested(absl::FunctionRef<absl::Status()> work) {
     touched_ = touched;
     last_id_ = last_id;
     knows_last_ = knew_last;
-    has_audit_ = had_audit;
     audited_ = audited;
   }
   RETURN_IF_ERROR(connection_.Run(Sql::kReleaseSavepoint));
@@ -324,7 +322,7 @@ absl::Status SqliteView::DropSpace(SpaceId space) {
 // ------------------------------------------------------------
 
 absl::StatusOr<bool> SqliteView::HasAudit() {
-  if (has_audit_) return true;
+  if (writing_ || has_audit_) return true;
   SqliteQuery query(connection_, Sql::kHasAudit);
   ASSIGN_OR_RETURN(has_audit_, query.Step());
   return has_audit_;
@@ -356,8 +354,6 @@ absl::StatusOr<std::optional<AuditRow>> SqliteView::LastAudit() {
 }
 
 absl::Status SqliteView::AppendAudit(const AuditRow& row) {
-  ASSIGN_OR_RETURN(const bool there, HasAudit());
-  if (!there) RETURN_IF_ERROR(connection_.MakeAuditTable());
   ASSIGN_OR_RETURN(const uint64_t last, LastAuditSeq());
   if (row.seq == 0 || row.seq > kMaxId || (last != 0 && row.seq != last + 1)) {
     return base::Error(CKR_GENERAL_ERROR, "not the audit log's next line");

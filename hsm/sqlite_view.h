@@ -77,6 +77,7 @@ class SqliteView : public Transaction {
     return touched_[space];
   }
   void EditValue(SpaceId space, absl::string_view name);
+  // A store that is only read may be of a version without the table.
   absl::StatusOr<bool> HasAudit();
   absl::StatusOr<uint64_t> LastAuditSeq();  // 0: none
   absl::Status PutAuditMark(uint64_t seq, ByteSpan mark);
