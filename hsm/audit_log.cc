@@ -11,6 +11,7 @@
 #include "hsm/audit_log_state.h"
 #include "hsm/hsm_core.h"
 #include "hsm/hsm_state.h"
+#include "hsm/witness.h"
 
 namespace hsm {
 namespace {
@@ -206,11 +207,51 @@ Bytes AuditLog::SealMark(const Mark& mark) const {
   return wire::Encode(sealed);
 }
 
+absl::Status AuditLog::CheckWitness() const {
+  if (configured()->settings.witness.empty()) return absl::OkStatus();
+  return core_->store().Read([&](Reader& reader) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::optional<AuditRow> last, reader.LastAudit());
+    return CheckWitness(reader, last);
+  });
+}
+
+absl::Status AuditLog::CheckWitness(Reader& reader,
+                                    const std::optional<AuditRow>& last) const {
+  const std::string path = configured()->settings.witness;
+  if (path.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::optional<Witness::Seen> seen,
+                   Witness(path, core_->store().store_id()).Read());
+  if (!seen.has_value()) return absl::OkStatus();
+  const uint64_t end = last.has_value() ? last->seq : 0;
+  if (end < seen->seq) {
+    return base::Error(
+        CKR_DEVICE_ERROR,
+        absl::StrCat(path, " has seen line ", seen->seq,
+                     " of the audit log, and this store ends at line ", end,
+                     ": it is an older copy. Put the newest one back, or "
+                     "remove that file to accept this one"));
+  }
+  // A file of a segment may have taken it away since.
+  ASSIGN_OR_RETURN(const std::vector<AuditRow> line,
+                   reader.ReadAudit(seen->seq, 1));
+  if (!line.empty() && line[0].seq == seen->seq &&
+      HashOfLine(base::AsText(line[0].line)) != seen->hash) {
+    return base::Error(
+        CKR_DEVICE_ERROR,
+        absl::StrCat(path, " has seen another line ", seen->seq,
+                     " of the audit log: this store is a copy that went its "
+                     "own way. Put the right one back, or remove that file to "
+                     "accept this one"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<AuditLog::Chain> AuditLog::Load(Transaction& tx,
                                                Mode mode) const {
   Chain chain;
   chain.now = absl::Now();
   ASSIGN_OR_RETURN(const std::optional<AuditRow> last, tx.LastAudit());
+  RETURN_IF_ERROR(CheckWitness(tx, last));
   if (last.has_value()) {
     if (std::optional<Mark> mark = MarkOf(*last)) {
       chain.mark = *std::move(mark);
@@ -283,6 +324,14 @@ absl::Status AuditLog::WriteLine(Transaction& tx, Chain& chain,
   RETURN_IF_ERROR(
       tx.AppendAudit({chain.mark.seq, base::ToBytes(base::AsBytes(line)),
                       SealMark(chain.mark)}));
+  if (const auto with = configured(); !with->settings.witness.empty()) {
+    const Witness witness(with->settings.witness, core_->store().store_id());
+    const Witness::Seen seen{chain.mark.seq, chain.mark.hash};
+    core_->store().AfterCommit([witness, seen] {
+      const absl::Status told = witness.Advance(seen);
+      if (!told.ok()) base::LogIntegrity(told.message());
+    });
+  }
   if (!chain.journal.empty()) {
     core_->store().AfterCommit(
         [socket = chain.journal, seq = chain.mark.seq, line = std::move(line),

@@ -67,6 +67,11 @@ class AuditLog {
   void NoteIntegrity(SpaceId space, uint64_t handle,
                      absl::string_view what) const;
 
+  // Whether the store is as new as the configured witness has seen it, for
+  // whoever opens it; each line that is written asks again. CKR_DEVICE_ERROR
+  // for an older copy.
+  absl::Status CheckWitness() const;
+
   absl::StatusOr<AuditInfo> Info() const;
   // Signs what there is; with `exported` it says so first. The number of the
   // checkpoint, which may be one that was there.
@@ -91,6 +96,8 @@ class AuditLog {
   };
 
   std::shared_ptr<const Configured> configured() const ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status CheckWitness(Reader& reader,
+                            const std::optional<AuditRow>& last) const;
   absl::StatusOr<Chain> Load(Transaction& tx, AuditSettings::Mode mode) const;
   // nullopt: the last line's mark is missing or wrong.
   std::optional<Mark> MarkOf(const AuditRow& row) const;

@@ -28,6 +28,7 @@ struct AuditSettings {
   uint64_t limit = 64 << 20;      // bytes in the store; it is full then
   uint64_t rotate_at = 16 << 20;  // bytes that become a file; 0: never
   std::string journal;            // socket of the journal; empty: none
+  std::string witness;            // path of the witness's file; empty: none
 
   const Of& At(SpaceId space) const {
     const auto it = partitions.find(space);

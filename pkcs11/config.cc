@@ -316,6 +316,10 @@ void ParseAudit(Section& section, hsm::AuditSettings& audit) {
   bool journal = false;
   section.Bool("audit_journal", journal);
   if (journal) audit.journal = hsm::kJournalSocket;
+  section.Text("witness", audit.witness);
+  if (!audit.witness.empty() && audit.witness.front() != '/') {
+    section.Fail("witness", "must be an absolute path");
+  }
   if (audit.limit < kLeastAuditLimit) {
     section.Fail("audit_limit", "is less than 65536 bytes");
   }

@@ -67,6 +67,7 @@ class EmbeddedBackupHsm : public EmbeddedDevice {
     }
     ASSIGN_OR_RETURN(std::unique_ptr<hsm::Hsm> hsm, hsm::Hsm::Open(directory_));
     hsm->audit().Configure(audit_);
+    RETURN_IF_ERROR(hsm->audit().CheckWitness());
     ASSIGN_OR_RETURN(device_, device::BackupHsm::New(std::move(hsm)));
     lock_.emplace(*std::move(lock));
     told_ = false;

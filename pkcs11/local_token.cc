@@ -62,8 +62,10 @@ CK_FLAGS PinFlags(const hsm::RoleState& state, CK_FLAGS low, CK_FLAGS last,
 
 absl::Status LocalHsm::OpenLocked() {
   if (hsm_ != nullptr) return absl::OkStatus();
-  ASSIGN_OR_RETURN(hsm_, hsm::Hsm::Open(config_.store));
-  hsm_->audit().Configure(config_.audit);
+  ASSIGN_OR_RETURN(auto opened, hsm::Hsm::Open(config_.store));
+  opened->audit().Configure(config_.audit);
+  RETURN_IF_ERROR(opened->audit().CheckWitness());
+  hsm_ = std::move(opened);
   return absl::OkStatus();
 }
 

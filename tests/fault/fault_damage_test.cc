@@ -193,6 +193,38 @@ TEST(DamageTest, NamedValuesRemovedOrEmptied_GiveTheSameOrAnError) {
   }
 }
 
+TEST(DamageTest, OldCopyOfTheWhole_IsRefusedWhereThereIsAWitness) {
+  Keys keys;
+  const std::string witness = keys.site().path() + "/witness";
+  std::string config = ReadFile(keys.site().config());
+  const std::string name = "name = \"app\"\n";
+  ASSERT_NE(config.find(name), std::string::npos);
+  config.insert(config.find(name) + name.size(),
+                "witness = \"" + witness + "\"\n");
+  WriteFile(keys.site().config(), config);
+  keys.ExpectWhole();  // and the witness sees its logins
+  ASSERT_TRUE(fs::exists(witness));
+  keys.Save("old");
+  keys.InAProcess(
+      [](Host& host) { host.Create(host.Officer(0), Note("newer")); });
+  keys.Save("new");
+  keys.Restore("old");
+  keys.InAProcess([&](Host& host) {
+    CK_SESSION_HANDLE app = 0;
+    EXPECT_RV(CKR_DEVICE_ERROR,
+              host.c().C_OpenSession(0, kReadWrite, nullptr, nullptr, &app));
+  });
+  // The newest copy works, and the old one where somebody says that it may.
+  keys.Restore("new");
+  keys.InAProcess([](Host& host) {
+    const CK_SESSION_HANDLE app = host.Officer(0);
+    Only(host, app, CKO_DATA, "newer");
+  });
+  keys.Restore("old");
+  fs::remove(witness);
+  keys.ExpectWhole();
+}
+
 // Nobody may believe that all of a partition was backed up when it was not.
 TEST(DamageTest, TamperedRecord_IsToldByABackup) {
   Plan plan;
