@@ -11,8 +11,10 @@
 #include <cstdio>
 #include <cstring>
 #include <deque>
+#include <filesystem>
 #include <initializer_list>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "base/cryptoki.h"
@@ -598,6 +600,10 @@ void Need(CK_RV rv, const char* what) {
 void Start() {
   static char place[] = "/tmp/perigee-calls-XXXXXX";
   if (mkdtemp(place) == nullptr) Die("no directory");
+  atexit([] {
+    std::error_code ignored;
+    std::filesystem::remove_all(place, ignored);
+  });
   const std::string config = std::string(place) + "/perigee.toml";
   FILE* const file = std::fopen(config.c_str(), "w");
   if (file == nullptr) Die("no configuration");
