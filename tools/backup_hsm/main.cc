@@ -19,6 +19,7 @@
 #include "absl/synchronization/mutex.h"
 #include "device/backup_hsm.h"
 #include "device/directory_lock.h"
+#include "hsm/durable_files.h"
 #include "hsm_io/socket_server.h"
 
 namespace {
@@ -32,6 +33,11 @@ constexpr char kUsage[] =
     "  --socket ADDRESS     a path, or HOST:PORT\n"
     "  --adopt              let a new host adopt the device also over TCP\n"
     "  --fingerprint        print the device's fingerprint and end\n"
+    "  --audit MODE         open, closed or off: what happens when the audit\n"
+    "                       log cannot be written (open)\n"
+    "  --audit-journal      each line of it also goes to systemd's journal\n"
+    "  --audit-export FILE  sign the audit log, write it to a new file and "
+    "end\n"
     "\n"
     "When the device is made:\n"
     "  --name NAME          its name (backup)\n"
@@ -49,6 +55,8 @@ struct Options {
   std::string fleet;
   bool adopt = false;
   bool fingerprint = false;
+  std::string audit_export;
+  hsm::AuditSettings audit;
   hsm::HsmSpec spec;
 };
 
@@ -77,20 +85,32 @@ absl::StatusOr<bool> ParseAppliance(absl::string_view text) {
   return BadOption("attached", text);
 }
 
+absl::StatusOr<hsm::AuditSettings::Mode> ParseAudit(absl::string_view text) {
+  using Mode = hsm::AuditSettings::Mode;
+  if (text == "open") return Mode::kOpen;
+  if (text == "closed") return Mode::kClosed;
+  if (text == "off") return Mode::kOff;
+  return BadOption("audit", text);
+}
+
 absl::StatusOr<Options> ParseOptions(int argc, char** argv) {
-  static const option kLong[] = {{"state", required_argument, nullptr, 's'},
-                                 {"socket", required_argument, nullptr, 'S'},
-                                 {"adopt", no_argument, nullptr, 'a'},
-                                 {"fingerprint", no_argument, nullptr, 'p'},
-                                 {"name", required_argument, nullptr, 'n'},
-                                 {"model", required_argument, nullptr, 'm'},
-                                 {"firmware", required_argument, nullptr, 'f'},
-                                 {"storage", required_argument, nullptr, 'b'},
-                                 {"fleet", required_argument, nullptr, 'F'},
-                                 {"kdf-cost", required_argument, nullptr, 'k'},
-                                 {"attached", required_argument, nullptr, 'A'},
-                                 {"help", no_argument, nullptr, 'h'},
-                                 {nullptr, 0, nullptr, 0}};
+  static const option kLong[] = {
+      {"state", required_argument, nullptr, 's'},
+      {"socket", required_argument, nullptr, 'S'},
+      {"adopt", no_argument, nullptr, 'a'},
+      {"fingerprint", no_argument, nullptr, 'p'},
+      {"audit", required_argument, nullptr, 'u'},
+      {"audit-journal", no_argument, nullptr, 'j'},
+      {"audit-export", required_argument, nullptr, 'x'},
+      {"name", required_argument, nullptr, 'n'},
+      {"model", required_argument, nullptr, 'm'},
+      {"firmware", required_argument, nullptr, 'f'},
+      {"storage", required_argument, nullptr, 'b'},
+      {"fleet", required_argument, nullptr, 'F'},
+      {"kdf-cost", required_argument, nullptr, 'k'},
+      {"attached", required_argument, nullptr, 'A'},
+      {"help", no_argument, nullptr, 'h'},
+      {nullptr, 0, nullptr, 0}};
   Options options;
   options.spec.name = "backup";
   options.spec.kind = hsm::Kind::kBackup;
@@ -109,6 +129,16 @@ absl::StatusOr<Options> ParseOptions(int argc, char** argv) {
         break;
       case 'p':
         options.fingerprint = true;
+        break;
+      case 'u': {
+        ASSIGN_OR_RETURN(options.audit.standard.mode, ParseAudit(value));
+        break;
+      }
+      case 'j':
+        options.audit.journal = hsm::kJournalSocket;
+        break;
+      case 'x':
+        options.audit_export = value;
         break;
       case 'n':
         options.spec.name = value;
@@ -146,7 +176,8 @@ absl::StatusOr<Options> ParseOptions(int argc, char** argv) {
     }
   }
   if (optind != argc || options.state.empty() ||
-      (options.socket.empty() && !options.fingerprint)) {
+      (options.socket.empty() && !options.fingerprint &&
+       options.audit_export.empty())) {
     return base::Error(CKR_ARGUMENTS_BAD,
                        "--state and --socket are needed; try --help");
   }
@@ -169,6 +200,19 @@ absl::StatusOr<std::unique_ptr<hsm::Hsm>> OpenOrCreate(const Options& options) {
   ASSIGN_OR_RETURN(hsm::Fleet fleet, hsm::Fleet::OpenOrCreate(fleet_directory));
   RETURN_IF_ERROR(hsm::Hsm::Create(options.spec, directory, fleet));
   return hsm::Hsm::Open(directory);
+}
+
+// The whole log in a new file.
+absl::Status ExportAudit(hsm::AuditLog& log, const std::string& path) {
+  RETURN_IF_ERROR(log.Checkpoint(/*exported=*/true).status());
+  std::string text;
+  for (uint64_t next = 0;;) {
+    ASSIGN_OR_RETURN(const hsm::AuditLog::Page page, log.Lines(next, 1 << 20));
+    if (page.text.empty()) break;
+    text += page.text;
+    next = page.next;
+  }
+  return hsm::WriteNewFile(path, base::AsBytes(text), 0600);
 }
 
 // A file descriptor that becomes readable at SIGTERM and SIGINT.
@@ -198,6 +242,10 @@ absl::Status Run(const Options& options) {
       device::DirectoryLock lock,
       device::DirectoryLock::Take(options.state + "/hsm",
                                   device::DirectoryLock::Mode::kDaemon));
+  hsm->audit().Configure(options.audit);
+  if (!options.audit_export.empty()) {
+    return ExportAudit(hsm->audit(), options.audit_export);
+  }
   ASSIGN_OR_RETURN(hsm::HsmInfo info, hsm->Info());
   ASSIGN_OR_RETURN(std::unique_ptr<device::BackupHsm> device,
                    device::BackupHsm::New(std::move(hsm)));
