@@ -9,7 +9,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -297,6 +299,42 @@ TEST(AuditLogTest, Rotate_WithNothingNewMakesNoFile) {
   const auto again = hsm->audit().Rotate();
   ASSERT_TRUE(again.ok());
   EXPECT_EQ(*again, "");
+}
+
+TEST(AuditLogTest, RotationsAndLinesAtOnce_LoseNothing) {
+  DiskHsm hsm;
+  const auto other = hsm.Another();
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      AuditLog& log = (t % 2 == 0 ? *hsm : *other).audit();
+      for (int i = 0; i < 20; ++i) {
+        EXPECT_TRUE(log.Note(Event()).ok());
+        if (t < 2 && i % 5 == 0) {
+          const auto path = log.Rotate();
+          EXPECT_TRUE(path.ok()) << path.status();
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::set<std::string> segments;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(hsm.directory() + "/audit")) {
+    segments.insert(entry.path());
+  }
+  std::string text;
+  for (const std::string& segment : segments) text += ReadAll(segment);
+  ASSERT_TRUE(hsm->audit().Checkpoint(true).ok());
+  text += AuditText(*hsm);
+  const AuditReport report = Verify(text);
+  EXPECT_EQ(report.problem, AuditProblem::kNone) << report.text;
+  EXPECT_TRUE(report.from_the_beginning);
+  size_t events = 0;
+  for (const std::string& line : LinesOf(text)) {
+    events += absl::StrContains(line, "\"event\":\"login\"") ? 1 : 0;
+  }
+  EXPECT_EQ(events, 80u);
 }
 
 TEST(AuditLogTest, Rotation_HappensByItselfAtItsSize) {

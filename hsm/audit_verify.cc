@@ -179,7 +179,7 @@ class Check {
     }
     const auto certificate = base::Certificate::Parse(parts.certificate);
     if (!certificate.ok() || certificate->name().serial != parts.hsm ||
-        !IsUnderARoot(*certificate)) {
+        certificate->name().kind == "host" || !IsUnderARoot(*certificate)) {
       Found(AuditProblem::kWrongCertificate, i,
             "the certificate is not that of this HSM under a given root");
       return false;

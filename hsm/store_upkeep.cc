@@ -21,6 +21,7 @@ using Mode = SqliteConnection::Mode;
 struct Rule {
   const char* sql;
   const char* what;
+  uint64_t since = 1;  // version of the store
 };
 constexpr Rule kRules[] = {
     {"SELECT space FROM record GROUP BY space "
@@ -46,6 +47,12 @@ constexpr Rule kRules[] = {
     {"SELECT space FROM record WHERE length(tags) % 16 <> 0 OR version < 1 "
      "OR key > 1 GROUP BY space",
      "records that no HSM writes"},
+    {"SELECT 0 FROM (SELECT count(*) AS n, max(seq) - min(seq) + 1 AS m "
+     "FROM audit) WHERE n <> 0 AND n <> m",
+     "lines of the audit log are missing", 2},
+    {"SELECT 0 FROM audit WHERE (length(mark) > 0) <> "
+     "(seq = (SELECT max(seq) FROM audit)) LIMIT 1",
+     "the audit log does not end where the HSM left it", 2},
 };
 
 uint64_t SizeOf(const std::string& path) {
@@ -97,6 +104,7 @@ absl::Status CheckPages(SqliteConnection& connection, StoreReport& report) {
 
 absl::Status CheckTables(SqliteConnection& connection, StoreReport& report) {
   for (const Rule& rule : kRules) {
+    if (report.version < rule.since) continue;
     RETURN_IF_ERROR(connection.Ask(rule.sql, [&](sqlite3_stmt* row) {
       Note(report, absl::StrCat("space ", sqlite3_column_int64(row, 0), ": ",
                                 rule.what));

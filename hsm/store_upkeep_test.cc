@@ -98,6 +98,9 @@ TEST_F(StoreUpkeepTest, EveryRule_FindsWhatItIsFor) {
       {"DELETE FROM tag WHERE id = 7", "searches do not find"},
       {"UPDATE record SET tags = x'00' WHERE id = 7", "no HSM writes"},
       {"UPDATE record SET version = 0 WHERE id = 7", "no HSM writes"},
+      {"INSERT INTO audit VALUES (1, x'', x'0a'), (3, x'01', x'0a')",
+       "lines of the audit log"},
+      {"INSERT INTO audit VALUES (1, x'', x'0a')", "where the HSM left it"},
   };
   for (const auto& test : kCases) {
     SCOPED_TRACE(test.damage);
