@@ -130,13 +130,15 @@ absl::StatusOr<std::string> AuditLog::WriteSegment(uint64_t first,
     directory = directory_;
   }
   std::string text;
+  bool whole = false;
   RETURN_IF_ERROR(core_->store().Read([&](Reader& reader) -> absl::Status {
     for (uint64_t next = first; next <= last;) {
       ASSIGN_OR_RETURN(const std::vector<AuditRow> rows,
                        reader.ReadAudit(next, kPageRows));
-      if (rows.empty()) break;
+      if (rows.empty() || rows.front().seq != next) break;
       for (const AuditRow& row : rows) {
         if (row.seq <= last) absl::StrAppend(&text, base::AsText(row.line));
+        whole = whole || row.seq == last;
       }
       next = rows.back().seq + 1;
     }
@@ -144,6 +146,8 @@ absl::StatusOr<std::string> AuditLog::WriteSegment(uint64_t first,
   }));
   const std::string path =
       absl::StrFormat("%s/audit/%012d-%012d.log", directory, first, last);
+  // Somebody else made the file and removed the lines meanwhile.
+  if (!whole) return path;
   RETURN_IF_ERROR(ReplaceFile(path, base::AsBytes(text), 0600));
   return path;
 }

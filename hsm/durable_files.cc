@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <utility>
 #include <vector>
@@ -144,8 +146,10 @@ absl::Status ReplaceFile(const std::string& path, base::ByteSpan bytes,
                          mode_t mode) {
   const std::string directory = ParentOf(path);
   RETURN_IF_ERROR(MakeParents(directory));
-  // Two processes may replace it at once.
-  const std::string temporary = absl::StrCat(path, ".new.", getpid());
+  // Others may replace it at the same time.
+  static std::atomic<uint64_t> replaced{0};
+  const std::string temporary =
+      absl::StrCat(path, ".new.", getpid(), ".", replaced.fetch_add(1));
   unlink(temporary.c_str());  // of a process that was killed
   absl::Status status = WriteNewFile(temporary, bytes, mode);
   if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) {
