@@ -210,6 +210,26 @@ TEST(AuditEventsTest, UseAndSending_AreRecordedByThoseWhoKnow) {
   Has(Only(*hsm, "logout"), "\"role\":\"co\"");
 }
 
+TEST(AuditEventsTest, TamperedValues_AreRecordedOnce) {
+  TestHsm hsm(AppSpec());
+  MakeOfficer(hsm.first());
+  ASSERT_TRUE(hsm.raw_store()
+                  .Write(1,
+                         [](Transaction& tx) -> absl::Status {
+                           ASSIGN_OR_RETURN(const std::optional<Bytes> value,
+                                            tx.GetValue(1, "role/1"));
+                           Bytes altered = value.value_or(Bytes(20));
+                           altered[10] ^= 1;
+                           return tx.PutValue(1, "role/1", altered);
+                         })
+                  .ok());
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(Rv(hsm.first().Unlock(Role::kCo, Pin("co-pin-1"))),
+              CKR_DEVICE_ERROR);
+  }
+  Has(Only(*hsm, "integrity"), "\"result\":\"CKR_DEVICE_ERROR\"");
+}
+
 // A PIN that is right and one that is wrong must not differ where the log
 // refuses both.
 TEST(AuditEventsTest, FullClosedLog_DoesNotTellAPin) {

@@ -11,6 +11,7 @@
 #include "hsm/audit_log_state.h"
 #include "hsm/hsm_core.h"
 #include "hsm/hsm_state.h"
+#include "hsm/mac_tree.h"
 #include "hsm/witness.h"
 
 namespace hsm {
@@ -123,9 +124,14 @@ absl::Status AuditLog::Append(Transaction& tx, AuditEvent event) const {
     RETURN_IF_ERROR(MakeRoom(tx, chain, event, mode));
   }
   if (event.space != 0 && event.partition.empty()) {
-    ASSIGN_OR_RETURN(const std::optional<PartitionRecord> partition,
-                     LoadPartition(*core_, tx, event.space));
-    if (partition.has_value()) event.partition = partition->serial;
+    // One that was tampered with is what some events are about.
+    const auto partition = LoadPartition(*core_, tx, event.space);
+    if (partition.ok() && partition->has_value()) {
+      event.partition = (*partition)->serial;
+    } else if (!partition.ok() &&
+               base::Reason(partition.status()) != kTamperedReason) {
+      return partition.status();
+    }
   }
   const Mark& mark = chain.mark;
   if (mark.seq - mark.checkpoint + 1 >= kAuditCheckpointLines ||

@@ -8,6 +8,7 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "hsm/hsm.h"
+#include "hsm/mac_tree.h"
 #include "hsm/partition_state.h"
 
 namespace hsm {
@@ -57,11 +58,11 @@ absl::StatusOr<std::shared_ptr<const PartitionView>> Partition::State_::View() {
   }
   std::shared_ptr<const PartitionView> fresh;
   uint64_t read_at = kBusyGeneration;
-  RETURN_IF_ERROR(core->store().Read([&](Reader& reader) -> absl::Status {
+  RETURN_IF_ERROR(Noted(core->store().Read([&](Reader& reader) -> absl::Status {
     read_at = reader.Generation(space);
     ASSIGN_OR_RETURN(fresh, Load(reader));
     return absl::OkStatus();
-  }));
+  })));
   if (read_at != kBusyGeneration) {
     bool anew = false;
     {
@@ -121,6 +122,13 @@ absl::StatusOr<PartitionRecord> Partition::State_::Recheck(
     return Removed(space);
   }
   return *std::move(record);
+}
+
+absl::Status Partition::State_::Noted(absl::Status status) const {
+  if (base::Reason(status) == kTamperedReason) {
+    core->audit().NoteIntegrity(space, 0, status.message());
+  }
+  return status;
 }
 
 AuditEvent Partition::State_::EventOf(AuditWord word,

@@ -249,6 +249,9 @@ struct Partition::State_ {
                      std::optional<Role> by) const {
     return core->audit().Append(tx, EventOf(word, record, by));
   }
+  // `status`, recorded if it says that one of the partition's values was
+  // tampered with.
+  absl::Status Noted(absl::Status status) const;
   // Room for `more` bytes of objects.
   absl::Status CheckRoom(Reader& reader, const PartitionRecord& record,
                          uint64_t more) const;

@@ -155,10 +155,11 @@ absl::StatusOr<CheckedPin> Partition::State_::CheckPin(Role role,
   // Only somebody who changes the PIN all the time makes this go round.
   for (int round = 0; round < 4; ++round) {
     RoleView seen;
-    RETURN_IF_ERROR(core->store().Read([&](Reader& reader) -> absl::Status {
-      ASSIGN_OR_RETURN(seen, LoadRole(reader, role));
-      return absl::OkStatus();
-    }));
+    RETURN_IF_ERROR(
+        Noted(core->store().Read([&](Reader& reader) -> absl::Status {
+          ASSIGN_OR_RETURN(seen, LoadRole(reader, role));
+          return absl::OkStatus();
+        })));
     if (absl::Status refused = RefuseWhenLocked(role, seen); !refused.ok()) {
       // It is refused anyhow.
       core->audit().Note(Refusal(role, seen, refused)).IgnoreError();
@@ -166,8 +167,9 @@ absl::StatusOr<CheckedPin> Partition::State_::CheckPin(Role role,
     }
     ASSIGN_OR_RETURN(const SecretBytes kek,
                      DeriveFromPin(seen.role.kdf, pin.Expose()));
-    ASSIGN_OR_RETURN(std::optional<CheckedPin> checked,
-                     Decide(role, seen, kek));
+    absl::StatusOr<std::optional<CheckedPin>> decided = Decide(role, seen, kek);
+    if (!decided.ok()) return Noted(decided.status());
+    std::optional<CheckedPin>& checked = *decided;
     if (checked.has_value()) return *std::move(checked);
   }
   return base::Error(CKR_FUNCTION_FAILED, "the PIN was changed meanwhile");

@@ -1,15 +1,17 @@
 #include "hsm/signed_values.h"
 
 #include "absl/strings/str_cat.h"
+#include "hsm/mac_tree.h"
 #include "hsm/vault.h"
 
 namespace hsm {
 namespace {
 
 absl::Status Forged(SpaceId space, absl::string_view name) {
-  return base::Error(CKR_DEVICE_ERROR,
-                     absl::StrCat("value \"", name, "\" of space ", space,
-                                  " was not written by this HSM"));
+  return base::ErrorWithReason(
+      CKR_DEVICE_ERROR, kTamperedReason,
+      absl::StrCat("value \"", name, "\" of space ", space,
+                   " was not written by this HSM"));
 }
 
 }  // namespace
