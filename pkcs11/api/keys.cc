@@ -71,6 +71,7 @@ absl::StatusOr<hsm::ObjectRef> BaseKey(const Session& session,
 
 // A key that only a mechanism's parameters name.
 absl::StatusOr<hsm::ObjectRef> OtherKey(const Session& session,
+                                        const Mechanism& mechanism,
                                         CK_OBJECT_HANDLE handle) {
   absl::StatusOr<hsm::ObjectRef> key = session.FindObject(handle);
   if (!key.ok()) return AsKeyError(key.status(), CKR_KEY_HANDLE_INVALID);
@@ -80,10 +81,8 @@ absl::StatusOr<hsm::ObjectRef> OtherKey(const Session& session,
     return base::Error(CKR_KEY_TYPE_INCONSISTENT,
                        "the other key is no secret key");
   }
-  if (!attributes.IsTrue(CKA_DERIVE)) {
-    return base::Error(CKR_KEY_FUNCTION_NOT_PERMITTED,
-                       "the other key does not derive");
-  }
+  RETURN_IF_ERROR(CheckKeyUse(mechanism, attributes, CKA_DERIVE, kKeyErrors,
+                              session.token().profile()));
   return key;
 }
 
@@ -313,7 +312,8 @@ absl::Status C_DeriveKey(Library& library, CK_SESSION_HANDLE hSession,
   Use use{*mechanism, parameters.get(), base_key, nullptr,
           session->token().profile()};
   if (parameters != nullptr && parameters->other_key() != CK_INVALID_HANDLE) {
-    ASSIGN_OR_RETURN(use.other, OtherKey(*session, parameters->other_key()));
+    ASSIGN_OR_RETURN(use.other,
+                     OtherKey(*session, *mechanism, parameters->other_key()));
   }
   Derivation keys(*session, use, {pTemplate, ulAttributeCount, phKey});
   if (mechanism->derive_several != nullptr) {
@@ -379,7 +379,8 @@ absl::StatusOr<Encapsulation> BeginEncapsulation(const Session& session,
   hsm::ResolveContext context = ContextOf(session);
   context.mechanism = begun.mechanism->type;
   context.parent = &begun.key->attributes();
-  if (!input.Has(CKA_CLASS)) context.object_class = CKO_SECRET_KEY;
+  // A data object would show the secret.
+  context.object_class = CKO_SECRET_KEY;
   ASSIGN_OR_RETURN(begun.made, hsm::Resolve(How::kEncapsulate, input, context));
   RETURN_IF_ERROR(MayWrite(session, begun.made));
   begun.size = begun.made.Ulong(CKA_VALUE_LEN)

@@ -108,6 +108,8 @@ absl::Status GiveSignature(Session& session, CK_BYTE* out, CK_ULONG* out_size,
       },
       [&](MessageSigner& each, MutableByteSpan room) -> absl::StatusOr<size_t> {
         ASSIGN_OR_RETURN(const ByteSpan input, Input(in.data, in.size));
+        // Another thread may have ended the message meanwhile.
+        if (each.current() == nullptr) return NotBegun();
         Signer& signer = *each.current();
         absl::StatusOr<size_t> made = base::Error(CKR_GENERAL_ERROR, "");
         if (whole) {

@@ -1,5 +1,8 @@
 // Dual functions, operation state, messages that are signed, signatures that
 // are known before the data, and what ends them.
+#include <thread>
+#include <vector>
+
 #include "tests/conformance/operations.h"
 #include "tests/conformance/token_test.h"
 
@@ -315,8 +318,60 @@ TEST_F(NewerFunctionsTest, EcdhEncapsulation_GivesBothTheSame) {
             CKR_KEY_FUNCTION_NOT_PERMITTED);
 }
 
+// A data object would show the secret.
+TEST_F(NewerFunctionsTest, Encapsulation_MakesSecretKeysOnly) {
+  NEEDS_PERIGEE();
+  NEEDS_MECHANISM(CKM_ECDH1_DERIVE);
+  const Pair pair = GeneratePair(CKM_EC_KEY_PAIR_GEN,
+                                 NewEcPublic().Bool(CKA_ENCAPSULATE, true),
+                                 NewEcPrivate().Bool(CKA_DECAPSULATE, true));
+  const CK_ECDH1_DERIVE_PARAMS parameters = {CKD_NULL, 0, nullptr, 0, nullptr};
+  const Mechanism mechanism(CKM_ECDH1_DERIVE, parameters);
+  const Template secret = Template().Bool(CKA_TOKEN, false);
+  Bytes ciphertext(65);
+  CK_ULONG size = ciphertext.size();
+  CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+  ASSERT_OK(p11().C_EncapsulateKey(session_, mechanism.get(), pair.public_key,
+                                   secret.data(), secret.size(),
+                                   ciphertext.data(), &size, &key));
+  for (const CK_OBJECT_CLASS other : {CKO_DATA, CKO_CERTIFICATE}) {
+    const Template t = Template(secret).Ulong(CKA_CLASS, other);
+    EXPECT_RV(p11().C_DecapsulateKey(
+                  session_, mechanism.get(), pair.private_key, t.data(),
+                  t.size(), ciphertext.data(), ciphertext.size(), &key),
+              CKR_TEMPLATE_INCONSISTENT);
+    EXPECT_RV(p11().C_EncapsulateKey(session_, mechanism.get(), pair.public_key,
+                                     t.data(), t.size(), ciphertext.data(),
+                                     &size, &key),
+              CKR_TEMPLATE_INCONSISTENT);
+  }
+}
+
 // --- what ends them
 // ------------------------------------------------------------------------------
+
+// Threads that end each other's messages get errors.
+TEST_F(NewerFunctionsTest, SignMessage_FromManyThreads) {
+  NEEDS_PERIGEE();
+  const CK_OBJECT_HANDLE key = Create(GenericSecret());
+  ASSERT_OK(
+      p11().C_MessageSignInit(session_, Mechanism(CKM_SHA256_HMAC).get(), key));
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      Bytes data = Pattern(3), tag(32);
+      for (int each = 0; each < 5000; ++each) {
+        CK_ULONG size = tag.size();
+        const CK_RV rv = p11().C_SignMessage(session_, nullptr, 0, data.data(),
+                                             data.size(), tag.data(), &size);
+        if (rv == CKR_OK) continue;
+        EXPECT_RV_IS_ONE_OF(rv, CKR_OPERATION_NOT_INITIALIZED,
+                            CKR_OPERATION_ACTIVE);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
 
 TEST_F(NewerFunctionsTest, SessionCancel_EndsTheNamedOnly) {
   const CK_OBJECT_HANDLE key = Create(GenericSecret());
