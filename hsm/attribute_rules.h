@@ -144,8 +144,8 @@ struct ResolveContext {
 //
 // The strict profile adds to the specification, never taking an explicit
 // request of a well-known client away but making it safe:
-//  1. Wrap then decrypt. A secret key with both CKA_WRAP and CKA_DECRYPT is
-//     accepted, because widely used clients ask for every flag, but it gets
+//  1. Wrap then decrypt. A secret key with both CKA_WRAP and CKA_DECRYPT,
+//     CKA_ENCRYPT or (AES) CKA_SIGN is accepted, because widely used clients ask for every flag, but it gets
 //     CKA_SENSITIVE = false into its CKA_WRAP_TEMPLATE: it can wrap only keys
 //     whose value may be read anyway. The template cannot be changed later and
 //     goes along with copies and clones, so C_WrapKey needs no rule of its own
@@ -155,7 +155,8 @@ struct ResolveContext {
 //     cannot be divided like this (anybody can make a public key);
 //     CKA_WRAP_WITH_TRUSTED is the means there.
 //  2. Roles do not come back. On secret keys CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP
-//     and CKA_UNWRAP cannot be set from false to true.
+//     and CKA_UNWRAP, on AES keys also CKA_SIGN, cannot be set from false to
+//     true.
 //  3. A copy only tightens: on private and secret keys no usage flag goes from
 //     false to true; on all objects neither CKA_MODIFIABLE from false to true
 //     nor CKA_PRIVATE from true to false. All of 2 and 3 are
@@ -167,12 +168,13 @@ struct ResolveContext {
 //     CKA_WRAP_WITH_TRUSTED unless its CKA_UNWRAP_TEMPLATE says otherwise. The
 //     flag is set rather than the request refused: clients such as pkcs11-tool
 //     ask for CKA_SENSITIVE = false unless told not to.
-//  5. A derived key is CKA_SENSITIVE if its base key is, and not
-//     CKA_EXTRACTABLE if its base key is not, whatever the template says,
-//     unless the mechanism is a key agreement or a KDF whose output says
+//  5. A derived key is CKA_SENSITIVE if its base key is, not CKA_EXTRACTABLE if
+//     its base key is not, and CKA_WRAP_WITH_TRUSTED if its base key is,
+//     whatever the template says, unless the mechanism is a key agreement or a KDF whose output says
 //     nothing about the base key (a list in key_protection.cc). For the
 //     mechanisms that hand out parts of the base key this holds in the legacy
-//     profile too: the specification asks for it.
+//     profile too: the specification asks for it. A hidden key is not joined
+//     into a DES key: the caller would know a part of it.
 // In both profiles a template attribute of the parent (CKA_UNWRAP_TEMPLATE,
 // CKA_DERIVE_TEMPLATE, CKA_ENCAPSULATE_TEMPLATE, CKA_DECAPSULATE_TEMPLATE) is
 // added to the request and a contradiction is

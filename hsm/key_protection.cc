@@ -69,6 +69,29 @@ void InheritUnwrapped(const ResolveContext& context, AttributeSet& attributes) {
   }
 }
 
+// Makes a key by joining: the caller may know a part of it.
+constexpr CK_MECHANISM_TYPE kJoins[] = {CKM_CONCATENATE_BASE_AND_KEY,
+                                        CKM_CONCATENATE_BASE_AND_DATA,
+                                        CKM_CONCATENATE_DATA_AND_BASE};
+
+// Strict rule 5: of a DES key whose first or last part is known, the others are
+// found one after the other.
+absl::Status CheckJoined(const ResolveContext& context,
+                         const AttributeSet& attributes) {
+  const CK_KEY_TYPE type = attributes.key_type();
+  const bool of_parts = type == CKK_DES || type == CKK_DES2 || type == CKK_DES3;
+  if (!context.strict || !of_parts || !Contains(kJoins, context.mechanism)) {
+    return absl::OkStatus();
+  }
+  for (const AttributeSet* parent : {context.parent, context.other_parent}) {
+    if (parent != nullptr && HidesValue(*parent)) {
+      return base::Error(CKR_TEMPLATE_INCONSISTENT,
+                         "a DES key joined from a hidden key");
+    }
+  }
+  return absl::OkStatus();
+}
+
 // Strict rule 5.
 void InheritDerived(const ResolveContext& context, AttributeSet& attributes) {
   const bool forced = context.strict
@@ -81,7 +104,17 @@ void InheritDerived(const ResolveContext& context, AttributeSet& attributes) {
     if (!parent->IsTrue(CKA_EXTRACTABLE)) {
       attributes.SetBool(CKA_EXTRACTABLE, false);
     }
+    if (parent->IsTrue(CKA_WRAP_WITH_TRUSTED)) {
+      attributes.SetBool(CKA_WRAP_WITH_TRUSTED, true);
+    }
   }
+}
+
+// With these a caller undoes GCM and CCM, which are counter modes: encryption
+// with the nonce of a wrapped key, and GMAC, of which each tag has a block.
+bool OpensWhatItWraps(const AttributeSet& key) {
+  return key.IsTrue(CKA_DECRYPT) || key.IsTrue(CKA_ENCRYPT) ||
+         (key.IsTrue(CKA_SIGN) && key.key_type() == CKK_AES);
 }
 
 // CKA_ALWAYS_SENSITIVE and CKA_NEVER_EXTRACTABLE: true for what was generated
@@ -142,6 +175,7 @@ absl::Status ProtectNewKey(How how, const ResolveContext& context,
   FillDefaults(how, context.strict, attributes);
   if (how == How::kUnwrap) InheritUnwrapped(context, attributes);
   if (how == How::kDerive || how == How::kEncapsulate) {
+    RETURN_IF_ERROR(CheckJoined(context, attributes));
     InheritDerived(context, attributes);
   }
   ComputeHistory(how, context, attributes);
@@ -150,19 +184,19 @@ absl::Status ProtectNewKey(How how, const ResolveContext& context,
 
 absl::Status RestrainWrapping(AttributeSet& attributes) {
   if (attributes.object_class() != CKO_SECRET_KEY ||
-      !attributes.IsTrue(CKA_WRAP) || !attributes.IsTrue(CKA_DECRYPT)) {
+      !attributes.IsTrue(CKA_WRAP) || !OpensWhatItWraps(attributes)) {
     return absl::OkStatus();
   }
   if (attributes.IsTrue(CKA_TRUSTED)) {
     return base::Error(CKR_TEMPLATE_INCONSISTENT,
-                       "a trusted wrapping key cannot decrypt");
+                       "a trusted wrapping key only wraps and unwraps");
   }
   AttributeSet wrappable;
   const AttributeSet::Entry* entry = attributes.Find(CKA_WRAP_TEMPLATE);
   if (entry != nullptr && entry->nested != nullptr) wrappable = *entry->nested;
   if (wrappable.IsTrue(CKA_SENSITIVE)) {
     return base::Error(CKR_TEMPLATE_INCONSISTENT,
-                       "a key that decrypts cannot wrap sensitive keys");
+                       "a key of other uses cannot wrap sensitive keys");
   }
   wrappable.SetBool(CKA_SENSITIVE, false);
   attributes.SetNested(CKA_WRAP_TEMPLATE, std::move(wrappable));

@@ -135,6 +135,12 @@ TEST(StrictWrapping, KeyWithEveryFlag_WrapsOnlyReadableKeys) {
       Generated(Flags({CKA_EXTRACTABLE}, {CKA_SENSITIVE})).Matches(wrappable));
 }
 
+TEST(StrictWrapping, KeyThatEncryptsOrSigns_IsRestrained) {
+  for (const CK_ATTRIBUTE_TYPE use : {CKA_ENCRYPT, CKA_SIGN}) {
+    EXPECT_TRUE(Generated(Flags({CKA_WRAP, use})).Has(CKA_WRAP_TEMPLATE));
+  }
+}
+
 TEST(StrictWrapping, PureWrappingKey_IsNotRestrained) {
   EXPECT_FALSE(Generated(Flags({CKA_WRAP, CKA_UNWRAP})).Has(CKA_WRAP_TEMPLATE));
 }
@@ -221,8 +227,15 @@ TEST(StrictRoles, CanBeGivenUpOrConfirmed) {
 }
 
 TEST(StrictRoles, OtherUsesMayBeAddedLater) {
-  const AttributeSet key = Generated(Flags({}, {CKA_SIGN, CKA_DERIVE}));
-  EXPECT_EQ(ChangeRv(How::kSet, key, Flags({CKA_SIGN, CKA_DERIVE})), CKR_OK);
+  const AttributeSet key = Generated(Flags({}, {CKA_VERIFY, CKA_DERIVE}));
+  EXPECT_EQ(ChangeRv(How::kSet, key, Flags({CKA_VERIFY, CKA_DERIVE})), CKR_OK);
+}
+
+// GMACs have blocks of the key stream of what such a key has wrapped.
+TEST(StrictRoles, AesKey_GetsNoSignLater) {
+  const AttributeSet key = Generated(Flags({CKA_WRAP}));
+  EXPECT_EQ(ChangeRv(How::kSet, key, Flags({CKA_SIGN})),
+            CKR_ATTRIBUTE_READ_ONLY);
 }
 
 TEST(StrictRoles, LegacyProfileAllowsThem) {

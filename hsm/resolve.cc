@@ -366,8 +366,9 @@ bool StrictForbids(How how, const ObjectType& type, const AttributeRule& rule,
         rule.initial == AttributeDefault::kUsage || rule.type == CKA_DERIVE;
     return up && usage && HasProtection(type.object_class);
   }
-  return up && type.object_class == CKO_SECRET_KEY &&
-         Contains(kRoles, rule.type);
+  const bool role = Contains(kRoles, rule.type) ||
+                    (rule.type == CKA_SIGN && type.type == CKK_AES);
+  return up && type.object_class == CKO_SECRET_KEY && role;
 }
 
 // Whether one attribute of an existing object may get the value in `changes`.

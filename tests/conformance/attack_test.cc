@@ -89,6 +89,30 @@ TEST_F(AttackTest, WrapThenDecrypt_Gcm_IsRefused) {
   EXPECT_NE(Wrap(AesGcm(), both, Victim()).rv, CKR_OK);
 }
 
+// GCM and CCM decrypt by encrypting with the same nonce; each tag of a GMAC
+// has a block of their key stream.
+TEST_F(AttackTest, WrapThenEncryptOrSign_IsRefused) {
+  for (const CK_ATTRIBUTE_TYPE use : {CKA_ENCRYPT, CKA_SIGN}) {
+    const Template t = Template()
+                           .Ulong(CKA_VALUE_LEN, 32)
+                           .Bool(CKA_TOKEN, false)
+                           .Bool(CKA_WRAP, true)
+                           .Bool(use, true);
+    CK_OBJECT_HANDLE both = CK_INVALID_HANDLE;
+    if (p11().C_GenerateKey(session_, Mechanism(CKM_AES_KEY_GEN).get(),
+                            t.data(), t.size(), &both) != CKR_OK) {
+      continue;
+    }
+    EXPECT_NE(Wrap(CKM_AES_KEY_WRAP, both, Victim()).rv, CKR_OK);
+  }
+}
+
+TEST_F(AttackTest, WrappingKey_GetsNoSignLater) {
+  NEEDS_PERIGEE();
+  EXPECT_RV(CKR_ATTRIBUTE_READ_ONLY,
+            TrySet(SecretWrapper(), Template().Bool(CKA_SIGN, true)));
+}
+
 TEST_F(AttackTest, WrapThenDecrypt_PrivateKey_IsRefused) {
   CK_OBJECT_HANDLE both = CK_INVALID_HANDLE;
   if (MakeWrapAndDecrypt(&both) != CKR_OK) return;
