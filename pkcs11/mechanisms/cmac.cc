@@ -7,6 +7,7 @@
 #include <openssl/core_names.h>
 #include <openssl/params.h>
 
+#include "hsm/key_protection.h"
 #include "pkcs11/mechanisms/aes.h"
 #include "pkcs11/mechanisms/families.h"
 #include "pkcs11/mechanisms/key_material.h"
@@ -163,6 +164,14 @@ absl::StatusOr<UniqueMacCtx> NewPoly1305(const Use& use) {
 
 absl::StatusOr<std::unique_ptr<Signer>> SignByPoly1305(const Use& use) {
   RETURN_IF_ERROR(CheckNamed(use));
+  // What was derived or unwrapped may be another key's value, whose owner never
+  // agreed.
+  const hsm::AttributeSet& key = use.key->attributes();
+  if (use.profile == Profile::kStrict && hsm::HidesValue(key) &&
+      !key.IsTrue(CKA_LOCAL)) {
+    return base::Error(CKR_KEY_FUNCTION_NOT_PERMITTED,
+                       "a hidden key that was not made for Poly1305");
+  }
   ASSIGN_OR_RETURN(UniqueMacCtx context, NewPoly1305(use));
   return std::make_unique<MacSigner>(std::move(context), kPoly1305Tag);
 }

@@ -20,17 +20,35 @@ ByteSpan BaseValue(const Use& use) {
   return use.key->attributes().Value(CKA_VALUE);
 }
 
-// The first `size` bytes (all, when it is 0), checked.
-absl::StatusOr<SecretBytes> Cut(const Use& use, SecretBytes whole,
-                                size_t size) {
+// Whether `kept` bytes of a key that was joined or cut may come out. Of a
+// hidden key: all, or no part so short that it is found by trying. In the
+// strict profile only a key that was made here whole is cut or, `altered`,
+// comes out in disguise: of a joined key the caller may know all but a few
+// bytes, and would cut where the known ones begin.
+absl::Status CheckKept(const Use& use, const hsm::Object& key, size_t kept,
+                       bool altered = false) {
+  const hsm::AttributeSet& attributes = key.attributes();
+  const size_t whole = attributes.Value(CKA_VALUE).size();
+  const bool cut = kept < whole;
+  if (!hsm::HidesValue(attributes) || !(cut || altered)) {
+    return absl::OkStatus();
+  }
+  if (cut && kept < kShortestPart) {
+    return base::Error(CKR_KEY_SIZE_RANGE,
+                       "so short a part would tell what a hidden key is");
+  }
+  if (use.profile == Profile::kStrict && !attributes.IsTrue(CKA_LOCAL)) {
+    return base::Error(CKR_KEY_FUNCTION_NOT_PERMITTED,
+                       "a hidden key that was not generated here is not cut");
+  }
+  return absl::OkStatus();
+}
+
+// The first `size` bytes (all, when it is 0).
+absl::StatusOr<SecretBytes> Cut(SecretBytes whole, size_t size) {
   if (size == 0) size = whole.size();
   if (size > whole.size()) {
     return base::Error(CKR_KEY_SIZE_RANGE, "more bytes than there are");
-  }
-  if (size < kShortestPart && size < BaseValue(use).size() &&
-      hsm::HidesValue(use.key->attributes())) {
-    return base::Error(CKR_KEY_SIZE_RANGE,
-                       "so short a part would tell what a hidden key is");
   }
   whole.Truncate(size);
   return whole;
@@ -73,30 +91,33 @@ SecretBytes Joined(ByteSpan first, ByteSpan second) {
 
 absl::StatusOr<SecretBytes> KeyThenKey(const Use& use, size_t size) {
   RETURN_IF_ERROR(NeedValue(use));
-  return Cut(use,
-             Joined(BaseValue(use), use.other->attributes().Value(CKA_VALUE)),
-             size);
+  const ByteSpan base = BaseValue(use);
+  const ByteSpan other = use.other->attributes().Value(CKA_VALUE);
+  ASSIGN_OR_RETURN(SecretBytes made, Cut(Joined(base, other), size));
+  const size_t of_base = std::min(made.size(), base.size());
+  RETURN_IF_ERROR(CheckKept(use, *use.key, of_base));
+  RETURN_IF_ERROR(CheckKept(use, *use.other, made.size() - of_base));
+  return made;
 }
 
 absl::StatusOr<SecretBytes> KeyThenData(const Use& use, size_t size) {
   RETURN_IF_ERROR(NeedValue(use));
-  return Cut(
-      use, Joined(BaseValue(use), GivenParameters<BytesParameters>(use).bytes),
-      size);
+  const ByteSpan base = BaseValue(use);
+  ASSIGN_OR_RETURN(
+      SecretBytes made,
+      Cut(Joined(base, GivenParameters<BytesParameters>(use).bytes), size));
+  RETURN_IF_ERROR(CheckKept(use, *use.key, std::min(made.size(), base.size())));
+  return made;
 }
 
 absl::StatusOr<SecretBytes> DataThenKey(const Use& use, size_t size) {
   RETURN_IF_ERROR(NeedValue(use));
   const ByteSpan data = GivenParameters<BytesParameters>(use).bytes;
-  SecretBytes whole = Joined(data, BaseValue(use));
+  ASSIGN_OR_RETURN(SecretBytes made, Cut(Joined(data, BaseValue(use)), size));
   // Known bytes in front leave fewer of the key's own.
-  const size_t kept = size == 0 ? whole.size() : size;
-  if (kept > data.size() && kept - data.size() < kShortestPart &&
-      kept < whole.size() && hsm::HidesValue(use.key->attributes())) {
-    return base::Error(CKR_KEY_SIZE_RANGE,
-                       "so short a part would tell what a hidden key is");
-  }
-  return Cut(use, std::move(whole), size);
+  RETURN_IF_ERROR(CheckKept(use, *use.key,
+                            made.size() - std::min(made.size(), data.size())));
+  return made;
 }
 
 // As long as the shorter of the two.
@@ -107,7 +128,9 @@ absl::StatusOr<SecretBytes> KeyXorData(const Use& use, size_t size) {
   SecretBytes out(std::min(key.size(), data.size()));
   const MutableByteSpan bytes = out.ExposeMutable();
   for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = key[i] ^ data[i];
-  return Cut(use, std::move(out), size);
+  ASSIGN_OR_RETURN(SecretBytes made, Cut(std::move(out), size));
+  RETURN_IF_ERROR(CheckKept(use, *use.key, made.size(), /*altered=*/true));
+  return made;
 }
 
 // --- cutting (6.43.7) --------------------------------------------------------
@@ -143,7 +166,8 @@ absl::StatusOr<SecretBytes> Extract(const Use& use, size_t size) {
     const uint8_t low = key[(bit / 8 + 1) % key.size()];
     bytes[i] = static_cast<uint8_t>((high << 8 | low) >> (8 - bit % 8));
   }
-  return Cut(use, std::move(out), size);
+  RETURN_IF_ERROR(CheckKept(use, *use.key, size, /*altered=*/true));
+  return out;
 }
 
 // --- rows --------------------------------------------------------------------

@@ -145,6 +145,11 @@ absl::Status CheckUsesOfMaster(ByteSpan list) {
   return absl::OkStatus();
 }
 
+// Whether a pre-master secret begins with what is a version. Other keys do not
+// tell what they begin with; and no error, or that would be an oracle for who
+// sends secrets to a server.
+bool IsVersion(ByteSpan secret) { return secret[0] == 3 && secret[1] <= 4; }
+
 absl::Status DeriveMaster(const Use& use, DerivedKeys& keys) {
   const auto& given = GivenParameters<MasterParameters>(use);
   ASSIGN_OR_RETURN(const ByteSpan secret, SecretValue(*use.key));
@@ -164,7 +169,14 @@ absl::Status DeriveMaster(const Use& use, DerivedKeys& keys) {
       master.ExposeMutable()));
   keys.SetValue(0, master.Expose());
   if (given.version != nullptr) {
-    keys.Give(given.version, secret.subspan(0, sizeof(CK_VERSION)));
+    const bool shown = use.profile == Profile::kLegacy ||
+                       !hsm::HidesValue(use.key->attributes()) ||
+                       IsVersion(secret);
+    const CK_VERSION none = {};
+    keys.Give(given.version,
+              shown ? secret.subspan(0, sizeof(CK_VERSION))
+                    : ByteSpan(reinterpret_cast<const uint8_t*>(&none),
+                               sizeof(none)));
   }
   return absl::OkStatus();
 }

@@ -14,6 +14,20 @@ class KeyDerivationTest : public TokenTest {
   static Template Hidden(const Bytes& value) {
     return Base(value).Bool(CKA_SENSITIVE, true).Bool(CKA_EXTRACTABLE, false);
   }
+  // Hidden, and made here.
+  CK_OBJECT_HANDLE NewHidden(CK_ULONG size) {
+    return Generate(CKM_GENERIC_SECRET_KEY_GEN,
+                    NewSecret(size)
+                        .Bool(CKA_DERIVE, true)
+                        .Bool(CKA_SENSITIVE, true)
+                        .Bool(CKA_EXTRACTABLE, false));
+  }
+  static Template Secret(CK_KEY_TYPE type = CKK_GENERIC_SECRET) {
+    return Template()
+        .Ulong(CKA_CLASS, CKO_SECRET_KEY)
+        .Ulong(CKA_KEY_TYPE, type)
+        .Bool(CKA_TOKEN, false);
+  }
   // A generic secret that may be read; of `size` bytes unless that is 0.
   static Template Open(CK_ULONG size) {
     Template t = Template()
@@ -196,11 +210,8 @@ TEST_F(KeyDerivationTest, JoinedAndCut) {
 // Part by part a hidden key could be found by trying.
 TEST_F(KeyDerivationTest, ShortPartsOfHiddenKeys_AreRefused) {
   NEEDS_PERIGEE();
-  const CK_OBJECT_HANDLE base = Create(Hidden(Pattern(32)));
-  const Template hidden = Template()
-                              .Ulong(CKA_CLASS, CKO_SECRET_KEY)
-                              .Ulong(CKA_KEY_TYPE, CKK_GENERIC_SECRET)
-                              .Bool(CKA_TOKEN, false);
+  const CK_OBJECT_HANDLE base = NewHidden(32);
+  const Template hidden = Secret();
   const auto sized = [&](CK_ULONG size) {
     return Template(hidden).Ulong(CKA_VALUE_LEN, size);
   };
@@ -217,6 +228,81 @@ TEST_F(KeyDerivationTest, ShortPartsOfHiddenKeys_AreRefused) {
                    base, sized(16), &key));
   EXPECT_TRUE(GetBool(key, CKA_SENSITIVE));
   EXPECT_FALSE(GetBool(key, CKA_EXTRACTABLE));
+}
+
+// Of a key that was joined with known bytes a part of 14 bytes can have 13
+// known ones.
+TEST_F(KeyDerivationTest, JoinedHiddenKeys_AreNotCut) {
+  NEEDS_PERIGEE();
+  CK_OBJECT_HANDLE joined = CK_INVALID_HANDLE;
+  ASSERT_OK(Derive(WithData(CKM_CONCATENATE_BASE_AND_DATA, Bytes(16)),
+                   NewHidden(16), Secret().Bool(CKA_DERIVE, true), &joined));
+  const Template part = Secret().Ulong(CKA_VALUE_LEN, 14);
+  EXPECT_RV(Derive(Mechanism(CKM_EXTRACT_KEY_FROM_KEY, CK_EXTRACT_PARAMS{120}),
+                   joined, part),
+            CKR_KEY_FUNCTION_NOT_PERMITTED);
+  EXPECT_RV(
+      Derive(WithData(CKM_CONCATENATE_BASE_AND_DATA, Bytes(1)), joined, part),
+      CKR_KEY_FUNCTION_NOT_PERMITTED);
+  EXPECT_RV(Derive(WithData(CKM_XOR_BASE_AND_DATA, Bytes(32)), joined,
+                   Secret().Ulong(CKA_VALUE_LEN, 32)),
+            CKR_KEY_FUNCTION_NOT_PERMITTED);
+  // Joining goes on.
+  EXPECT_OK(Derive(WithData(CKM_CONCATENATE_DATA_AND_BASE, Bytes(4)), joined,
+                   Secret()));
+  EXPECT_OK(Derive(Hkdf(true, true, {}, {}), joined, Open(32)));
+}
+
+TEST_F(KeyDerivationTest, HiddenSecondKey_ComesOutWhole) {
+  NEEDS_PERIGEE();
+  const CK_OBJECT_HANDLE known = Create(Base(Bytes(13)));
+  const Mechanism join(CKM_CONCATENATE_BASE_AND_KEY, NewHidden(16));
+  EXPECT_RV(Derive(join, known, Secret().Ulong(CKA_VALUE_LEN, 14)),
+            CKR_KEY_SIZE_RANGE);
+  EXPECT_OK(Derive(join, known, Secret().Ulong(CKA_VALUE_LEN, 29)));
+}
+
+TEST_F(KeyDerivationTest, SecondKey_HasToAllowTheMechanism) {
+  NEEDS_PERIGEE();
+  const CK_OBJECT_HANDLE other =
+      Create(Base(Pattern(16)).Mechanisms({CKM_HKDF_DERIVE}));
+  EXPECT_RV(Derive(Mechanism(CKM_CONCATENATE_BASE_AND_KEY, other),
+                   Create(Base(Pattern(16))), Secret()),
+            CKR_MECHANISM_INVALID);
+}
+
+// Two tags under such a key tell it.
+TEST_F(KeyDerivationTest, HiddenKeyAsPoly1305Key_DoesNotSign) {
+  NEEDS_PERIGEE();
+  CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+  ASSERT_OK(Derive(
+      WithData(CKM_XOR_BASE_AND_DATA, Bytes(32)), NewHidden(32),
+      Secret(CKK_POLY1305).Bool(CKA_SIGN, true).Mechanisms({CKM_POLY1305}),
+      &key));
+  EXPECT_RV(p11().C_SignInit(session_, Mechanism(CKM_POLY1305).get(), key),
+            CKR_KEY_FUNCTION_NOT_PERMITTED);
+}
+
+// Known and hidden parts: two keys of 56 bits that are found one by one.
+TEST_F(KeyDerivationTest, HiddenKey_IsNotJoinedIntoADesKey) {
+  NEEDS_PERIGEE();
+  EXPECT_RV(Derive(WithData(CKM_CONCATENATE_DATA_AND_BASE, Bytes(8)),
+                   NewHidden(16), Secret(CKK_DES3)),
+            CKR_TEMPLATE_INCONSISTENT);
+}
+
+TEST_F(KeyDerivationTest, WrapWithTrusted_GoesAlong) {
+  NEEDS_PERIGEE();
+  const CK_OBJECT_HANDLE base = Generate(
+      CKM_GENERIC_SECRET_KEY_GEN, NewSecret(32)
+                                      .Bool(CKA_DERIVE, true)
+                                      .Bool(CKA_SENSITIVE, true)
+                                      .Bool(CKA_EXTRACTABLE, true)
+                                      .Bool(CKA_WRAP_WITH_TRUSTED, true));
+  CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+  ASSERT_OK(Derive(WithData(CKM_XOR_BASE_AND_DATA, Bytes(32)), base,
+                   Secret().Bool(CKA_WRAP_WITH_TRUSTED, false), &key));
+  EXPECT_TRUE(GetBool(key, CKA_WRAP_WITH_TRUSTED));
 }
 
 TEST_F(KeyDerivationTest, Pbkdf2_KnownAnswersInBothLayouts) {

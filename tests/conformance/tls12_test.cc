@@ -176,6 +176,23 @@ TEST_F(Tls12Test, Master) {
       FromHex(kMaster));
 }
 
+// Turned and read two bytes at a time any key could be.
+TEST_F(Tls12Test, VersionInAHiddenKey_IsToldIfItIsOne) {
+  NEEDS_PERIGEE();
+  auto params = MasterParams();
+  CK_VERSION version = {9, 9};
+  params.pVersion = &version;
+  const Mechanism mechanism(CKM_TLS12_MASTER_KEY_DERIVE, params);
+  ASSERT_OK(Derive(mechanism, Create(Hidden(FromHex(kPreMaster))), Open(0)));
+  EXPECT_EQ(version.major, 0);
+  EXPECT_EQ(version.minor, 0);
+  Bytes pre_master = FromHex(kPreMaster);
+  pre_master[0] = pre_master[1] = 3;
+  ASSERT_OK(Derive(mechanism, Create(Hidden(pre_master)), Open(0)));
+  EXPECT_EQ(version.major, 3);
+  EXPECT_EQ(version.minor, 3);
+}
+
 TEST_F(Tls12Test, ExtendedMaster) {
   NEEDS_MECHANISM(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE);
   const CK_OBJECT_HANDLE base = Create(Secret(FromHex(kPreMaster)));
