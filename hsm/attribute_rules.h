@@ -145,15 +145,16 @@ struct ResolveContext {
 // The strict profile adds to the specification, never taking an explicit
 // request of a well-known client away but making it safe:
 //  1. Wrap then decrypt. A secret key with both CKA_WRAP and CKA_DECRYPT,
-//     CKA_ENCRYPT or (AES) CKA_SIGN is accepted, because widely used clients ask for every flag, but it gets
-//     CKA_SENSITIVE = false into its CKA_WRAP_TEMPLATE: it can wrap only keys
-//     whose value may be read anyway. The template cannot be changed later and
-//     goes along with copies and clones, so C_WrapKey needs no rule of its own
-//     beyond matching it. Asking for CKA_SENSITIVE = true in that template, or
-//     for CKA_TRUSTED, is CKR_TEMPLATE_INCONSISTENT. When a template asks for
-//     wrapping or unwrapping, uses that it does not name are false. Key pairs
-//     cannot be divided like this (anybody can make a public key);
-//     CKA_WRAP_WITH_TRUSTED is the means there.
+//     CKA_ENCRYPT or (AES) CKA_SIGN is accepted, because widely used clients
+//     ask for every flag, but it gets CKA_SENSITIVE = false into its
+//     CKA_WRAP_TEMPLATE: it can wrap only keys whose value may be read anyway.
+//     The template cannot be changed later and goes along with copies and
+//     clones, so C_WrapKey needs no rule of its own beyond matching it. Asking
+//     for CKA_SENSITIVE = true in that template, or for CKA_TRUSTED, is
+//     CKR_TEMPLATE_INCONSISTENT. When a template asks for wrapping or
+//     unwrapping, uses that it does not name are false. Key pairs cannot be
+//     divided like this (anybody can make a public key); CKA_WRAP_WITH_TRUSTED
+//     is the means there.
 //  2. Roles do not come back. On secret keys CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP
 //     and CKA_UNWRAP, on AES keys also CKA_SIGN, cannot be set from false to
 //     true.
@@ -170,11 +171,12 @@ struct ResolveContext {
 //     ask for CKA_SENSITIVE = false unless told not to.
 //  5. A derived key is CKA_SENSITIVE if its base key is, not CKA_EXTRACTABLE if
 //     its base key is not, and CKA_WRAP_WITH_TRUSTED if its base key is,
-//     whatever the template says, unless the mechanism is a key agreement or a KDF whose output says
-//     nothing about the base key (a list in key_protection.cc). For the
-//     mechanisms that hand out parts of the base key this holds in the legacy
-//     profile too: the specification asks for it. A hidden key is not joined
-//     into a DES key: the caller would know a part of it.
+//     whatever the template says, unless the mechanism is a key agreement or a
+//     KDF whose output says nothing about the base key (a list in
+//     key_protection.cc). For the mechanisms that hand out parts of the base
+//     key this holds in the legacy profile too: the specification asks for it.
+//     A hidden key is not joined into a DES key: the caller would know a part
+//     of it.
 // In both profiles a template attribute of the parent (CKA_UNWRAP_TEMPLATE,
 // CKA_DERIVE_TEMPLATE, CKA_ENCAPSULATE_TEMPLATE, CKA_DECAPSULATE_TEMPLATE) is
 // added to the request and a contradiction is

@@ -26,8 +26,8 @@ absl::Status ProtectNewKey(How how, const ResolveContext& context,
                            AttributeSet& attributes);
 
 // Strict rule 1: a secret key that wraps and also decrypts, encrypts or (AES)
-// signs can wrap only what is readable anyway. CKR_TEMPLATE_INCONSISTENT when it is to be trusted or asks
-// for sensitive keys.
+// signs can wrap only what is readable anyway. CKR_TEMPLATE_INCONSISTENT when
+// it is to be trusted or asks for sensitive keys.
 absl::Status RestrainWrapping(AttributeSet& attributes);
 
 }  // namespace hsm
