@@ -217,24 +217,31 @@ void CopyEntry(const AttributeSet::Entry& entry, AttributeSet& to) {
   }
 }
 
-absl::StatusOr<AttributeSet> WithParentTemplate(How how,
-                                                const AttributeSet& input,
-                                                const ResolveContext& context) {
-  AttributeSet merged = input;
-  const AttributeSet* extra = ParentTemplate(how, context);
-  if (extra == nullptr) return merged;
+absl::Status AddTemplate(const AttributeSet* extra, AttributeSet& merged) {
+  if (extra == nullptr) return absl::OkStatus();
   for (const AttributeSet::Entry& entry : extra->entries()) {
-    if (!input.Has(entry.type)) {
+    if (!merged.Has(entry.type)) {
       CopyEntry(entry, merged);
       continue;
     }
     AttributeSet wanted;
     CopyEntry(entry, wanted);
-    if (!input.Matches(wanted)) {
+    if (!merged.Matches(wanted)) {
       return Inconsistent(absl::StrCat(Named(entry.type),
                                        " contradicts the parent's template"));
     }
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<AttributeSet> WithParentTemplate(How how,
+                                                const AttributeSet& input,
+                                                const ResolveContext& context) {
+  AttributeSet merged = input;
+  RETURN_IF_ERROR(AddTemplate(ParentTemplate(how, context), merged));
+  ResolveContext other;
+  other.parent = context.other_parent;
+  RETURN_IF_ERROR(AddTemplate(ParentTemplate(how, other), merged));
   return merged;
 }
 

@@ -41,6 +41,7 @@ absl::StatusOr<SavedStates::State> SavedStates::Copy(
   }
   State copy;
   copy.mechanism = it->second.mechanism;
+  copy.application = it->second.application;
   copy.digester = it->second.digester->Copy();
   if (copy.digester == nullptr) {
     return base::Error(CKR_HOST_MEMORY, "copy of a digest");

@@ -33,6 +33,10 @@ absl::Status C_SetOperationState(Library& library, CK_SESSION_HANDLE hSession,
   ASSIGN_OR_RETURN(const ByteSpan name,
                    Input(pOperationState, ulOperationStateLen));
   ASSIGN_OR_RETURN(SavedStates::State state, library.saved_states().Copy(name));
+  // Another token may not have the mechanism.
+  if (state.application.get() != &session->application()) {
+    return base::Error(CKR_SAVED_STATE_INVALID, "a state of another token");
+  }
   if (hEncryptionKey != CK_INVALID_HANDLE ||
       hAuthenticationKey != CK_INVALID_HANDLE) {
     return base::Error(CKR_KEY_NOT_NEEDED, "a digest has no key");

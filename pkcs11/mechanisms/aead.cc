@@ -266,8 +266,9 @@ absl::StatusOr<Bytes> WrapAead(const Use& use,
                                const MessageParameter& parameter, ByteSpan aad,
                                ByteSpan plain, bool is_secret) {
   ASSIGN_OR_RETURN(const Fields fields, Read<kMode>(parameter));
+  Bytes nonce = fields.nonce.Copy();
   if (fields.nonce.generator != CKG_NO_GENERATE) {
-    RETURN_IF_ERROR(MakeNonce(fields.nonce));
+    ASSIGN_OR_RETURN(nonce, MakeNonce(fields.nonce));
   } else if (is_secret) {
     return InvalidParameter(
         "a secret key leaves under a nonce that the token makes");
@@ -275,7 +276,6 @@ absl::StatusOr<Bytes> WrapAead(const Use& use,
   if (kMode == CipherMode::kCcm && fields.total != plain.size()) {
     return InvalidParameter("ulDataLen is not the length of the key");
   }
-  const Bytes nonce = fields.nonce.Copy();
   Bytes out(plain.size());
   RETURN_IF_ERROR(
       AeadSealMessage(*use.key, {kMode, nonce, aad}, plain, absl::MakeSpan(out),

@@ -1,6 +1,7 @@
 #include "pkcs11/mechanisms/nonce_source.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/crypto.h"
 #include "pkcs11/mechanisms/parameters.h"
@@ -15,10 +16,14 @@ constexpr size_t kLeastRandom = 64;
 
 }  // namespace
 
-absl::Status MakeNonce(NonceForm form) {
+absl::StatusOr<base::Bytes> MakeNonce(NonceForm form) {
   if (!form.is_ours()) return InvalidParameter("the generator of the nonce");
   form.generator = CKG_GENERATE_RANDOM;
-  return NonceSource().Next(form);
+  base::Bytes own = form.Copy();
+  CK_BYTE* const place = std::exchange(form.bytes, own.data());
+  RETURN_IF_ERROR(NonceSource().Next(form));
+  std::copy(own.begin(), own.end(), place);
+  return own;
 }
 
 absl::Status NonceSource::Next(const NonceForm& form) {

@@ -36,8 +36,9 @@ struct NonceParameters : Parameters {
 };
 
 // A nonce for one call: random whatever generator was asked for, since nothing
-// counts from one call to the next. CKR_MECHANISM_PARAM_INVALID.
-absl::Status MakeNonce(NonceForm form);
+// counts from one call to the next. The application's copy is written and not
+// read again: another thread could change it. CKR_MECHANISM_PARAM_INVALID.
+absl::StatusOr<base::Bytes> MakeNonce(NonceForm form);
 
 // `given` with the nonce of its wrapping form; one that is asked for is made
 // and written back. CKR_MECHANISM_PARAM_INVALID.
@@ -45,10 +46,11 @@ template <typename P>
 absl::StatusOr<P> ForWrapping(const P& given, bool wraps) {
   P own = given;
   if (given.asked.bytes == nullptr) return own;
+  base::Bytes nonce = given.asked.Copy();
   if (wraps && given.asked.generator != CKG_NO_GENERATE) {
-    RETURN_IF_ERROR(MakeNonce(given.asked));
+    ASSIGN_OR_RETURN(nonce, MakeNonce(given.asked));
   }
-  own.nonce.assign(given.asked.bytes, given.asked.bytes + given.asked.size);
+  own.nonce.assign(nonce.begin(), nonce.end());
   own.asked = NonceForm();
   return own;
 }

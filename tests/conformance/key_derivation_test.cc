@@ -283,6 +283,37 @@ TEST_F(KeyDerivationTest, HiddenKeyAsPoly1305Key_DoesNotSign) {
             CKR_KEY_FUNCTION_NOT_PERMITTED);
 }
 
+// Byte by byte the check values would tell the digest, and so what HMAC uses
+// in the place of a long key.
+TEST_F(KeyDerivationTest, ShortDigestsOfHiddenKeys_AreRefused) {
+  NEEDS_PERIGEE();
+  const CK_OBJECT_HANDLE base = NewHidden(100);
+  for (const CK_MECHANISM_TYPE type :
+       {CKM_SHA256_KEY_DERIVATION, CKM_SHAKE_128_KEY_DERIVATION}) {
+    EXPECT_RV(Derive(Mechanism(type), base, Secret().Ulong(CKA_VALUE_LEN, 1)),
+              CKR_KEY_SIZE_RANGE);
+    EXPECT_OK(Derive(Mechanism(type), base, Secret().Ulong(CKA_VALUE_LEN, 16)));
+  }
+}
+
+// What a key asks of all that is derived from it holds where it is the second.
+TEST_F(KeyDerivationTest, TemplateOfTheSecondKey_IsFollowed) {
+  NEEDS_PERIGEE();
+  const Template asks =
+      Template().Bool(CKA_SENSITIVE, true).Bool(CKA_EXTRACTABLE, false);
+  Mechanism salted = Hkdf(true, true, {}, {});
+  auto* parameters = static_cast<CK_HKDF_PARAMS*>(salted.get()->pParameter);
+  parameters->ulSaltType = CKF_HKDF_SALT_KEY;
+  parameters->hSaltKey =
+      Create(Base(Pattern(32)).Nested(CKA_DERIVE_TEMPLATE, asks));
+  const CK_OBJECT_HANDLE known = Create(Base(Pattern(8)));
+  EXPECT_RV(Derive(salted, known, Open(32)), CKR_TEMPLATE_INCONSISTENT);
+  CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+  ASSERT_OK(Derive(salted, known, Secret().Ulong(CKA_VALUE_LEN, 32), &key));
+  EXPECT_TRUE(GetBool(key, CKA_SENSITIVE));
+  EXPECT_FALSE(GetBool(key, CKA_EXTRACTABLE));
+}
+
 // Known and hidden parts: two keys of 56 bits that are found one by one.
 TEST_F(KeyDerivationTest, HiddenKey_IsNotJoinedIntoADesKey) {
   NEEDS_PERIGEE();

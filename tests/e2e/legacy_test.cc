@@ -106,6 +106,19 @@ TEST_F(LegacyTest, WrappingByModesOfBlockCiphers) {
   EXPECT_EQ(info.flags & (CKF_WRAP | CKF_UNWRAP), CKF_WRAP | CKF_UNWRAP);
 }
 
+// Else a state would bring a mechanism along that the other has not.
+TEST_F(LegacyTest, DigestState_StaysWithItsToken) {
+  CK_MECHANISM md5 = {CKM_MD5, nullptr, 0};
+  ASSERT_OK(host_.c().C_DigestInit(sessions_[kLegacy], &md5));
+  Bytes state(64);
+  CK_ULONG size = state.size();
+  ASSERT_OK(
+      host_.c().C_GetOperationState(sessions_[kLegacy], state.data(), &size));
+  EXPECT_RV(CKR_SAVED_STATE_INVALID,
+            host_.c().C_SetOperationState(sessions_[kStrict], state.data(),
+                                          size, 0, 0));
+}
+
 TEST_F(LegacyTest, WeakWrapsStrong) {
   const Template wrapper = Aes(16).Bool(CKA_WRAP, true);
   const CK_MECHANISM mechanism = {CKM_AES_KEY_WRAP, nullptr, 0};
