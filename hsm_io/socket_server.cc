@@ -5,36 +5,30 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <utility>
-#include <vector>
 
 namespace hsm_io {
 namespace {
 
-constexpr size_t kMaxLinks = 64;
-
 // One connection. Reads no further request while an answer waits to be sent,
 // so that a slow or hostile host bounds only itself.
-class Link {
+class Link : public ServedLink {
  public:
   Link(int fd, std::unique_ptr<Server> server)
       : fd_(fd), server_(std::move(server)) {}
-  ~Link() {
+  ~Link() override {
     server_.reset();
     close(fd_);
   }
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
-  int fd() const { return fd_; }
-  // A channel was opened on it once: it belongs to an enrolled host.
-  bool has_been_trusted() const { return has_been_trusted_; }
+  int fd() const override { return fd_; }
+  bool has_been_trusted() const override { return has_been_trusted_; }
   bool has_output() const { return sent_ < output_.size(); }
-  short events() const { return has_output() ? POLLOUT : POLLIN; }
+  short events() const override { return has_output() ? POLLOUT : POLLIN; }
 
-  // False: the link is over.
-  bool Proceed(short events) {
+  bool Proceed(short events) override {
     if ((events & POLLOUT) != 0) return Flush() && Serve();
     if ((events & (POLLIN | POLLHUP | POLLERR)) != 0) {
       return Receive() && Serve();
@@ -91,55 +85,24 @@ class Link {
   bool has_been_trusted_ = false;
 };
 
-// Makes room for a new link: the oldest of those that never got further than
-// knocking goes, so that strangers cannot keep the hosts out.
-bool MakeRoom(std::vector<std::unique_ptr<Link>>& links) {
-  if (links.size() < kMaxLinks) return true;
-  const auto stranger =
-      std::find_if(links.begin(), links.end(),
-                   [](const auto& link) { return !link->has_been_trusted(); });
-  if (stranger == links.end()) return false;
-  links.erase(stranger);
-  return true;
-}
-
 }  // namespace
+
+Port SocketPort(Listener& listener, PlugIn plug_in) {
+  return {&listener,
+          [plug_in = std::move(plug_in)](
+              int fd) -> absl::StatusOr<std::unique_ptr<ServedLink>> {
+            absl::StatusOr<std::unique_ptr<Server>> server = plug_in();
+            if (!server.ok()) {
+              close(fd);
+              return server.status();
+            }
+            return std::make_unique<Link>(fd, *std::move(server));
+          }};
+}
 
 absl::Status ServeSockets(Listener& listener, const PlugIn& plug_in,
                           int stop_fd) {
-  std::vector<std::unique_ptr<Link>> links;
-  for (;;) {
-    std::vector<pollfd> waiting;
-    waiting.push_back({stop_fd, POLLIN, 0});
-    const bool full =
-        links.size() >= kMaxLinks &&
-        std::all_of(links.begin(), links.end(),
-                    [](const auto& link) { return link->has_been_trusted(); });
-    waiting.push_back({listener.fd(), full ? short{0} : short{POLLIN}, 0});
-    for (const auto& link : links) {
-      waiting.push_back({link->fd(), link->events(), 0});
-    }
-    if (poll(waiting.data(), waiting.size(), -1) < 0) {
-      if (errno == EINTR) continue;
-      return base::Error(CKR_DEVICE_ERROR, "poll failed");
-    }
-    if (waiting[0].revents != 0) return absl::OkStatus();
-    for (size_t i = 0; i < links.size(); ++i) {
-      const short events = waiting[i + 2].revents;
-      if (events != 0 && !links[i]->Proceed(events)) links[i].reset();
-    }
-    links.erase(std::remove(links.begin(), links.end(), nullptr), links.end());
-    if ((waiting[1].revents & POLLIN) != 0 && MakeRoom(links)) {
-      absl::StatusOr<int> fd = listener.Accept();
-      if (!fd.ok()) continue;  // The host gave up meanwhile.
-      absl::StatusOr<std::unique_ptr<Server>> server = plug_in();
-      if (!server.ok()) {
-        close(*fd);
-        continue;
-      }
-      links.push_back(std::make_unique<Link>(*fd, *std::move(server)));
-    }
-  }
+  return ServePorts({SocketPort(listener, plug_in)}, stop_fd);
 }
 
 }  // namespace hsm_io

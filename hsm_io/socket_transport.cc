@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -83,6 +85,12 @@ absl::StatusOr<int> NewSocket(const Address& address, const std::string& text) {
   return fd;
 }
 
+// Small records must not wait for the acknowledgement of those before.
+void SendAtOnce(int fd) {
+  const int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 class SocketTransport : public Transport {
  public:
   explicit SocketTransport(std::string address)
@@ -91,20 +99,8 @@ class SocketTransport : public Transport {
 
   absl::Status Open(Deadline deadline) override {
     Close();
-    ASSIGN_OR_RETURN(Address address, ParseAddress(address_));
-    ASSIGN_OR_RETURN(fd_, NewSocket(address, address_));
-    const auto* name = reinterpret_cast<const sockaddr*>(&address.storage);
-    if (connect(fd_, name, address.size) == 0) return absl::OkStatus();
-    int error = errno;
-    if (error == EINPROGRESS) {
-      RETURN_IF_ERROR(Wait(POLLOUT, deadline));
-      socklen_t size = sizeof error;
-      getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
-      if (error == 0) return absl::OkStatus();
-    }
-    Close();
-    return SystemError(CKR_TOKEN_NOT_PRESENT, "no Backup HSM answers there",
-                       address_, error);
+    ASSIGN_OR_RETURN(fd_, ConnectSocket(address_, deadline));
+    return absl::OkStatus();
   }
 
   void Close() override {
@@ -152,16 +148,7 @@ class SocketTransport : public Transport {
   }
 
   absl::Status Wait(short events, Deadline deadline) {
-    for (;;) {
-      pollfd waiting{fd_, events, 0};
-      const int n = poll(&waiting, 1, deadline.PollMilliseconds());
-      if (n > 0) return absl::OkStatus();
-      if (n == 0) {
-        return absl::DeadlineExceededError(
-            absl::StrCat("socket ", address_, ": no answer in time"));
-      }
-      if (errno != EINTR) return Removed(ErrnoText(errno));
-    }
+    return WaitSocket(fd_, events, address_, deadline);
   }
 
   const std::string address_;
@@ -180,6 +167,45 @@ bool Answers(const Address& address) {
 }
 
 }  // namespace
+
+absl::Status WaitSocket(int fd, short events, absl::string_view name,
+                        Deadline deadline) {
+  for (;;) {
+    pollfd waiting{fd, events, 0};
+    const int n = poll(&waiting, 1, deadline.PollMilliseconds());
+    if (n > 0) return absl::OkStatus();
+    if (n == 0) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("socket ", name, ": no answer in time"));
+    }
+    if (errno != EINTR) {
+      return SystemError(CKR_DEVICE_REMOVED, "poll", name, errno);
+    }
+  }
+}
+
+absl::StatusOr<int> ConnectSocket(const std::string& text, Deadline deadline) {
+  ASSIGN_OR_RETURN(Address address, ParseAddress(text));
+  ASSIGN_OR_RETURN(const int fd, NewSocket(address, text));
+  absl::Cleanup release = [fd] { close(fd); };
+  if (address.path.empty()) SendAtOnce(fd);
+  int error = 0;
+  if (connect(fd, reinterpret_cast<const sockaddr*>(&address.storage),
+              address.size) != 0) {
+    error = errno;
+  }
+  if (error == EINPROGRESS) {
+    RETURN_IF_ERROR(WaitSocket(fd, POLLOUT, text, deadline));
+    socklen_t size = sizeof error;
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  }
+  if (error != 0) {
+    return SystemError(CKR_TOKEN_NOT_PRESENT, "no Backup HSM answers there",
+                       text, error);
+  }
+  std::move(release).Cancel();
+  return fd;
+}
 
 std::unique_ptr<Transport> NewSocketTransport(std::string address) {
   return std::make_unique<SocketTransport>(std::move(address));
@@ -238,6 +264,7 @@ Listener::~Listener() {
 absl::StatusOr<int> Listener::Accept() {
   const int fd = accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd < 0) return SystemError(CKR_DEVICE_ERROR, "accept", address_, errno);
+  if (is_tcp()) SendAtOnce(fd);
   return fd;
 }
 

@@ -14,6 +14,15 @@ namespace hsm_io {
 
 std::unique_ptr<Transport> NewSocketTransport(std::string address);
 
+// A connected, non-blocking socket; the caller closes it.
+// CKR_TOKEN_NOT_PRESENT when nobody answers there.
+absl::StatusOr<int> ConnectSocket(const std::string& address,
+                                  Deadline deadline);
+// Waits until one of poll(2)'s `events` is there (or the other end is gone).
+// DeadlineExceeded when time ran out; `name` is for the message.
+absl::Status WaitSocket(int fd, short events, absl::string_view name,
+                        Deadline deadline);
+
 // A listening socket; closed, and its path removed, when destroyed.
 class Listener {
  public:

@@ -1,0 +1,76 @@
+#include "hsm_io/link_loop.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace hsm_io {
+namespace {
+
+constexpr size_t kMaxLinks = 64;
+
+using Links = std::vector<std::unique_ptr<ServedLink>>;
+
+// The oldest of those that never got further than knocking.
+Links::const_iterator Stranger(const Links& links) {
+  return std::find_if(links.begin(), links.end(), [](const auto& link) {
+    return !link->has_been_trusted();
+  });
+}
+
+// A stranger goes when there is no room, so that strangers cannot keep the
+// hosts out.
+bool MakeRoom(Links& links) {
+  if (links.size() < kMaxLinks) return true;
+  const auto stranger = Stranger(links);
+  if (stranger == links.end()) return false;
+  links.erase(stranger);
+  return true;
+}
+
+void AcceptOne(const Port& port, Links& links) {
+  if (!MakeRoom(links)) return;
+  absl::StatusOr<int> fd = port.listener->Accept();
+  if (!fd.ok()) return;  // The host gave up meanwhile.
+  absl::StatusOr<std::unique_ptr<ServedLink>> link = port.new_link(*fd);
+  if (link.ok()) links.push_back(*std::move(link));
+}
+
+}  // namespace
+
+absl::Status ServePorts(const std::vector<Port>& ports, int stop_fd) {
+  Links links;
+  for (;;) {
+    const bool full =
+        links.size() >= kMaxLinks && Stranger(links) == links.end();
+    std::vector<pollfd> waiting;
+    for (const auto& link : links) {
+      waiting.push_back({link->fd(), link->events(), 0});
+    }
+    for (const Port& port : ports) {
+      waiting.push_back(
+          {port.listener->fd(), full ? short{0} : short{POLLIN}, 0});
+    }
+    waiting.push_back({stop_fd, POLLIN, 0});
+    if (poll(waiting.data(), waiting.size(), -1) < 0) {
+      if (errno == EINTR) continue;
+      return base::Error(CKR_DEVICE_ERROR, "poll failed");
+    }
+    if (waiting.back().revents != 0) return absl::OkStatus();
+    const size_t count = links.size();
+    for (size_t i = 0; i < count; ++i) {
+      const short events = waiting[i].revents;
+      if (events != 0 && !links[i]->Proceed(events)) links[i].reset();
+    }
+    links.erase(std::remove(links.begin(), links.end(), nullptr), links.end());
+    for (size_t i = 0; i < ports.size(); ++i) {
+      if ((waiting[count + i].revents & POLLIN) != 0) {
+        AcceptOne(ports[i], links);
+      }
+    }
+  }
+}
+
+}  // namespace hsm_io

@@ -1,0 +1,40 @@
+// One thread that serves any number of links of any number of listening
+// sockets, whatever each speaks.
+#ifndef PERIGEE_HSM_IO_LINK_LOOP_H_
+#define PERIGEE_HSM_IO_LINK_LOOP_H_
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "hsm_io/socket_transport.h"
+
+namespace hsm_io {
+
+// One connection; owns its descriptor.
+class ServedLink {
+ public:
+  virtual ~ServedLink() = default;
+  virtual int fd() const = 0;
+  // What to poll for now.
+  virtual short events() const = 0;
+  // Does what can be done without waiting. False: the link is over.
+  virtual bool Proceed(short events) = 0;
+  // A channel was opened on it: it belongs to an enrolled host.
+  virtual bool has_been_trusted() const = 0;
+};
+
+struct Port {
+  Listener* listener;
+  // Takes `fd` in any case; an error closes the connection.
+  std::function<absl::StatusOr<std::unique_ptr<ServedLink>>(int fd)> new_link;
+};
+
+// Runs until `stop_fd` becomes readable; then finishes the answers under way.
+// Of more than 64 links the oldest without a channel is closed. Errors of a
+// listening socket end it.
+absl::Status ServePorts(const std::vector<Port>& ports, int stop_fd);
+
+}  // namespace hsm_io
+
+#endif  // PERIGEE_HSM_IO_LINK_LOOP_H_
