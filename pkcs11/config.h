@@ -28,8 +28,9 @@ struct HsmConfig {
   hsm::HsmSpec spec;
   std::vector<PartitionConfig> partitions;
   std::optional<uint64_t> slot;  // of the HSM's own (admin, backup) slot
-  // "embedded", "socket:PATH", "socket:HOST:PORT", "usb:SERIAL",
-  // "usbip:HOST:BUS". Application HSMs are embedded.
+  // "embedded", "socket:PATH", "socket:HOST:PORT", "usbip:PATH",
+  // "usbip:HOST:PORT" (with "@BUSID" behind it if wanted), "usb:SERIAL".
+  // Application HSMs are embedded.
   std::string transport = "embedded";
   std::string store;  // absolute; the HSM's directory
   hsm::AuditSettings audit;

@@ -8,6 +8,7 @@
 #include "hsm/fleet.h"
 #include "hsm_io/embedded_transport.h"
 #include "hsm_io/socket_transport.h"
+#include "hsm_io/usbip_transport.h"
 #include "pkcs11/host_identity.h"
 
 namespace pkcs11 {
@@ -29,6 +30,9 @@ absl::StatusOr<std::unique_ptr<hsm_io::Transport>> NewTransport(
   absl::string_view address = transport;
   if (absl::ConsumePrefix(&address, "socket:")) {
     return hsm_io::NewSocketTransport(std::string(address));
+  }
+  if (absl::ConsumePrefix(&address, "usbip:")) {
+    return hsm_io::NewUsbipTransport(std::string(address));
   }
   return base::Error(
       CKR_TOKEN_NOT_PRESENT,

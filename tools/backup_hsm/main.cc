@@ -1,5 +1,6 @@
 // perigee-backup-hsm: a Backup HSM as a process of its own, reached over a
-// socket. The firmware is device/; this file is options and signals only.
+// socket or as a USB device over USB/IP. The firmware is device/; this file is
+// options and signals only.
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -10,7 +11,9 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
@@ -21,16 +24,22 @@
 #include "device/directory_lock.h"
 #include "hsm/durable_files.h"
 #include "hsm_io/socket_server.h"
+#include "hsm_io/usbip_server.h"
 
 namespace {
 
 constexpr char kUsage[] =
     "Usage: perigee-backup-hsm --state DIR --socket ADDRESS [options]\n"
+    "       perigee-backup-hsm --state DIR --usbip PATH [options]\n"
     "\n"
     "Serves the Backup HSM in DIR, making it if there is none.\n"
     "\n"
     "  --state DIR          directory of the device (made, mode 0700)\n"
     "  --socket ADDRESS     a path, or HOST:PORT\n"
+    "  --usbip PATH         as a USB device over USB/IP, for one host at a\n"
+    "                       time; beside --socket if both are given\n"
+    "  --usbip-tcp PORT     the same at 127.0.0.1\n"
+    "  --usb-speed SPEED    high or super (high)\n"
     "  --adopt              let a new host adopt the device also over TCP\n"
     "  --fingerprint        print the device's fingerprint and end\n"
     "  --audit MODE         open, closed or off: what happens when the audit\n"
@@ -52,6 +61,8 @@ constexpr char kUsage[] =
 struct Options {
   std::string state;
   std::string socket;
+  std::vector<std::string> usbip;  // addresses
+  hsm_io::UsbSpeed usb_speed = hsm_io::UsbSpeed::kHigh;
   std::string fleet;
   bool adopt = false;
   bool fingerprint = false;
@@ -79,6 +90,21 @@ absl::StatusOr<hsm::KdfCost> ParseKdfCost(absl::string_view text) {
   return BadOption("kdf-cost", text);
 }
 
+absl::StatusOr<hsm_io::UsbSpeed> ParseUsbSpeed(absl::string_view text) {
+  if (text == "high") return hsm_io::UsbSpeed::kHigh;
+  if (text == "super") return hsm_io::UsbSpeed::kSuper;
+  return BadOption("usb-speed", text);
+}
+
+// USB/IP has no authentication of its own, so it never leaves the machine.
+absl::StatusOr<std::string> ParseUsbipPort(absl::string_view text) {
+  uint32_t port = 0;
+  if (!absl::SimpleAtoi(text, &port) || port > 65535) {
+    return BadOption("usbip-tcp", text);
+  }
+  return absl::StrCat("127.0.0.1:", port);
+}
+
 absl::StatusOr<bool> ParseAppliance(absl::string_view text) {
   if (text == "client") return false;
   if (text == "appliance") return true;
@@ -97,9 +123,12 @@ absl::StatusOr<Options> ParseOptions(int argc, char** argv) {
   static const option kLong[] = {
       {"state", required_argument, nullptr, 's'},
       {"socket", required_argument, nullptr, 'S'},
+      {"usbip", required_argument, nullptr, 'u'},
+      {"usbip-tcp", required_argument, nullptr, 'U'},
+      {"usb-speed", required_argument, nullptr, 'V'},
       {"adopt", no_argument, nullptr, 'a'},
       {"fingerprint", no_argument, nullptr, 'p'},
-      {"audit", required_argument, nullptr, 'u'},
+      {"audit", required_argument, nullptr, 'w'},
       {"audit-journal", no_argument, nullptr, 'j'},
       {"audit-export", required_argument, nullptr, 'x'},
       {"name", required_argument, nullptr, 'n'},
@@ -124,13 +153,24 @@ absl::StatusOr<Options> ParseOptions(int argc, char** argv) {
       case 'S':
         options.socket = value;
         break;
+      case 'u':
+        options.usbip.push_back(value);
+        break;
+      case 'U': {
+        ASSIGN_OR_RETURN(options.usbip.emplace_back(), ParseUsbipPort(value));
+        break;
+      }
+      case 'V': {
+        ASSIGN_OR_RETURN(options.usb_speed, ParseUsbSpeed(value));
+        break;
+      }
       case 'a':
         options.adopt = true;
         break;
       case 'p':
         options.fingerprint = true;
         break;
-      case 'u': {
+      case 'w': {
         ASSIGN_OR_RETURN(options.audit.standard.mode, ParseAudit(value));
         break;
       }
@@ -176,10 +216,11 @@ absl::StatusOr<Options> ParseOptions(int argc, char** argv) {
     }
   }
   if (optind != argc || options.state.empty() ||
-      (options.socket.empty() && !options.fingerprint &&
-       options.audit_export.empty())) {
+      (options.socket.empty() && options.usbip.empty() &&
+       !options.fingerprint && options.audit_export.empty())) {
     return base::Error(CKR_ARGUMENTS_BAD,
-                       "--state and --socket are needed; try --help");
+                       "--state and --socket or --usbip are needed; try "
+                       "--help");
   }
   return options;
 }
@@ -225,6 +266,41 @@ int StopDescriptor() {
   return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+// Where the device is reached. USB/IP is named as a host's configuration has
+// it.
+struct Served {
+  std::vector<std::unique_ptr<hsm_io::Listener>> listeners;
+  std::vector<hsm_io::Port> ports;
+  std::vector<std::string> addresses;
+};
+
+absl::Status Listen(const Options& options, const hsm::HsmInfo& info,
+                    device::BackupHsm& device, Served& served) {
+  const auto listen =
+      [&](const std::string& address) -> absl::StatusOr<hsm_io::Listener*> {
+    ASSIGN_OR_RETURN(served.listeners.emplace_back(),
+                     hsm_io::Listener::Listen(address));
+    return served.listeners.back().get();
+  };
+  const auto plug_in = [&](const hsm_io::Listener& listener) {
+    // Over TCP a stranger may knock; adoption then needs the operator's word.
+    const bool adoption = options.adopt || !listener.is_tcp();
+    return [&device, adoption] { return device.PlugIn(adoption); };
+  };
+  if (!options.socket.empty()) {
+    ASSIGN_OR_RETURN(hsm_io::Listener * listener, listen(options.socket));
+    served.ports.push_back(hsm_io::SocketPort(*listener, plug_in(*listener)));
+    served.addresses.push_back(listener->address());
+  }
+  for (const std::string& address : options.usbip) {
+    ASSIGN_OR_RETURN(hsm_io::Listener * listener, listen(address));
+    served.ports.push_back(hsm_io::UsbipPort(*listener, options.usb_speed,
+                                             info.serial, plug_in(*listener)));
+    served.addresses.push_back("usbip:" + listener->address());
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Run(const Options& options) {
   // Keys must not reach a core file.
   prctl(PR_SET_DUMPABLE, 0);
@@ -250,19 +326,16 @@ absl::Status Run(const Options& options) {
   ASSIGN_OR_RETURN(std::unique_ptr<device::BackupHsm> device,
                    device::BackupHsm::New(std::move(hsm)));
   const int stop = StopDescriptor();
-  ASSIGN_OR_RETURN(std::unique_ptr<hsm_io::Listener> listener,
-                   hsm_io::Listener::Listen(options.socket));
-  // Over TCP a stranger may knock; adoption then needs the operator's word.
-  const bool adoption = options.adopt || !listener->is_tcp();
+  Served served;
+  RETURN_IF_ERROR(Listen(options, info, *device, served));
   std::printf(
       "perigee-backup-hsm: serving %s (serial %s, firmware %s) at %s\n"
       "perigee-backup-hsm: fingerprint %s\n",
       info.name.c_str(), info.serial.c_str(),
-      info.firmware->version.ToString().c_str(), listener->address().c_str(),
-      fingerprint.c_str());
+      info.firmware->version.ToString().c_str(),
+      absl::StrJoin(served.addresses, " and ").c_str(), fingerprint.c_str());
   std::fflush(stdout);
-  return hsm_io::ServeSockets(
-      *listener, [&] { return device->PlugIn(adoption); }, stop);
+  return hsm_io::ServePorts(served.ports, stop);
 }
 
 }  // namespace
