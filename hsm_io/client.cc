@@ -179,6 +179,10 @@ absl::StatusOr<DeviceInfo> Client::Discover(Deadline deadline) {
   ASSIGN_OR_RETURN(Frame answer,
                    state_->Exchange(Frame::Make(FrameOp::kDiscover, id, {}),
                                     FrameOp::kDiscoverReply, deadline));
+  // Looking must not keep others out.
+  if (!state_->channel.has_value() && state_->transport->exclusive()) {
+    state_->Drop();
+  }
   ASSIGN_OR_RETURN(DeviceInfo info,
                    wire::Decode<DeviceInfo>(answer.body(), "DeviceInfo"));
   for (std::string* text : {&info.serial, &info.model, &info.token_model,

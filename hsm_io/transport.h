@@ -1,5 +1,5 @@
 // How bytes reach an HSM: four verbs, each with the remaining deadline.
-// Implementations: embedded (in this process), socket; USB later. A transport
+// Implementations: embedded (in this process), socket, USB/IP. A transport
 // knows nothing of frames.
 #ifndef PERIGEE_HSM_IO_TRANSPORT_H_
 #define PERIGEE_HSM_IO_TRANSPORT_H_
@@ -27,6 +27,8 @@ class Transport {
   virtual absl::Status Write(ByteSpan bytes, Deadline deadline) = 0;
   // Reads at least one byte and at most `limit`.
   virtual absl::StatusOr<Bytes> Read(size_t limit, Deadline deadline) = 0;
+  // While it is open no other host can reach the device.
+  virtual bool exclusive() const { return false; }
 };
 
 }  // namespace hsm_io

@@ -259,6 +259,15 @@ TEST_P(UsbipTest, SecondHost_IsToldThatItIsBusy) {
   EXPECT_EQ(second->Open(Soon()), absl::OkStatus());
 }
 
+TEST_P(UsbipTest, HostThatOnlyLooked_KeepsNobodyOut) {
+  Client first(Factory());
+  ASSERT_TRUE(first.Discover(Soon()).ok());
+  ExpectDeviceIsWell();
+  ASSERT_TRUE(first.OpenChannel({.identity = host_}, Soon()).ok());
+  ASSERT_TRUE(first.Discover(Soon()).ok());
+  EXPECT_TRUE(first.Call(GetRoleStatus(), Soon()).ok()) << "same channel";
+}
+
 TEST_P(UsbipTest, Garbage_Stalls) {
   auto transport = NewTransport();
   ASSERT_TRUE(transport->Open(Soon()).ok());

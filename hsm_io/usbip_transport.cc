@@ -73,6 +73,8 @@ class UsbipTransport : public Transport {
     return bytes;
   }
 
+  bool exclusive() const override { return true; }
+
  private:
   struct Asked {
     uint32_t number;
