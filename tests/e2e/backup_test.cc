@@ -5,7 +5,7 @@ namespace e2e {
 namespace {
 
 class BackupTest : public testing::TestWithParam<Link> {};
-INSTANTIATE_FOR_BOTH_LINKS(BackupTest);
+INSTANTIATE_FOR_ALL_LINKS(BackupTest);
 
 TEST_P(BackupTest, WholePartition_ComesBackWithEveryAttribute) {
   Bench bench(GetParam());

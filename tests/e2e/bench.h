@@ -59,12 +59,15 @@ struct Bench {
   Host host;
 };
 
-#define INSTANTIATE_FOR_BOTH_LINKS(suite)                                   \
-  INSTANTIATE_TEST_SUITE_P(, suite,                                         \
-                           testing::Values(Link::kEmbedded, Link::kSocket), \
-                           [](const testing::TestParamInfo<Link>& info) {   \
-                             return LinkName(info.param);                   \
+#define INSTANTIATE_FOR_LINKS_(suite, ...)                                \
+  INSTANTIATE_TEST_SUITE_P(, suite, testing::Values(__VA_ARGS__),         \
+                           [](const testing::TestParamInfo<Link>& info) { \
+                             return LinkName(info.param);                 \
                            })
+#define INSTANTIATE_FOR_BOTH_LINKS(suite) \
+  INSTANTIATE_FOR_LINKS_(suite, Link::kEmbedded, Link::kSocket)
+#define INSTANTIATE_FOR_ALL_LINKS(suite) \
+  INSTANTIATE_FOR_LINKS_(suite, Link::kEmbedded, Link::kSocket, Link::kUsb)
 
 // Every item was stored at the target, and there are `count`.
 inline void ExpectAllStored(const Report& report, size_t count) {

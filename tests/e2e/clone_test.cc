@@ -261,7 +261,7 @@ TEST(CloneTest, ByHand_EndsWithTheLogin) {
 }
 
 class CloneBothWaysTest : public testing::TestWithParam<Link> {};
-INSTANTIATE_FOR_BOTH_LINKS(CloneBothWaysTest);
+INSTANTIATE_FOR_ALL_LINKS(CloneBothWaysTest);
 
 TEST_P(CloneBothWaysTest, ByHand_ToTheBackupHsmAndBack) {
   Bench bench(GetParam());

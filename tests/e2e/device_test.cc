@@ -6,7 +6,7 @@ namespace e2e {
 namespace {
 
 class DeviceTest : public testing::TestWithParam<Link> {};
-INSTANTIATE_FOR_BOTH_LINKS(DeviceTest);
+INSTANTIATE_FOR_ALL_LINKS(DeviceTest);
 
 CK_RV LoginOnly(const Host& host, CK_SLOT_ID slot, CK_USER_TYPE user,
                 const std::string& pin) {

@@ -17,7 +17,15 @@ std::string Line(const std::string& key, const std::string& value) {
 }  // namespace
 
 std::string LinkName(Link link) {
-  return link == Link::kEmbedded ? "Embedded" : "Socket";
+  switch (link) {
+    case Link::kEmbedded:
+      return "Embedded";
+    case Link::kSocket:
+      return "Socket";
+    case Link::kUsb:
+      return "Usb";
+  }
+  return "";
 }
 
 TemporaryDirectory::TemporaryDirectory() {
@@ -49,7 +57,7 @@ std::string ReadFile(const std::string& path) {
 
 Site::Site(Plan plan) : plan_(std::move(plan)) {
   WriteConfig();
-  if (plan_.link != Link::kSocket) return;
+  if (plan_.link == Link::kEmbedded) return;
   for (const BackupHsm& backup : plan_.backups) StartDaemon(backup);
 }
 
@@ -104,17 +112,24 @@ void Site::WriteConfig() const {
 
 std::string Site::AddressOf(const BackupHsm& backup) const {
   if (plan_.link == Link::kEmbedded) return "embedded";
-  return "socket:" + socket(backup.name);
+  return (plan_.link == Link::kUsb ? "usbip:" : "socket:") +
+         socket(backup.name);
 }
 
 void Site::StartDaemon(const BackupHsm& backup) {
   std::vector<std::string> arguments = {
-      "--state",    path() + "/" + backup.name,
-      "--socket",   socket(backup.name),
-      "--fleet",    state() + "/fleet",
-      "--name",     backup.name,
-      "--model",    backup.model,
-      "--kdf-cost", "test"};
+      plan_.link == Link::kUsb ? "--usbip" : "--socket",
+      socket(backup.name),
+      "--state",
+      path() + "/" + backup.name,
+      "--fleet",
+      state() + "/fleet",
+      "--name",
+      backup.name,
+      "--model",
+      backup.model,
+      "--kdf-cost",
+      "test"};
   if (!backup.firmware.empty()) {
     arguments.insert(arguments.end(), {"--firmware", backup.firmware});
   }

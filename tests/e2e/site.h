@@ -1,5 +1,5 @@
 // A host's files and its devices: a directory with the configuration, the
-// state, and a daemon for each Backup HSM that is reached over a socket.
+// state, and a daemon for each Backup HSM that is not embedded.
 #ifndef PERIGEE_TESTS_E2E_SITE_H_
 #define PERIGEE_TESTS_E2E_SITE_H_
 
@@ -12,8 +12,9 @@
 
 namespace e2e {
 
-// How Backup HSMs are reached; the suites run over both.
-enum class Link { kEmbedded, kSocket };
+// How Backup HSMs are reached: in the process, the daemon over a socket, the
+// daemon as a USB device over USB/IP (which one host at a time may have).
+enum class Link { kEmbedded, kSocket, kUsb };
 std::string LinkName(Link link);
 
 struct AppHsm {
