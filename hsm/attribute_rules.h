@@ -175,8 +175,9 @@ struct ResolveContext {
 //     KDF whose output says nothing about the base key (a list in
 //     key_protection.cc). For the mechanisms that hand out parts of the base
 //     key this holds in the legacy profile too: the specification asks for it.
-//     A hidden key is not joined into a DES key: the caller would know a part
-//     of it.
+//     What is xored with or cut from a hidden key is not CKA_EXTRACTABLE. A
+//     hidden key is not joined into a DES key: the caller would know a part of
+//     it.
 // In both profiles a template attribute of the parent (CKA_UNWRAP_TEMPLATE,
 // CKA_DERIVE_TEMPLATE, CKA_ENCAPSULATE_TEMPLATE, CKA_DECAPSULATE_TEMPLATE) is
 // added to the request and a contradiction is

@@ -69,6 +69,12 @@ void InheritUnwrapped(const ResolveContext& context, AttributeSet& attributes) {
   }
 }
 
+// Makes another key with a known relation to the base key. Wrapped by one
+// mechanism and unwrapped by another with a padding (AES-KW, PKCS #7), such
+// keys tell the last bytes of the base key: each try is one derivation.
+constexpr CK_MECHANISM_TYPE kDisguises[] = {CKM_XOR_BASE_AND_DATA,
+                                            CKM_EXTRACT_KEY_FROM_KEY};
+
 // Makes a key by joining: the caller may know a part of it.
 constexpr CK_MECHANISM_TYPE kJoins[] = {CKM_CONCATENATE_BASE_AND_KEY,
                                         CKM_CONCATENATE_BASE_AND_DATA,
@@ -101,7 +107,9 @@ void InheritDerived(const ResolveContext& context, AttributeSet& attributes) {
   for (const AttributeSet* parent : {context.parent, context.other_parent}) {
     if (parent == nullptr || !HasProtection(parent->object_class())) continue;
     if (parent->IsTrue(CKA_SENSITIVE)) attributes.SetBool(CKA_SENSITIVE, true);
-    if (!parent->IsTrue(CKA_EXTRACTABLE)) {
+    const bool stays = context.strict && HidesValue(*parent) &&
+                       Contains(kDisguises, context.mechanism);
+    if (stays || !parent->IsTrue(CKA_EXTRACTABLE)) {
       attributes.SetBool(CKA_EXTRACTABLE, false);
     }
     if (parent->IsTrue(CKA_WRAP_WITH_TRUSTED)) {

@@ -314,6 +314,26 @@ TEST_F(KeyDerivationTest, TemplateOfTheSecondKey_IsFollowed) {
   EXPECT_FALSE(GetBool(key, CKA_EXTRACTABLE));
 }
 
+// Wrapped by AES-KW and unwrapped with the padding of PKCS #7, such keys would
+// tell the last eight bytes of the base key in about a thousand tries.
+TEST_F(KeyDerivationTest, HiddenKeyInDisguise_IsNotExtractable) {
+  NEEDS_PERIGEE();
+  const CK_OBJECT_HANDLE base =
+      Generate(CKM_GENERIC_SECRET_KEY_GEN, NewSecret(16)
+                                               .Bool(CKA_DERIVE, true)
+                                               .Bool(CKA_SENSITIVE, true)
+                                               .Bool(CKA_EXTRACTABLE, true));
+  for (const Mechanism& mechanism :
+       {WithData(CKM_XOR_BASE_AND_DATA, Bytes(16)),
+        Mechanism(CKM_EXTRACT_KEY_FROM_KEY, CK_EXTRACT_PARAMS{8})}) {
+    CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+    ASSERT_OK(Derive(
+        mechanism, base,
+        Secret().Ulong(CKA_VALUE_LEN, 16).Bool(CKA_EXTRACTABLE, true), &key));
+    EXPECT_FALSE(GetBool(key, CKA_EXTRACTABLE));
+  }
+}
+
 // Known and hidden parts: two keys of 56 bits that are found one by one.
 TEST_F(KeyDerivationTest, HiddenKey_IsNotJoinedIntoADesKey) {
   NEEDS_PERIGEE();
