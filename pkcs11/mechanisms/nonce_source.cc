@@ -13,11 +13,18 @@ namespace {
 constexpr size_t kLeastGenerated = 32;
 // Random ones repeat by chance much earlier.
 constexpr size_t kLeastRandom = 64;
+// SP 800-38D, 8.2.2. Of 64 bits two are equal after 2^32 wrapped keys, and a
+// known key then tells a secret one.
+constexpr size_t kLeastForWrapping = 96;
 
 }  // namespace
 
 absl::StatusOr<base::Bytes> MakeNonce(NonceForm form) {
   if (!form.is_ours()) return InvalidParameter("the generator of the nonce");
+  if (form.fixed_bits > 8 * form.size ||
+      8 * form.size - form.fixed_bits < kLeastForWrapping) {
+    return InvalidParameter("too few bits of the nonce are random");
+  }
   form.generator = CKG_GENERATE_RANDOM;
   base::Bytes own = form.Copy();
   CK_BYTE* const place = std::exchange(form.bytes, own.data());

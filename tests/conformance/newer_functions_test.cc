@@ -353,14 +353,16 @@ TEST_F(NewerFunctionsTest, Encapsulation_MakesSecretKeysOnly) {
 // Threads that end each other's messages get errors.
 TEST_F(NewerFunctionsTest, SignMessage_FromManyThreads) {
   NEEDS_PERIGEE();
-  const CK_OBJECT_HANDLE key = Create(GenericSecret());
-  ASSERT_OK(
-      p11().C_MessageSignInit(session_, Mechanism(CKM_SHA256_HMAC).get(), key));
+  const CK_OBJECT_HANDLE key = GeneratePair(CKM_EC_KEY_PAIR_GEN, NewEcPublic(),
+                                            NewEcPrivate().Bool(CKA_SIGN, true))
+                                   .private_key;
+  ASSERT_OK(p11().C_MessageSignInit(session_, Mechanism(CKM_ECDSA_SHA256).get(),
+                                    key));
   std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i) {
+  for (int i = 0; i < 16; ++i) {
     threads.emplace_back([&] {
-      Bytes data = Pattern(3), tag(32);
-      for (int each = 0; each < 5000; ++each) {
+      Bytes data = Pattern(3), tag(64);
+      for (int each = 0; each < 1500; ++each) {
         CK_ULONG size = tag.size();
         const CK_RV rv = p11().C_SignMessage(session_, nullptr, 0, data.data(),
                                              data.size(), tag.data(), &size);
