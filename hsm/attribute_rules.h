@@ -151,10 +151,11 @@ struct ResolveContext {
 //     The template cannot be changed later and goes along with copies and
 //     clones, so C_WrapKey needs no rule of its own beyond matching it. Asking
 //     for CKA_SENSITIVE = true in that template, or for CKA_TRUSTED, is
-//     CKR_TEMPLATE_INCONSISTENT. When a template asks for wrapping or
-//     unwrapping, uses that it does not name are false. Key pairs cannot be
-//     divided like this (anybody can make a public key); CKA_WRAP_WITH_TRUSTED
-//     is the means there.
+//     CKR_TEMPLATE_INCONSISTENT; so is CKA_TRUSTED for an extractable secret
+//     key, which could come back as one that decrypts. When a template asks for
+//     wrapping or unwrapping, uses that it does not name are false. Key pairs
+//     cannot be divided like this (anybody can make a public key);
+//     CKA_WRAP_WITH_TRUSTED is the means there.
 //  2. Roles do not come back. On secret keys CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP
 //     and CKA_UNWRAP, on AES keys also CKA_SIGN, cannot be set from false to
 //     true.
@@ -165,10 +166,10 @@ struct ResolveContext {
 //  4. An unwrapped key is CKA_SENSITIVE, whatever the template says, when the
 //     unwrapping key's own value cannot be read (otherwise who can read that
 //     key can read the wrapped one); unless that key is CKA_TRUSTED and its
-//     CKA_UNWRAP_TEMPLATE says otherwise. What a trusted key unwraps is
-//     CKA_WRAP_WITH_TRUSTED unless its CKA_UNWRAP_TEMPLATE says otherwise. The
-//     flag is set rather than the request refused: clients such as pkcs11-tool
-//     ask for CKA_SENSITIVE = false unless told not to.
+//     CKA_UNWRAP_TEMPLATE says otherwise. What a trusted key unwraps, or one
+//     that is itself CKA_WRAP_WITH_TRUSTED, is CKA_WRAP_WITH_TRUSTED, with the
+//     same exception. The flag is set rather than the request refused: clients
+//     such as pkcs11-tool ask for CKA_SENSITIVE = false unless told not to.
 //  5. A derived key is CKA_SENSITIVE if its base key is, not CKA_EXTRACTABLE if
 //     its base key is not, and CKA_WRAP_WITH_TRUSTED if its base key is,
 //     whatever the template says, unless the mechanism is a key agreement or a

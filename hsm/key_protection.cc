@@ -64,7 +64,8 @@ void InheritUnwrapped(const ResolveContext& context, AttributeSet& attributes) {
   if (HidesValue(parent) && !so_decided(CKA_SENSITIVE)) {
     attributes.SetBool(CKA_SENSITIVE, true);
   }
-  if (trusted && !so_decided(CKA_WRAP_WITH_TRUSTED)) {
+  if ((trusted || parent.IsTrue(CKA_WRAP_WITH_TRUSTED)) &&
+      !so_decided(CKA_WRAP_WITH_TRUSTED)) {
     attributes.SetBool(CKA_WRAP_WITH_TRUSTED, true);
   }
 }
@@ -191,8 +192,12 @@ absl::Status ProtectNewKey(How how, const ResolveContext& context,
 }
 
 absl::Status RestrainWrapping(AttributeSet& attributes) {
-  if (attributes.object_class() != CKO_SECRET_KEY ||
-      !attributes.IsTrue(CKA_WRAP) || !OpensWhatItWraps(attributes)) {
+  if (attributes.object_class() != CKO_SECRET_KEY) return absl::OkStatus();
+  if (attributes.IsTrue(CKA_TRUSTED) && attributes.IsTrue(CKA_EXTRACTABLE)) {
+    return base::Error(CKR_TEMPLATE_INCONSISTENT,
+                       "a trusted wrapping key does not leave");
+  }
+  if (!attributes.IsTrue(CKA_WRAP) || !OpensWhatItWraps(attributes)) {
     return absl::OkStatus();
   }
   if (attributes.IsTrue(CKA_TRUSTED)) {

@@ -169,6 +169,15 @@ TEST(StrictWrapping, SuchAKeyCannotBeTrusted) {
             CKR_TEMPLATE_INCONSISTENT);
 }
 
+TEST(StrictWrapping, AnExtractableKeyCannotBeTrusted) {
+  const AttributeSet kek = Generated(Flags({CKA_WRAP, CKA_EXTRACTABLE}));
+  ResolveContext so = Context();
+  so.base = &kek;
+  so.is_so = true;
+  EXPECT_EQ(base::CkRv(Resolve(How::kSet, Flags({CKA_TRUSTED}), so).status()),
+            CKR_TEMPLATE_INCONSISTENT);
+}
+
 TEST(StrictWrapping, TheRestraintCannotBeTakenAway) {
   const AttributeSet kek = Generated(Flags({CKA_WRAP, CKA_DECRYPT}));
   AttributeSet changes;
@@ -314,6 +323,13 @@ TEST(Unwrap, UnwrapTemplateOfATrustedKey_Decides) {
 TEST(Unwrap, ByATrustedKey_LeavesOnlyByATrustedKey) {
   AttributeSet kek = Generated(Flags({CKA_UNWRAP}));
   kek.SetBool(CKA_TRUSTED, true);
+  const AttributeSet key = Unwrapped(kek, Flags({}, {CKA_WRAP_WITH_TRUSTED}));
+  EXPECT_EQ(key.Bool(CKA_WRAP_WITH_TRUSTED), true);
+}
+
+TEST(Unwrap, ByAKeyThatLeavesOnlyByATrustedKey_LeavesOnlyByATrustedKey) {
+  const AttributeSet kek =
+      Generated(Flags({CKA_UNWRAP, CKA_WRAP_WITH_TRUSTED}));
   const AttributeSet key = Unwrapped(kek, Flags({}, {CKA_WRAP_WITH_TRUSTED}));
   EXPECT_EQ(key.Bool(CKA_WRAP_WITH_TRUSTED), true);
 }

@@ -257,7 +257,7 @@ void ShapeDerivedValue(CK_KEY_TYPE type, SecretBytes& value);
 // In the strict profile keys smaller than the size for their type do nothing
 // but verify: 2048 bits for RSA, DSA, DH; 224 for EC. 0: any will do.
 CK_ULONG StrongKeySize(CK_KEY_TYPE type, Profile profile);
-// CKR_KEY_SIZE_RANGE.
+// CKR_KEY_SIZE_RANGE, also for triple DES with equal neighbours.
 absl::Status CheckStrength(const hsm::AttributeSet& key, Profile profile);
 
 // Security strength in bits (NIST SP 800-57 part 1, table 2), for keys of which

@@ -115,10 +115,7 @@ absl::StatusOr<AttributeSet> Material(const SecretBytes& plain,
     return WrappedKeyInvalid();
   }
   Merge(*added, key);
-  if (key.object_class() == CKO_PRIVATE_KEY &&
-      !CheckStrength(key, profile).ok()) {
-    return WrappedKeyInvalid();
-  }
+  if (!CheckStrength(key, profile).ok()) return WrappedKeyInvalid();
   return key;
 }
 

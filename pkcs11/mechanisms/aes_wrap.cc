@@ -59,6 +59,12 @@ absl::StatusOr<ParametersRef> Parse(const CK_MECHANISM& mechanism) {
   ASSIGN_OR_RETURN(
       Bytes iv,
       CopyBuffer(mechanism.pParameter, mechanism.ulParameterLen, form.iv_size));
+  // What KW wraps under this, KWP would unwrap, and whether it does tells of
+  // the last bytes.
+  if (iv.size() > kKwp.iv_size &&
+      std::equal(kKwp.default_iv, kKwp.default_iv + kKwp.iv_size, iv.begin())) {
+    return InvalidParameter("the initial value of AES-KWP");
+  }
   return ParametersRef(std::make_shared<BytesParameters>(std::move(iv)));
 }
 

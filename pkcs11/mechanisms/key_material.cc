@@ -127,7 +127,25 @@ CK_ULONG StrongKeySize(CK_KEY_TYPE type, Profile profile) {
   }
 }
 
+// A DES3 or DES2 key of which two neighbours are equal.
+bool IsSingleDes(const hsm::AttributeSet& key) {
+  const CK_KEY_TYPE type = key.key_type();
+  if (type != CKK_DES2 && type != CKK_DES3) return false;
+  constexpr size_t kPart = 8;
+  const ByteSpan value = key.Value(CKA_VALUE);
+  for (size_t at = 0; at + 2 * kPart <= value.size(); at += kPart) {
+    if (base::ConstantTimeEquals(value.subspan(at, kPart),
+                                 value.subspan(at + kPart, kPart))) {
+      return true;
+    }
+  }
+  return false;
+}
+
 absl::Status CheckStrength(const hsm::AttributeSet& key, Profile profile) {
+  if (profile == Profile::kStrict && IsSingleDes(key)) {
+    return base::Error(CKR_KEY_SIZE_RANGE, "single DES in another form");
+  }
   const CK_ULONG size = KeySizeOf(key);
   if (size != 0 && size < StrongKeySize(key.key_type(), profile)) {
     return base::Error(CKR_KEY_SIZE_RANGE,

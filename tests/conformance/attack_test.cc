@@ -250,7 +250,8 @@ TEST_F(AttackTest, WrapWithTrusted_UnderAKeyThatTheSoTrusts_Works) {
   const CK_OBJECT_HANDLE wrapper = Create(WrappingKey()
                                               .Bool(CKA_TOKEN, true)
                                               .Bool(CKA_PRIVATE, false)
-                                              .Bool(CKA_SENSITIVE, true));
+                                              .Bool(CKA_SENSITIVE, true)
+                                              .Bool(CKA_EXTRACTABLE, false));
   Logout();
   LoginSo();
   ASSERT_OK(TrySet(wrapper, Template().Bool(CKA_TRUSTED, true)));
@@ -261,11 +262,26 @@ TEST_F(AttackTest, WrapWithTrusted_UnderAKeyThatTheSoTrusts_Works) {
   EXPECT_OK(Wrap(CKM_AES_KEY_WRAP, wrapper, key).rv);
 }
 
+// It would leave under another trusted key and come back as one that decrypts.
+TEST_F(AttackTest, TrustingAnExtractableKey_IsRefused) {
+  NEEDS_PERIGEE();
+  const CK_OBJECT_HANDLE wrapper = Create(WrappingKey()
+                                              .Bool(CKA_TOKEN, true)
+                                              .Bool(CKA_PRIVATE, false)
+                                              .Bool(CKA_SENSITIVE, true)
+                                              .Bool(CKA_EXTRACTABLE, true));
+  Logout();
+  LoginSo();
+  EXPECT_RV(CKR_TEMPLATE_INCONSISTENT,
+            TrySet(wrapper, Template().Bool(CKA_TRUSTED, true)));
+}
+
 TEST_F(AttackTest, CopyOfATrustedKey_IsNotTrusted) {
   const CK_OBJECT_HANDLE wrapper = Create(WrappingKey()
                                               .Bool(CKA_TOKEN, true)
                                               .Bool(CKA_PRIVATE, false)
-                                              .Bool(CKA_SENSITIVE, true));
+                                              .Bool(CKA_SENSITIVE, true)
+                                              .Bool(CKA_EXTRACTABLE, false));
   Logout();
   LoginSo();
   ASSERT_OK(TrySet(wrapper, Template().Bool(CKA_TRUSTED, true)));

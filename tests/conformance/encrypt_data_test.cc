@@ -121,6 +121,21 @@ TEST_F(EncryptDataTest, TripleDes) {
             expected);
 }
 
+// Three equal blocks make three equal parts, of which one can be tried.
+TEST_F(EncryptDataTest, SingleDesInAnotherForm_DoesNothing) {
+  NEEDS_MECHANISM(CKM_DES3_ECB_ENCRYPT_DATA);
+  NEEDS_PERIGEE();
+  const CK_OBJECT_HANDLE base = Create(Key(
+      FromHex("0123456789abcdef23456789abcdef01456789abcdef0123"), CKK_DES3));
+  CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+  ASSERT_OK(Derive(
+      Ecb(CKM_DES3_ECB_ENCRYPT_DATA, Bytes(24)), base,
+      Template(Open(0)).Ulong(CKA_KEY_TYPE, CKK_DES3).Bool(CKA_ENCRYPT, true),
+      &key));
+  EXPECT_RV(CKR_KEY_SIZE_RANGE,
+            p11().C_EncryptInit(session_, Mechanism(CKM_DES3_ECB).get(), key));
+}
+
 TEST_F(EncryptDataTest, BadParameters) {
   NEEDS_PERIGEE();
   const CK_OBJECT_HANDLE aes = Create(Key(FromHex(kAesKey)));

@@ -18,6 +18,50 @@ class KeyAttackTest : public TokenTest {
   }
 };
 
+// Unwrapped by KWP, whose padding has to be zero, it would tell whether the
+// last bytes are.
+TEST_F(KeyAttackTest, WrapUnderTheInitialValueOfKwp_IsRefused) {
+  NEEDS_PERIGEE();
+  Bytes iv = {0xa6, 0x59, 0x59, 0xa6, 0, 0, 0, 31};
+  Bytes wrapped(64);
+  CK_ULONG size = wrapped.size();
+  const CK_OBJECT_HANDLE wrapper = Create(WrappingKey());
+  const CK_OBJECT_HANDLE key = Create(AesKey(Pattern(32)));
+  for (CK_MECHANISM_TYPE type : {CKM_AES_KEY_WRAP, CKM_AES_KEY_WRAP_PKCS7}) {
+    EXPECT_RV(CKR_MECHANISM_PARAM_INVALID,
+              p11().C_WrapKey(session_, Mechanism(type, iv).get(), wrapper, key,
+                              wrapped.data(), &size));
+  }
+  iv[3] = 0xa7;
+  EXPECT_OK(p11().C_WrapKey(session_, Mechanism(CKM_AES_KEY_WRAP, iv).get(),
+                            wrapper, key, wrapped.data(), &size));
+}
+
+TEST_F(KeyAttackTest, TripleDesThatIsSingleDes_IsRefused) {
+  NEEDS_PERIGEE();
+  const Template des3 = Template()
+                            .Ulong(CKA_CLASS, CKO_SECRET_KEY)
+                            .Ulong(CKA_KEY_TYPE, CKK_DES3)
+                            .Bool(CKA_TOKEN, false);
+  const CK_OBJECT_HANDLE wrapper = Create(WrappingKey());
+  for (const char* value :
+       {"0123456789abcdef0123456789abcdef23456789abcdef01",
+        "23456789abcdef010123456789abcdef0123456789abcdef"}) {
+    EXPECT_RV(CKR_ATTRIBUTE_VALUE_INVALID,
+              TryCreate(Template(des3).Set(CKA_VALUE, FromHex(value))));
+    const CK_OBJECT_HANDLE same = Create(AesKey(FromHex(value)));
+    Bytes wrapped(64);
+    CK_ULONG size = wrapped.size();
+    const Mechanism kw(CKM_AES_KEY_WRAP);
+    ASSERT_OK(p11().C_WrapKey(session_, kw.get(), wrapper, same, wrapped.data(),
+                              &size));
+    CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+    EXPECT_RV(CKR_WRAPPED_KEY_INVALID,
+              p11().C_UnwrapKey(session_, kw.get(), wrapper, wrapped.data(),
+                                size, des3.data(), des3.size(), &key));
+  }
+}
+
 // Tookan, section 3.2: three pieces of eight bytes are broken one by one.
 TEST_F(KeyAttackTest, UnwrapAesAsTripleDes_IsRefused) {
   NEEDS_PERIGEE();
