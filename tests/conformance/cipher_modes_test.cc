@@ -121,6 +121,29 @@ TEST_F(CipherModesTest, Des3AndCamellia) {
   Check(WithIv(CKM_CAMELLIA_CBC_PAD, kIv), camellia, Pattern(40), sealed);
 }
 
+// OpenSSL's test vectors of EDE3; SP 800-38A's blocks under Camellia (NTT); RFC
+// 5528, test vector 1.
+TEST_F(CipherModesTest, Des3AndCamellia_ChainAndCount) {
+  const CK_OBJECT_HANDLE des =
+      Key(CKK_DES3, "0123456789abcdeff1e0d3c2b5a49786fedcba9876543210");
+  Check(WithIv(CKM_DES3_CBC, "fedcba9876543210"), des,
+        FromHex("37363534333231204e6f77206973207468652074696d6520666f722000000"
+                "000"),
+        FromHex("3fe301c962ac01d02213763c1cbd4cdc799657c064ecf5d41c673812cfde9"
+                "675"));
+  Check(WithIv(CKM_CAMELLIA_CBC, kIv),
+        Key(CKK_CAMELLIA, "2b7e151628aed2a6abf7158809cf4f3c"),
+        FromHex("6bc1bee22e409f96e93d7e117393172a"),
+        FromHex("1607cf494b36bbf00daeb0b503c831ab"));
+  CK_CAMELLIA_CTR_PARAMS counter = {32, {}};
+  const Bytes first = FromHex("00000030000000000000000000000001");
+  std::copy(first.begin(), first.end(), counter.cb);
+  Check(Mechanism(CKM_CAMELLIA_CTR, counter),
+        Key(CKK_CAMELLIA, "ae6852f8121067cc4bf7a5765577f39e"),
+        FromText("Single block msg"),
+        FromHex("d09dc29a8214619a20877c76db1f0b3f"));
+}
+
 TEST_F(CipherModesTest, NewKeys_AreGenerated) {
   struct Row {
     CK_MECHANISM_TYPE generation;
@@ -245,12 +268,27 @@ TEST_F(CipherModesTest, CmacAndGmac) {
   check(WithIv(CKM_AES_GMAC, "000000000000000000000000"),
         Key(CKK_AES, "00000000000000000000000000000000"), Bytes(),
         FromHex("58e2fccefa7e3061367f1d57a4e7455a"));
-  const CK_OBJECT_HANDLE des =
-      Key(CKK_DES3, "0123456789abcdef23456789abcdef01456789abcdef0123");
-  EXPECT_EQ(
-      Whole(SignCalls(), session_, Mechanism(CKM_DES3_CMAC), des, Pattern(20))
-          .bytes.size(),
-      8u);
+}
+
+// NIST's examples of SP 800-38B, three-key TDEA.
+TEST_F(CipherModesTest, Des3Cmac) {
+  NEEDS_MECHANISM(CKM_DES3_CMAC);
+  const CK_OBJECT_HANDLE key =
+      Key(CKK_DES3, "8aa83bf8cbda10620bc1bf19fbb6cd58bc313d4a371ca8b5");
+  const std::pair<Bytes, Bytes> answers[] = {
+      {Bytes(), FromHex("b7a688e122ffaf95")},
+      {FromHex("6bc1bee22e409f96"), FromHex("8e8f293136283797")},
+      {FromHex("6bc1bee22e409f96e93d7e117393172aae2d8a57"),
+       FromHex("743ddbe0ce2dc2ed")}};
+  for (const auto& [data, tag] : answers) {
+    EXPECT_EQ(
+        Whole(SignCalls(), session_, Mechanism(CKM_DES3_CMAC), key, data).bytes,
+        tag);
+    EXPECT_OK(Verify(session_, Mechanism(CKM_DES3_CMAC), key, data, tag));
+    const Mechanism half(CKM_DES3_CMAC_GENERAL, CK_MAC_GENERAL_PARAMS{4});
+    EXPECT_EQ(Whole(SignCalls(), session_, half, key, data).bytes,
+              Bytes(tag.begin(), tag.begin() + 4));
+  }
 }
 
 // RFC 8439, 2.5.2.

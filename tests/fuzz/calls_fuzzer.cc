@@ -464,6 +464,8 @@ void Begin(CK_SESSION_HANDLE s, Choices& choose, World& world) {
   }
 }
 
+CK_UTF8CHAR pin[] = "user-87654321";
+
 void MakeKeys(CK_SESSION_HANDLE s, Choices& choose, World& world) {
   static CK_BYTE wrapped[4096];
   static CK_ULONG wrapped_size = 40;
@@ -471,7 +473,7 @@ void MakeKeys(CK_SESSION_HANDLE s, Choices& choose, World& world) {
   Template t = KeyTemplate(choose);
   CK_OBJECT_HANDLE made = 0, other = 0;
   const CK_OBJECT_HANDLE key = AnObject(choose, world);
-  switch (choose.Below(9)) {
+  switch (choose.Below(13)) {
     case 0:
       return Keep(world, c->C_CreateObject(s, t.list, t.count, &made), made);
     case 1:
@@ -507,6 +509,32 @@ void MakeKeys(CK_SESSION_HANDLE s, Choices& choose, World& world) {
     case 7:
       c->C_SetAttributeValue(s, key, t.list, t.count);
       return;
+    case 8: {
+      CK_ULONG size = sizeof(wrapped);
+      const CK_RV rv = c->C_EncapsulateKey(s, &mechanism, key, t.list, t.count,
+                                           wrapped, &size, &made);
+      if (rv == CKR_OK) Search(wrapped, wrapped_size = size);
+      return Keep(world, rv, made);
+    }
+    case 9:
+      return Keep(world,
+                  c->C_DecapsulateKey(s, &mechanism, key, t.list, t.count,
+                                      wrapped, wrapped_size, &made),
+                  made);
+    case 10: {
+      CK_ULONG size = sizeof(wrapped);
+      if (c->C_WrapKeyAuthenticated(s, &mechanism, key, AnObject(choose, world),
+                                    pin, 4, wrapped, &size) == CKR_OK) {
+        Search(wrapped, wrapped_size = size);
+      }
+      return;
+    }
+    case 11:
+      return Keep(
+          world,
+          c->C_UnwrapKeyAuthenticated(s, &mechanism, key, wrapped, wrapped_size,
+                                      t.list, t.count, pin, 4, &made),
+          made);
     default: {
       CK_OBJECT_HANDLE found[8];
       CK_ULONG count = 0;
@@ -517,8 +545,6 @@ void MakeKeys(CK_SESSION_HANDLE s, Choices& choose, World& world) {
     }
   }
 }
-
-CK_UTF8CHAR pin[] = "user-87654321";
 
 void Others(CK_SESSION_HANDLE s, Choices& choose, World& world) {
   static CK_BYTE state[4096];

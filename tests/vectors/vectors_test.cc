@@ -4,8 +4,11 @@
 #include <dirent.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <ostream>
+#include <regex>
 #include <set>
 #include <string>
 
@@ -506,6 +509,25 @@ TEST(VectorFilesTest, HaveEveryMechanism) {
     registered.insert(row->name);
   }
   EXPECT_EQ(covered, registered);
+}
+
+// The list above says where; here it is looked up there.
+TEST(Vectors, CoveredElsewhere_IsWhatIsSaid) {
+  for (const auto& [name, reason] : CoveredBySiblings()) {
+    if (reason == "generation") {
+      const Mechanism* row = RowNamed(name);
+      EXPECT_TRUE(row->generate != nullptr || row->generate_pair != nullptr)
+          << name;
+      continue;
+    }
+    if (reason.find(".cc") == std::string::npos)
+      continue;  // siblings, run here
+    std::ifstream file(reason);
+    ASSERT_TRUE(file.is_open()) << reason;
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    EXPECT_TRUE(std::regex_search(text, std::regex("\\b" + name + "\\b")))
+        << reason << " has no " << name;
+  }
 }
 
 }  // namespace
