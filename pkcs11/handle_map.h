@@ -63,6 +63,7 @@ class HandleMap {
   void Put(CK_ULONG handle, Ref value) {
     Shard& shard = ShardOf(handle);
     const BriefLockHolder lock(&shard.mu);
+    shard.recent = nullptr;
     shard.map.insert_or_assign(handle, std::move(value));
   }
 
@@ -70,8 +71,14 @@ class HandleMap {
   Ref Find(CK_ULONG handle) const {
     const Shard& shard = ShardOf(handle);
     const BriefLockHolder lock(&shard.mu);
+    if (shard.recent != nullptr && shard.recent_handle == handle) {
+      return *shard.recent;
+    }
     const auto it = shard.map.find(handle);
-    return it == shard.map.end() ? nullptr : it->second;
+    if (it == shard.map.end()) return nullptr;
+    shard.recent_handle = handle;
+    shard.recent = &it->second;
+    return it->second;
   }
 
   // Takes it out; null when there is none (any more), so that of two threads
@@ -81,6 +88,7 @@ class HandleMap {
     const BriefLockHolder lock(&shard.mu);
     const auto it = shard.map.find(handle);
     if (it == shard.map.end()) return nullptr;
+    shard.recent = nullptr;
     Ref value = std::move(it->second);
     shard.map.erase(it);
     return value;
@@ -100,6 +108,10 @@ class HandleMap {
   struct alignas(64) Shard {
     mutable BriefLock mu;
     absl::flat_hash_map<CK_ULONG, Ref> map ABSL_GUARDED_BY(mu);
+    // What was found last, which is mostly what is looked for next; null after
+    // each change of the map, which may move it.
+    mutable CK_ULONG recent_handle ABSL_GUARDED_BY(mu) = 0;
+    mutable const Ref* recent ABSL_GUARDED_BY(mu) = nullptr;
   };
   static constexpr size_t kShards = 16;
 

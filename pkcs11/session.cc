@@ -4,6 +4,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "hsm/attribute_rules.h"
 #include "pkcs11/approved.h"
 #include "pkcs11/built_in_objects.h"
@@ -148,7 +149,10 @@ absl::Status Session::Begin(const CK_MECHANISM* mechanism,
 template <typename Kind>
 absl::Status Session::Start(const CK_MECHANISM& mechanism,
                             CK_OBJECT_HANDLE key) {
-  ActiveOf<Kind> begun;
+  ActiveOf<Kind>& begun = place<Kind>().emplace();
+  absl::Cleanup undo = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    place<Kind>().reset();
+  };
   begun.epoch = application_->epoch();  // before the login is looked at
   begun.number = ++inits_;
   Spare<Kind>& last = spare<Kind>();
@@ -195,7 +199,7 @@ absl::Status Session::Start(const CK_MECHANISM& mechanism,
                                     begun.mechanism->type));
   }
   NoteService(begun.approved);
-  place<Kind>() = std::move(begun);
+  std::move(undo).Cancel();
   return absl::OkStatus();
 }
 
