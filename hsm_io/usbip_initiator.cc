@@ -91,18 +91,16 @@ uint32_t UsbipInitiator::Submit(uint8_t endpoint, bool in, uint32_t length,
   return last_;
 }
 
-absl::StatusOr<UsbipInitiator::Outcome> UsbipInitiator::Wait(
-    uint32_t number, Deadline deadline) {
-  while (!done(number)) {
-    if (pending_.count(number) == 0) return Nonsense("no such transfer");
-    RETURN_IF_ERROR(Move());
-    if (!done(number)) RETURN_IF_ERROR(Await(deadline));
-  }
-  return std::move(done_.extract(number).mapped());
+absl::StatusOr<UsbHost::Outcome> UsbipInitiator::Take(uint32_t number) {
+  const auto found = done_.find(number);
+  if (found == done_.end()) return Nonsense("no such transfer");
+  Outcome outcome = std::move(found->second);
+  done_.erase(found);
+  return outcome;
 }
 
-absl::StatusOr<UsbipInitiator::Outcome> UsbipInitiator::Cancel(
-    uint32_t number, Deadline deadline) {
+absl::StatusOr<UsbHost::Outcome> UsbipInitiator::Cancel(uint32_t number,
+                                                        Deadline deadline) {
   usbip::Unlink unlink;
   unlink.sequence = ++last_;
   unlink.device = device_.id();

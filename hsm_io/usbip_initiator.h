@@ -8,51 +8,38 @@
 #include <memory>
 #include <string>
 
-#include "hsm_io/transport.h"
-#include "hsm_io/usb_descriptors.h"
+#include "hsm_io/usb_host.h"
 #include "hsm_io/usbip_protocol.h"
 
 namespace hsm_io {
 
-// Used by one thread at a time; polls, has no thread of its own. After an
-// error it is of no use any more.
-class UsbipInitiator {
+// A reply that no server may give is CKR_DEVICE_ERROR.
+class UsbipInitiator : public UsbHost {
  public:
-  // What became of a transfer: 0 or the negative errno the server gave.
-  struct Outcome {
-    int status = 0;
-    uint32_t actual = 0;
-    Bytes data;  // in
-  };
-
   // Imports the device called `bus_id` over a connected non-blocking socket,
   // which it takes. CKR_TOKEN_NOT_PRESENT when there is none or another host
   // has it.
   static absl::StatusOr<std::unique_ptr<UsbipInitiator>> Attach(
       int fd, const std::string& bus_id, Deadline deadline);
-  ~UsbipInitiator();
+  ~UsbipInitiator() override;
   UsbipInitiator(const UsbipInitiator&) = delete;
   UsbipInitiator& operator=(const UsbipInitiator&) = delete;
 
   const usbip::DeviceRecord& device() const { return device_; }
 
-  // Queue a transfer, and give its number.
-  uint32_t SubmitOut(uint8_t endpoint, ByteSpan data);
-  uint32_t SubmitIn(uint8_t endpoint, uint32_t length);
-  // Waits for it. CKR_DEVICE_REMOVED when the other end went away,
-  // CKR_DEVICE_ERROR for what no server may answer, DeadlineExceeded; an
-  // Outcome also for a transfer that failed.
-  absl::StatusOr<Outcome> Wait(uint32_t number, Deadline deadline);
-  // For more transfers than one: sends and receives what goes at once; whether
-  // one is done then; waits until there is more to move.
-  absl::Status Move();
-  bool done(uint32_t number) const { return done_.count(number) != 0; }
-  absl::Status Await(Deadline deadline);
-  // Cancels it: its outcome is then -ECONNRESET, unless it was done before.
-  absl::StatusOr<Outcome> Cancel(uint32_t number, Deadline deadline);
+  uint32_t SubmitOut(uint8_t endpoint, ByteSpan data) override;
+  uint32_t SubmitIn(uint8_t endpoint, uint32_t length) override;
+  absl::Status Move() override;
+  bool done(uint32_t number) const override { return done_.count(number) != 0; }
+  absl::Status Await(Deadline deadline) override;
+  absl::StatusOr<Outcome> Cancel(uint32_t number, Deadline deadline) override;
+  absl::StatusOr<Bytes> Control(UsbSetup setup, Deadline deadline) override;
 
-  // One control request; the reply of an IN one. An Error for a stall.
-  absl::StatusOr<Bytes> Control(UsbSetup setup, Deadline deadline);
+ protected:
+  absl::StatusOr<Outcome> Take(uint32_t number) override;
+  bool is_pending(uint32_t number) const override {
+    return pending_.count(number) != 0;
+  }
 
  private:
   struct Pending {

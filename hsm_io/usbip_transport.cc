@@ -1,229 +1,29 @@
 #include "hsm_io/usbip_transport.h"
 
-#include <errno.h>
-
 #include <algorithm>
-#include <deque>
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/str_cat.h"
 #include "hsm_io/socket_transport.h"
-#include "hsm_io/usb_descriptors.h"
+#include "hsm_io/usb_bulk_transport.h"
 #include "hsm_io/usbip_initiator.h"
 
 namespace hsm_io {
 namespace {
 
-// Of one transfer, and how many are under way in each direction: what a Linux
-// host's limits for USB memory bear well.
-constexpr size_t kTransfer = 64 * 1024;
-constexpr size_t kInFlight = 8;
-// What a device may send while it is being written to.
-constexpr size_t kMaxReceived = 4u << 20;
-// Old transfers that are taken off a device before it is given up.
-constexpr int kMaxStale = 64;
-
-absl::Status Bad(absl::string_view what) {
-  return base::Error(CKR_DEVICE_ERROR, absl::StrCat("USB: ", what));
+absl::StatusOr<OpenedUsb> Attach(const ConnectUsbip& connect,
+                                 const std::string& bus_id, Deadline deadline) {
+  OpenedUsb opened;
+  ASSIGN_OR_RETURN(const int fd, connect(deadline));
+  ASSIGN_OR_RETURN(opened.host, UsbipInitiator::Attach(fd, bus_id, deadline));
+  ASSIGN_OR_RETURN(opened.pipes, opened.host->ReadPipes(deadline));
+  // This also ends what the device may still have of a former session.
+  UsbSetup configure;
+  configure.request = static_cast<uint8_t>(UsbRequest::kSetConfiguration);
+  configure.value = opened.pipes.configuration;
+  RETURN_IF_ERROR(opened.host->Control(configure, deadline).status());
+  return opened;
 }
-
-absl::Status CheckOutcome(const UsbipInitiator::Outcome& outcome) {
-  switch (outcome.status) {
-    case 0:
-      return absl::OkStatus();
-    case -EPIPE:
-      return Bad("the device stalls");
-    case -EOVERFLOW:
-      return Bad("the device sent more than a transfer holds");
-    case -ENODEV:
-    case -ESHUTDOWN:
-      return base::Error(CKR_DEVICE_REMOVED, "USB: the device is gone");
-    default:
-      return Bad(absl::StrCat("a transfer failed with ", outcome.status));
-  }
-}
-
-class UsbipTransport : public Transport {
- public:
-  UsbipTransport(ConnectUsbip connect, std::string bus_id)
-      : connect_(std::move(connect)), bus_id_(std::move(bus_id)) {}
-
-  absl::Status Open(Deadline deadline) override {
-    Close();
-    absl::Status opened = Attach(deadline);
-    if (!opened.ok()) Close();
-    return opened;
-  }
-
-  void Close() override {
-    usb_.reset();
-    reading_.clear();
-    asked_ = 0;
-    received_.clear();
-    taken_ = 0;
-  }
-
-  absl::Status Write(ByteSpan bytes, Deadline deadline) override {
-    return CloseAfterError(DoWrite(bytes, deadline));
-  }
-  absl::StatusOr<Bytes> Read(size_t limit, Deadline deadline) override {
-    absl::StatusOr<Bytes> bytes = DoRead(limit, deadline);
-    if (!bytes.ok()) Close();
-    return bytes;
-  }
-
-  bool exclusive() const override { return true; }
-
- private:
-  struct Asked {
-    uint32_t number;
-    size_t length;
-  };
-
-  static absl::Status NotOpen() {
-    return base::Error(CKR_DEVICE_REMOVED, "USB: the device is not open");
-  }
-  absl::Status CloseAfterError(absl::Status status) {
-    if (!status.ok()) Close();
-    return status;
-  }
-
-  absl::Status Attach(Deadline deadline) {
-    ASSIGN_OR_RETURN(const int fd, connect_(deadline));
-    ASSIGN_OR_RETURN(usb_, UsbipInitiator::Attach(fd, bus_id_, deadline));
-    ASSIGN_OR_RETURN(Bytes device,
-                     Describe(UsbDescriptor::kDevice, 18, deadline));
-    ASSIGN_OR_RETURN(auto description, UsbDeviceDescriptor::Parse(device));
-    if (description.vendor != kUsbVendor ||
-        description.product != kUsbProduct) {
-      return Bad("the device is no Perigee Backup HSM");
-    }
-    ASSIGN_OR_RETURN(Bytes head,
-                     Describe(UsbDescriptor::kConfiguration, 9, deadline));
-    if (head.size() != 9) return Bad("a short configuration descriptor");
-    const auto total = static_cast<uint16_t>(head[2] | head[3] << 8);
-    ASSIGN_OR_RETURN(Bytes configuration,
-                     Describe(UsbDescriptor::kConfiguration, total, deadline));
-    ASSIGN_OR_RETURN(pipes_, UsbPipes::Parse(configuration));
-    // This also ends what the device may still have of a former session.
-    UsbSetup configure;
-    configure.request = static_cast<uint8_t>(UsbRequest::kSetConfiguration);
-    configure.value = pipes_.configuration;
-    RETURN_IF_ERROR(usb_->Control(configure, deadline).status());
-    return Drain(deadline);
-  }
-
-  absl::StatusOr<Bytes> Describe(UsbDescriptor type, uint16_t length,
-                                 Deadline deadline) {
-    UsbSetup setup;
-    setup.type = 0x80;
-    setup.request = static_cast<uint8_t>(UsbRequest::kGetDescriptor);
-    setup.value = static_cast<uint16_t>(static_cast<uint8_t>(type) << 8);
-    setup.length = length;
-    return usb_->Control(setup, deadline);
-  }
-
-  // Stale data that the device has nevertheless: asked for without waiting.
-  absl::Status Drain(Deadline deadline) {
-    for (int i = 0; i < kMaxStale; ++i) {
-      const uint32_t number = usb_->SubmitIn(pipes_.in, kTransfer);
-      ASSIGN_OR_RETURN(auto outcome, usb_->Cancel(number, deadline));
-      if (outcome.status == -ECONNRESET) return absl::OkStatus();
-      RETURN_IF_ERROR(CheckOutcome(outcome));
-    }
-    return Bad("the device does not stop talking");
-  }
-
-  absl::Status DoWrite(ByteSpan bytes, Deadline deadline) {
-    if (usb_ == nullptr) return NotOpen();
-    // The first packet of the answer is asked for before the device can have
-    // it, which saves a round trip.
-    if (reading_.empty()) Ask(pipes_.in_packet);
-    std::deque<std::pair<uint32_t, size_t>> writing;
-    while (!bytes.empty() || !writing.empty()) {
-      while (!bytes.empty() && writing.size() < kInFlight) {
-        const ByteSpan part = bytes.subspan(0, kTransfer);
-        bytes.remove_prefix(part.size());
-        writing.emplace_back(usb_->SubmitOut(pipes_.out, part), part.size());
-      }
-      RETURN_IF_ERROR(usb_->Move());
-      if (usb_->done(reading_.front().number)) {
-        // A device that still answers something else takes nothing new
-        // meanwhile.
-        RETURN_IF_ERROR(TakeOne(deadline));
-        if (received_.size() - taken_ > kMaxReceived) {
-          return Bad("the device does not listen");
-        }
-        if (reading_.empty()) Ask(pipes_.in_packet);
-        continue;
-      }
-      if (!usb_->done(writing.front().first)) {
-        RETURN_IF_ERROR(usb_->Await(deadline));
-        continue;
-      }
-      ASSIGN_OR_RETURN(auto outcome,
-                       usb_->Wait(writing.front().first, deadline));
-      RETURN_IF_ERROR(CheckOutcome(outcome));
-      if (outcome.actual != writing.front().second) {
-        return Bad("the device took a part of a transfer");
-      }
-      writing.pop_front();
-    }
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<Bytes> DoRead(size_t limit, Deadline deadline) {
-    if (usb_ == nullptr) return NotOpen();
-    limit = std::min(limit, kTransfer * kInFlight);
-    if (limit == 0) return Bytes();
-    while (taken_ == received_.size()) {
-      received_.clear();
-      taken_ = 0;
-      while (asked_ < limit && reading_.size() < kInFlight) {
-        const size_t packet = pipes_.in_packet;
-        const size_t missing = limit - asked_ + packet - 1;
-        Ask(std::min(missing - missing % packet, kTransfer));
-      }
-      RETURN_IF_ERROR(TakeOne(deadline));
-    }
-    const size_t size = std::min(limit, received_.size() - taken_);
-    const auto from = received_.begin() + taken_;
-    Bytes out(from, from + size);
-    taken_ += size;
-    return out;
-  }
-
-  void Ask(size_t length) {
-    reading_.push_back(
-        {usb_->SubmitIn(pipes_.in, static_cast<uint32_t>(length)), length});
-    asked_ += length;
-  }
-
-  // Waits for the oldest of what is asked for.
-  absl::Status TakeOne(Deadline deadline) {
-    // A device may answer for ever without saying anything.
-    if (deadline.Passed()) {
-      return absl::DeadlineExceededError("USB: no answer in time");
-    }
-    ASSIGN_OR_RETURN(auto outcome,
-                     usb_->Wait(reading_.front().number, deadline));
-    RETURN_IF_ERROR(CheckOutcome(outcome));
-    asked_ -= reading_.front().length;
-    reading_.pop_front();
-    received_.insert(received_.end(), outcome.data.begin(), outcome.data.end());
-    return absl::OkStatus();
-  }
-
-  const ConnectUsbip connect_;
-  const std::string bus_id_;
-  std::unique_ptr<UsbipInitiator> usb_;
-  UsbPipes pipes_;
-  std::deque<Asked> reading_;
-  size_t asked_ = 0;  // the sum of reading_
-  Bytes received_;
-  size_t taken_ = 0;  // of received_
-};
 
 bool IsBusId(absl::string_view text) {
   return !text.empty() && text.size() < usbip::kBusIdSize &&
@@ -250,8 +50,10 @@ std::unique_ptr<Transport> NewUsbipTransport(const std::string& address) {
 
 std::unique_ptr<Transport> NewUsbipTransport(ConnectUsbip connect,
                                              std::string bus_id) {
-  return std::make_unique<UsbipTransport>(std::move(connect),
-                                          std::move(bus_id));
+  return NewUsbBulkTransport([connect = std::move(connect),
+                              bus_id = std::move(bus_id)](Deadline deadline) {
+    return Attach(connect, bus_id, deadline);
+  });
 }
 
 }  // namespace hsm_io

@@ -14,11 +14,6 @@ namespace hsm_io {
 
 // `address` is a path or HOST:PORT, with "@BUSID" behind it for a device that
 // is not called 1-1.
-//
-// Read's limit is the number of bytes that its caller still needs: that much
-// is asked for, rounded up to whole packets, so that no transfer waits for a
-// zero-length packet. One host at a time has the device, as long as the
-// transport is open.
 std::unique_ptr<Transport> NewUsbipTransport(const std::string& address);
 
 // Over sockets that `connect` makes, which the transport closes.
