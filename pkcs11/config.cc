@@ -272,7 +272,7 @@ absl::StatusOr<PartitionConfig> ParsePartition(const toml::table& table,
 }
 
 bool IsTransport(absl::string_view text) {
-  if (text == "embedded") return true;
+  if (text == "embedded" || text == "usb:") return true;
   for (const char* prefix : {"socket:", "usb:", "usbip:"}) {
     if (absl::StartsWith(text, prefix) && text.size() > strlen(prefix)) {
       return true;
@@ -298,7 +298,7 @@ void CheckHsm(Section& section, const HsmConfig& hsm,
   }
   if (!IsTransport(hsm.transport)) {
     section.Fail("transport",
-                 "must be embedded, socket:..., usb:... or usbip:...");
+                 "must be embedded, socket:..., usb:, usb:... or usbip:...");
   } else if (spec.kind == hsm::Kind::kApplication && !hsm.embedded()) {
     section.Fail("transport", "of an application HSM must be embedded");
   }

@@ -29,7 +29,8 @@ struct HsmConfig {
   std::vector<PartitionConfig> partitions;
   std::optional<uint64_t> slot;  // of the HSM's own (admin, backup) slot
   // "embedded", "socket:PATH", "socket:HOST:PORT", "usbip:PATH",
-  // "usbip:HOST:PORT" (with "@BUSID" behind it if wanted), "usb:SERIAL".
+  // "usbip:HOST:PORT" (with "@BUSID" behind it if wanted), "usb:SERIAL", "usb:"
+  // (the only one there).
   // Application HSMs are embedded.
   std::string transport = "embedded";
   std::string store;  // absolute; the HSM's directory

@@ -8,6 +8,7 @@
 #include "hsm/fleet.h"
 #include "hsm_io/embedded_transport.h"
 #include "hsm_io/socket_transport.h"
+#include "hsm_io/usb_transport.h"
 #include "hsm_io/usbip_transport.h"
 #include "pkcs11/host_identity.h"
 
@@ -34,9 +35,11 @@ absl::StatusOr<std::unique_ptr<hsm_io::Transport>> NewTransport(
   if (absl::ConsumePrefix(&address, "usbip:")) {
     return hsm_io::NewUsbipTransport(std::string(address));
   }
-  return base::Error(
-      CKR_TOKEN_NOT_PRESENT,
-      absl::StrCat("the transport ", transport, " is not in this build"));
+  if (absl::ConsumePrefix(&address, "usb:")) {
+    return hsm_io::NewUsbTransport(std::string(address));
+  }
+  return base::Error(CKR_GENERAL_ERROR,
+                     absl::StrCat("no such transport: ", transport));
 }
 
 }  // namespace
