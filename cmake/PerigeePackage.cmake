@@ -16,6 +16,9 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/pkcs11/perigee
 
 install(FILES ${PROJECT_SOURCE_DIR}/cmake/perigee.module
   DESTINATION ${CMAKE_INSTALL_DATADIR}/p11-kit/modules)
+# Who sits at the machine, and the group plugdev, may open a Backup HSM.
+install(FILES ${PROJECT_SOURCE_DIR}/cmake/70-perigee-backup-hsm.rules
+  DESTINATION lib/udev/rules.d)
 install(FILES README.md LICENSE CHANGELOG.md
   DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
