@@ -124,7 +124,15 @@ class UsbBulkTransport : public Transport {
         writing.emplace_back(usb_->SubmitOut(pipes_.out, part), part.size());
       }
       RETURN_IF_ERROR(usb_->Move());
-      if (usb_->done(reading_.front().number)) {
+      if (usb_->done(writing.front().first)) {
+        ASSIGN_OR_RETURN(auto outcome,
+                         usb_->Wait(writing.front().first, deadline));
+        RETURN_IF_ERROR(CheckOutcome(outcome));
+        if (outcome.actual != writing.front().second) {
+          return Bad("the device took a part of a transfer");
+        }
+        writing.pop_front();
+      } else if (usb_->done(reading_.front().number)) {
         // A device that still answers something else takes nothing new
         // meanwhile.
         RETURN_IF_ERROR(TakeOne(deadline));
@@ -132,19 +140,9 @@ class UsbBulkTransport : public Transport {
           return Bad("the device does not listen");
         }
         if (reading_.empty()) Ask(pipes_.in_packet);
-        continue;
-      }
-      if (!usb_->done(writing.front().first)) {
+      } else {
         RETURN_IF_ERROR(usb_->Await(deadline));
-        continue;
       }
-      ASSIGN_OR_RETURN(auto outcome,
-                       usb_->Wait(writing.front().first, deadline));
-      RETURN_IF_ERROR(CheckOutcome(outcome));
-      if (outcome.actual != writing.front().second) {
-        return Bad("the device took a part of a transfer");
-      }
-      writing.pop_front();
     }
     return absl::OkStatus();
   }

@@ -2,6 +2,7 @@
 
 #include <libusb.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -67,6 +68,7 @@ struct Survey {
     for (const Found& each : found) {
       all.push_back(absl::StrCat("usb:", each.serial));
     }
+    std::sort(all.begin(), all.end());
     all.insert(all.end(), problems.begin(), problems.end());
     return all.empty() ? "there is none" : absl::StrJoin(all, ", ");
   }
