@@ -12,7 +12,6 @@
 #include "hsm/hsm_core.h"
 #include "hsm/hsm_state.h"
 #include "hsm/mac_tree.h"
-#include "hsm/witness.h"
 
 namespace hsm {
 namespace {
@@ -72,14 +71,23 @@ AuditLog::AuditLog(HsmCore* core, base::SecretBytes key)
     : core_(core),
       key_(std::move(key)),
       configured_(std::make_shared<const Configured>(
-          Configured{AuditSettings(), FingerprintOf(AuditSettings())})) {}
+          Configured{.fingerprint = FingerprintOf(AuditSettings())})) {}
 AuditLog::~AuditLog() = default;
 
-void AuditLog::Configure(AuditSettings settings) {
-  const uint64_t fingerprint = FingerprintOf(settings);
+void AuditLog::Configure(AuditSettings settings,
+                         std::shared_ptr<const MonotonicCounter> counter) {
+  Configured with;
+  with.fingerprint = FingerprintOf(settings);
+  with.counter = std::move(counter);
+  if (settings.tpm.has_value()) {
+    with.every = settings.tpm->every;
+    if (with.counter == nullptr) {
+      with.counter = std::make_shared<TpmCounter>(*settings.tpm);
+    }
+  }
+  with.settings = std::move(settings);
   absl::MutexLock lock(&mu_);
-  configured_ = std::make_shared<const Configured>(
-      Configured{std::move(settings), fingerprint});
+  configured_ = std::make_shared<const Configured>(std::move(with));
 }
 
 void AuditLog::SetDirectory(std::string directory) {
@@ -199,7 +207,9 @@ std::optional<AuditLog::Mark> AuditLog::MarkOf(const AuditRow& row) const {
     return std::nullopt;
   }
   absl::StatusOr<Mark> mark = wire::Decode<Mark>(stored->body, "audit mark");
-  if (!mark.ok() || mark->format != kRecordFormat || mark->seq != row.seq ||
+  if (!mark.ok() ||
+      (mark->format != kRecordFormat && mark->format != kCountedMarkFormat) ||
+      mark->seq != row.seq ||
       mark->hash != HashOfLine(base::AsText(row.line))) {
     return std::nullopt;
   }
@@ -213,68 +223,31 @@ Bytes AuditLog::SealMark(const Mark& mark) const {
   return wire::Encode(sealed);
 }
 
-absl::Status AuditLog::CheckWitness() const {
-  if (configured()->settings.witness.empty()) return absl::OkStatus();
-  return core_->store().Read([&](Reader& reader) -> absl::Status {
-    ASSIGN_OR_RETURN(const std::optional<AuditRow> last, reader.LastAudit());
-    return CheckWitness(reader, last);
-  });
-}
-
-absl::Status AuditLog::CheckWitness(Reader& reader,
-                                    const std::optional<AuditRow>& last) const {
-  const std::string path = configured()->settings.witness;
-  if (path.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const std::optional<Witness::Seen> seen,
-                   Witness(path, core_->store().store_id()).Read());
-  if (!seen.has_value()) return absl::OkStatus();
-  const uint64_t end = last.has_value() ? last->seq : 0;
-  if (end < seen->seq) {
-    return base::Error(
-        CKR_DEVICE_ERROR,
-        absl::StrCat(path, " has seen line ", seen->seq,
-                     " of the audit log, and this store ends at line ", end,
-                     ": it is an older copy. Put the newest one back, or "
-                     "remove that file to accept this one"));
-  }
-  // A file of a segment may have taken it away since.
-  ASSIGN_OR_RETURN(const std::vector<AuditRow> line,
-                   reader.ReadAudit(seen->seq, 1));
-  if (!line.empty() && line[0].seq == seen->seq &&
-      HashOfLine(base::AsText(line[0].line)) != seen->hash) {
-    return base::Error(
-        CKR_DEVICE_ERROR,
-        absl::StrCat(path, " has seen another line ", seen->seq,
-                     " of the audit log: this store is a copy that went its "
-                     "own way. Put the right one back, or remove that file to "
-                     "accept this one"));
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<AuditLog::Chain> AuditLog::Load(Transaction& tx,
                                                Mode mode) const {
   Chain chain;
   chain.now = absl::Now();
   ASSIGN_OR_RETURN(const std::optional<AuditRow> last, tx.LastAudit());
-  RETURN_IF_ERROR(CheckWitness(tx, last));
-  if (last.has_value()) {
-    if (std::optional<Mark> mark = MarkOf(*last)) {
-      chain.mark = *std::move(mark);
-      return chain;
-    }
-  } else {
+  RETURN_IF_ERROR(CheckFile(tx, last));
+  std::optional<Mark> mark;
+  if (last.has_value()) mark = MarkOf(*last);
+  bool begins = false;
+  if (!last.has_value()) {
     ASSIGN_OR_RETURN(
         const std::optional<AuditRecord> record,
         core_->values().LoadAs<AuditRecord>(tx, kAdminSpace, kAuditValue));
-    if (!record.has_value()) {
-      RETURN_IF_ERROR(Begin(tx, chain));
-      return chain;
-    }
+    begins = !record.has_value();
   }
   const absl::Status damaged = base::Error(
       CKR_DEVICE_ERROR, "the audit log's end is not as this HSM left it");
-  if (mode == Mode::kClosed) return damaged;
+  const bool whole = mark.has_value() || begins;
+  if (!whole && mode == Mode::kClosed) return damaged;
+  if (mark.has_value()) chain.mark = *std::move(mark);
+  RETURN_IF_ERROR(MeetCounter(chain, last.has_value() ? last->seq + 1 : 1));
+  if (whole) {
+    if (begins) RETURN_IF_ERROR(Begin(tx, chain));
+    return chain;
+  }
   base::LogIntegrity(damaged.message());
   RETURN_IF_ERROR(Recover(tx, chain, last));
   return chain;
@@ -330,14 +303,7 @@ absl::Status AuditLog::WriteLine(Transaction& tx, Chain& chain,
   RETURN_IF_ERROR(
       tx.AppendAudit({chain.mark.seq, base::ToBytes(base::AsBytes(line)),
                       SealMark(chain.mark)}));
-  if (const auto with = configured(); !with->settings.witness.empty()) {
-    const Witness witness(with->settings.witness, core_->store().store_id());
-    const Witness::Seen seen{chain.mark.seq, chain.mark.hash};
-    core_->store().AfterCommit([witness, seen] {
-      const absl::Status told = witness.Advance(seen);
-      if (!told.ok()) base::LogIntegrity(told.message());
-    });
-  }
+  TellWitness(chain);
   if (!chain.journal.empty()) {
     core_->store().AfterCommit(
         [socket = chain.journal, seq = chain.mark.seq, line = std::move(line),

@@ -21,6 +21,7 @@
 #include "hsm/audit_line.h"
 #include "hsm/audit_settings.h"
 #include "hsm/store.h"
+#include "hsm/tpm_counter.h"
 
 namespace hsm {
 
@@ -47,8 +48,11 @@ class AuditLog {
   AuditLog(HsmCore* core, base::SecretBytes key);
   ~AuditLog();
 
-  // The defaults before this.
-  void Configure(AuditSettings settings) ABSL_LOCKS_EXCLUDED(mu_);
+  // The defaults before this. A witness in a TPM is used through `counter` if
+  // one is given.
+  void Configure(AuditSettings settings,
+                 std::shared_ptr<const MonotonicCounter> counter = nullptr)
+      ABSL_LOCKS_EXCLUDED(mu_);
   // Segments become files in `directory`/audit; none do before this.
   void SetDirectory(std::string directory) ABSL_LOCKS_EXCLUDED(mu_);
   AuditSettings::Of SettingsOf(SpaceId space) const;
@@ -93,11 +97,23 @@ class AuditLog {
   struct Configured {
     AuditSettings settings;
     uint64_t fingerprint = 0;  // tells settings apart
+    // The witness that is no file; null: there is none.
+    std::shared_ptr<const MonotonicCounter> counter;
+    uint64_t every = 1;  // so many lines it counts
   };
 
   std::shared_ptr<const Configured> configured() const ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status CheckWitness(Reader& reader,
-                            const std::optional<AuditRow>& last) const;
+  absl::Status CheckFile(Reader& reader,
+                         const std::optional<AuditRow>& last) const;
+  // What the counter says, when a store whose last mark is `mark` may say so;
+  // nullopt: it was never counted, and says nothing.
+  absl::StatusOr<std::optional<uint64_t>> CheckCounter(const Mark& mark) const;
+  // Decides what the mark of line `next` says of the counter.
+  absl::Status MeetCounter(Chain& chain, uint64_t next) const;
+  absl::Status CountUpTo(uint64_t value) const
+      ABSL_LOCKS_EXCLUDED(mu_, counting_mu_);
+  // Once the mark is durable.
+  void TellWitness(const Chain& chain) const;
   absl::StatusOr<Chain> Load(Transaction& tx, AuditSettings::Mode mode) const;
   // nullopt: the last line's mark is missing or wrong.
   std::optional<Mark> MarkOf(const AuditRow& row) const;
@@ -124,6 +140,11 @@ class AuditLog {
   std::shared_ptr<const Configured> configured_ ABSL_GUARDED_BY(mu_);
   std::string directory_ ABSL_GUARDED_BY(mu_);
   mutable std::set<std::pair<SpaceId, std::string>> told_ ABSL_GUARDED_BY(mu_);
+  // Threads of this process; the HSM's directory is locked for the others.
+  mutable absl::Mutex counting_mu_;
+  // What the counter said when this process was the first to count it: nothing
+  // in the store says so before the next commit.
+  mutable std::atomic<uint64_t> enrolled_{0};
   mutable std::atomic<bool> rotating_{false};
   mutable std::atomic<int64_t> rotate_not_before_{0};  // seconds since 1970
 };

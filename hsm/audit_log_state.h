@@ -1,5 +1,5 @@
 // What AuditLog keeps with the last line, and what it holds while it writes.
-// Private to audit_log.cc and audit_segments.cc.
+// Private to audit_log.cc, audit_segments.cc and audit_witness.cc.
 #ifndef PERIGEE_HSM_AUDIT_LOG_STATE_H_
 #define PERIGEE_HSM_AUDIT_LOG_STATE_H_
 
@@ -9,6 +9,8 @@
 #include "hsm/audit_log.h"
 
 namespace hsm {
+
+inline constexpr uint8_t kCountedMarkFormat = 2;
 
 // docs/formats/audit.md, "Mark".
 struct AuditLog::Mark {
@@ -25,10 +27,15 @@ struct AuditLog::Mark {
   uint64_t settings = 0;
   uint64_t counted_hour = 0;
   uint32_t counted = 0;
+  // Where a counter is the witness (format 2): what it says or is about to say,
+  // and the line that made it so.
+  uint64_t witness = 0;
+  uint64_t witness_seq = 0;
   template <typename V>
   void Fields(V& v) {
     v(format, seq, hash, hsm, first, bytes, checkpoint, checkpoint_time, closed,
       closed_bytes, settings, counted_hour, counted);
+    if (format == kCountedMarkFormat) v(witness, witness_seq);
   }
 };
 
@@ -37,6 +44,7 @@ struct AuditLog::Chain {
   Mark mark;
   absl::Time now;
   std::string journal;
+  uint64_t counter = 0;  // what the witness said
 };
 
 }  // namespace hsm

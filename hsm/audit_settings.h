@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "hsm/store.h"
+#include "hsm/tpm_counter.h"
 
 namespace hsm {
 
@@ -25,10 +27,14 @@ struct AuditSettings {
   };
   Of standard;  // the HSM, and partitions that are not below
   std::map<SpaceId, Of> partitions;
-  uint64_t limit = 64 << 20;      // bytes in the store; it is full then
-  uint64_t rotate_at = 16 << 20;  // bytes that become a file; 0: never
-  std::string journal;            // socket of the journal; empty: none
-  std::string witness;            // path of the witness's file; empty: none
+  uint64_t limit = 64 << 20;          // bytes in the store; it is full then
+  uint64_t rotate_at = 16 << 20;      // bytes that become a file; 0: never
+  std::string journal;                // socket of the journal; empty: none
+  std::string witness;                // path of the witness's file; empty: none
+  std::optional<TpmCounterName> tpm;  // or where it counts
+
+  // A path, or "tpm:...". CKR_ARGUMENTS_BAD with a text for people.
+  absl::Status SetWitness(absl::string_view text);
 
   const Of& At(SpaceId space) const {
     const auto it = partitions.find(space);

@@ -316,9 +316,14 @@ void ParseAudit(Section& section, hsm::AuditSettings& audit) {
   bool journal = false;
   section.Bool("audit_journal", journal);
   if (journal) audit.journal = hsm::kJournalSocket;
-  section.Text("witness", audit.witness);
-  if (!audit.witness.empty() && audit.witness.front() != '/') {
-    section.Fail("witness", "must be an absolute path");
+  std::string witness;
+  section.Text("witness", witness);
+  if (!witness.empty()) {
+    const absl::Status set = audit.SetWitness(witness);
+    if (!set.ok()) section.Fail("witness", set.message());
+    if (audit.standard.mode == hsm::AuditSettings::Mode::kOff) {
+      section.Fail("witness", "sees nothing while audit is \"off\"");
+    }
   }
   if (audit.limit < kLeastAuditLimit) {
     section.Fail("audit_limit", "is less than 65536 bytes");

@@ -163,6 +163,33 @@ TEST(ConfigTest, AuditLimitThatIsTooSmall_IsRefused) {
   EXPECT_FALSE(config.ok());
 }
 
+TEST(ConfigTest, Witness_IsAFileOrATpmsCounter) {
+  const auto config = Parse(R"(
+[[hsm]]
+name = "a"
+witness = "/srv/witness"
+[[hsm]]
+name = "b"
+witness = "tpm:0x1500020?every=8"
+)");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->hsms[0].audit.witness, "/srv/witness");
+  EXPECT_FALSE(config->hsms[0].audit.tpm.has_value());
+  EXPECT_EQ(config->hsms[1].audit.witness, "");
+  EXPECT_EQ(config->hsms[1].audit.tpm,
+            (hsm::TpmCounterName{0x1500020, "/dev/tpmrm0", 8}));
+}
+
+TEST(ConfigTest, WitnessThatCannotBe_IsRefusedWithItsLine) {
+  EXPECT_THAT(ErrorOf("[[hsm]]\nname = 'a'\nwitness = 'here'\n"),
+              HasSubstr("test.toml:3: "));
+  EXPECT_THAT(ErrorOf("[[hsm]]\nname = 'a'\nwitness = 'tpm:7'\n"),
+              HasSubstr("NV index"));
+  EXPECT_THAT(
+      ErrorOf("[[hsm]]\nname = 'a'\naudit = 'off'\nwitness = '/srv/w'\n"),
+      HasSubstr("sees nothing"));
+}
+
 TEST(ConfigTest, SyntaxError_NamesFileAndLine) {
   EXPECT_THAT(ErrorOf("list_admin_slots = true\nname = \n"),
               HasSubstr("test.toml:2: "));

@@ -4,6 +4,9 @@
 // with the file back nothing is lost.
 #include <sys/stat.h>
 
+#include <functional>
+
+#include "hsm/test_tpm.h"
 #include "tests/fault/damage.h"
 
 namespace e2e {
@@ -193,9 +196,10 @@ TEST(DamageTest, NamedValuesRemovedOrEmptied_GiveTheSameOrAnError) {
   }
 }
 
-TEST(DamageTest, OldCopyOfTheWhole_IsRefusedWhereThereIsAWitness) {
-  Keys keys;
-  const std::string witness = keys.site().path() + "/witness";
+// The HSM "app" gets a witness; an old copy of its store is put back, the
+// newest one, and the old one after `accept` said that it may.
+void ExpectOldCopyRefused(Keys& keys, const std::string& witness,
+                          const std::function<void()>& accept) {
   std::string config = ReadFile(keys.site().config());
   const std::string name = "name = \"app\"\n";
   ASSERT_NE(config.find(name), std::string::npos);
@@ -203,7 +207,6 @@ TEST(DamageTest, OldCopyOfTheWhole_IsRefusedWhereThereIsAWitness) {
                 "witness = \"" + witness + "\"\n");
   WriteFile(keys.site().config(), config);
   keys.ExpectWhole();  // and the witness sees its logins
-  ASSERT_TRUE(fs::exists(witness));
   keys.Save("old");
   keys.InAProcess(
       [](Host& host) { host.Create(host.Officer(0), Note("newer")); });
@@ -214,15 +217,33 @@ TEST(DamageTest, OldCopyOfTheWhole_IsRefusedWhereThereIsAWitness) {
     EXPECT_RV(CKR_DEVICE_ERROR,
               host.c().C_OpenSession(0, kReadWrite, nullptr, nullptr, &app));
   });
-  // The newest copy works, and the old one where somebody says that it may.
   keys.Restore("new");
   keys.InAProcess([](Host& host) {
     const CK_SESSION_HANDLE app = host.Officer(0);
     Only(host, app, CKO_DATA, "newer");
   });
   keys.Restore("old");
-  fs::remove(witness);
+  accept();
   keys.ExpectWhole();
+}
+
+TEST(DamageTest, OldCopyOfTheWhole_IsRefusedWhereThereIsAWitness) {
+  Keys keys;
+  const std::string witness = keys.site().path() + "/witness";
+  ExpectOldCopyRefused(keys, witness,
+                       [&] { EXPECT_TRUE(fs::remove(witness)); });
+}
+
+TEST(DamageTest, OldCopyOfTheWhole_IsRefusedWhereATpmCounts) {
+  using hsm::testing::SoftTpm;
+  if (!SoftTpm::IsThere()) GTEST_SKIP();
+  Keys keys;
+  SoftTpm tpm(keys.site().path() + "/tpm");
+  tpm.Define();
+  ExpectOldCopyRefused(keys, tpm.name(), [&] {
+    tpm.Undefine();
+    tpm.Define();
+  });
 }
 
 // Nobody may believe that all of a partition was backed up when it was not.
@@ -268,7 +289,9 @@ TEST(DamageTest, TamperedRecord_IsToldByACheck) {
       EXPECT_OK(host.perigee().CheckObjects(app, &told));
       EXPECT_EQ(told.ulSound, sound);
       EXPECT_EQ(told.ulDamaged, damaged);
-      if (damaged == 1) EXPECT_EQ(handles[0], keys.Handle("one"));
+      if (damaged == 1) {
+        EXPECT_EQ(handles[0], keys.Handle("one"));
+      }
     });
   };
   check(keys.objects().size(), 0);
