@@ -173,6 +173,38 @@ TEST_P(AuditTest, DaemonsLog_IsExportedWhileItRests) {
   EXPECT_EQ(Verify("backup.log").code, 0);
 }
 
+TEST_P(AuditTest, DaemonWithAWitness_RefusesAnOlderCopy) {
+  if (GetParam() == Link::kEmbedded) return;  // there is no daemon
+  namespace fs = std::filesystem;
+  Leave();
+  bench_->site.daemon().Stop();
+  // What it says; empty when it succeeds.
+  const auto run = [&](const std::string& options) {
+    const std::string command =
+        std::string(PERIGEE_PRODUCTS "/perigee-backup-hsm --state ") +
+        path("backup") + " " + options + " > /dev/null 2> " + path("said");
+    if (system(command.c_str()) == 0) return std::string();
+    return "refused: " + ReadFile(path("said"));
+  };
+  const std::string witness = " --witness " + path("witness");
+  fs::copy(path("backup"), path("old"), fs::copy_options::recursive);
+  EXPECT_EQ(run("--audit-export " + path("1") + witness), "");
+  EXPECT_TRUE(fs::exists(path("witness")));
+  fs::rename(path("backup"), path("new"));
+  fs::rename(path("old"), path("backup"));
+  EXPECT_THAT(run("--audit-export " + path("2") + witness),
+              HasSubstr("older copy"));
+  EXPECT_THAT(run("--socket " + path("s") + witness), HasSubstr("older copy"));
+  EXPECT_EQ(run("--audit-export " + path("3")), "");
+  fs::remove_all(path("backup"));
+  fs::rename(path("new"), path("backup"));
+  EXPECT_EQ(run("--audit-export " + path("4") + witness), "");
+  EXPECT_THAT(run("--audit off --audit-export " + path("5") + witness),
+              HasSubstr("sees nothing"));
+  EXPECT_THAT(run("--audit-export " + path("5") + " --witness here"),
+              HasSubstr("absolute path"));
+}
+
 TEST_P(AuditTest, Segments_FollowEachOther) {
   Leave();
   const Ended rotated = RunCommands(

@@ -45,6 +45,8 @@ constexpr char kUsage[] =
     "  --audit MODE         open, closed or off: what happens when the audit\n"
     "                       log cannot be written (open)\n"
     "  --audit-journal      each line of it also goes to systemd's journal\n"
+    "  --witness WHERE      a file elsewhere (absolute), or tpm:INDEX: what\n"
+    "                       lets an older copy of DIR be refused\n"
     "  --audit-export FILE  sign the audit log, write it to a new file and "
     "end\n"
     "\n"
@@ -119,6 +121,13 @@ absl::StatusOr<hsm::AuditSettings::Mode> ParseAudit(absl::string_view text) {
   return BadOption("audit", text);
 }
 
+absl::Status ParseWitness(absl::string_view text, hsm::AuditSettings& audit) {
+  const absl::Status set = audit.SetWitness(text);
+  if (set.ok()) return set;
+  return base::Error(CKR_ARGUMENTS_BAD,
+                     absl::StrCat("--witness: ", set.message()));
+}
+
 absl::StatusOr<Options> ParseOptions(int argc, char** argv) {
   static const option kLong[] = {
       {"state", required_argument, nullptr, 's'},
@@ -130,6 +139,7 @@ absl::StatusOr<Options> ParseOptions(int argc, char** argv) {
       {"fingerprint", no_argument, nullptr, 'p'},
       {"audit", required_argument, nullptr, 'w'},
       {"audit-journal", no_argument, nullptr, 'j'},
+      {"witness", required_argument, nullptr, 'W'},
       {"audit-export", required_argument, nullptr, 'x'},
       {"name", required_argument, nullptr, 'n'},
       {"model", required_argument, nullptr, 'm'},
@@ -177,6 +187,9 @@ absl::StatusOr<Options> ParseOptions(int argc, char** argv) {
       case 'j':
         options.audit.journal = hsm::kJournalSocket;
         break;
+      case 'W':
+        RETURN_IF_ERROR(ParseWitness(value, options.audit));
+        break;
       case 'x':
         options.audit_export = value;
         break;
@@ -221,6 +234,11 @@ absl::StatusOr<Options> ParseOptions(int argc, char** argv) {
     return base::Error(CKR_ARGUMENTS_BAD,
                        "--state and --socket or --usbip are needed; try "
                        "--help");
+  }
+  if (options.audit.standard.mode == hsm::AuditSettings::Mode::kOff &&
+      (!options.audit.witness.empty() || options.audit.tpm.has_value())) {
+    return base::Error(CKR_ARGUMENTS_BAD,
+                       "--witness sees nothing with --audit off");
   }
   return options;
 }
@@ -319,6 +337,7 @@ absl::Status Run(const Options& options) {
       device::DirectoryLock::Take(options.state + "/hsm",
                                   device::DirectoryLock::Mode::kDaemon));
   hsm->audit().Configure(options.audit);
+  RETURN_IF_ERROR(hsm->audit().CheckWitness());
   if (!options.audit_export.empty()) {
     return ExportAudit(hsm->audit(), options.audit_export);
   }
