@@ -5,6 +5,7 @@
 #include "pkcs11/api/api.h"
 #include "pkcs11/api/arguments.h"
 #include "pkcs11/api/padded_text.h"
+#include "pkcs11/fork_gate.h"
 #include "pkcs11/key_use.h"
 #include "pkcs11/output.h"
 
@@ -120,7 +121,10 @@ absl::Status C_WaitForSlotEvent(Library& library, CK_FLAGS flags,
       return absl::OkStatus();
     }
     if (flags & CKF_DONT_BLOCK) return base::Error(CKR_NO_EVENT, "");
-    absl::SleepFor(kBetweenLooks);
+    {
+      const fork_gate::Sleeping sleeping;
+      absl::SleepFor(kBetweenLooks);
+    }
     if (Library::Usable() != &library) {
       return base::Error(CKR_CRYPTOKI_NOT_INITIALIZED,
                          "finalised while waiting");
