@@ -66,8 +66,9 @@ struct Bench {
                            })
 #define INSTANTIATE_FOR_BOTH_LINKS(suite) \
   INSTANTIATE_FOR_LINKS_(suite, Link::kEmbedded, Link::kSocket)
-#define INSTANTIATE_FOR_ALL_LINKS(suite) \
-  INSTANTIATE_FOR_LINKS_(suite, Link::kEmbedded, Link::kSocket, Link::kUsb)
+#define INSTANTIATE_FOR_ALL_LINKS(suite)                                      \
+  INSTANTIATE_FOR_LINKS_(suite, Link::kEmbedded, Link::kSocket, Link::kUsbip, \
+                         Link::kUsb)
 
 // Every item was stored at the target, and there are `count`.
 inline void ExpectAllStored(const Report& report, size_t count) {

@@ -59,6 +59,10 @@ void Daemon::Start() {
   ASSERT_NE(serving.find(": serving "), std::string::npos)
       << program << " said: " << serving;
   address_ = serving.substr(serving.find_last_of(' ') + 1);
+  const std::string before = "(serial ";
+  const size_t serial = serving.find(before) + before.size();
+  serial_ =
+      serving.substr(serial, serving.find_first_of(",)", serial) - serial);
   const std::string line = ReadLine(output_);
   fingerprint_ = line.substr(line.find_last_of(' ') + 1);
   ASSERT_EQ(fingerprint_.size(), 64u) << line;

@@ -20,6 +20,7 @@ class Daemon {
   bool running() const { return pid_ > 0; }
   // As it prints it, 64 hexadecimal digits.
   const std::string& fingerprint() const { return fingerprint_; }
+  const std::string& serial() const { return serial_; }
   // Where it serves: a path, or HOST:PORT with the port that it got.
   const std::string& address() const { return address_; }
   pid_t pid() const { return pid_; }
@@ -38,6 +39,7 @@ class Daemon {
   pid_t pid_ = -1;
   int output_ = -1;
   std::string fingerprint_;
+  std::string serial_;
   std::string address_;
 };
 

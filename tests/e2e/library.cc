@@ -44,6 +44,9 @@ std::string Products() {
 std::string ModulePath() { return Products() + "/libperigee.so"; }
 std::string DaemonPath() { return Products() + "/perigee-backup-hsm"; }
 std::string ShellPath() { return Products() + "/perigee"; }
+std::string UsbEmulatorPath() {
+  return Products() + "/test-programs/usbfs_emulator";
+}
 
 const Library& Library::First() {
   static const auto* const library = new Library(ModulePath());

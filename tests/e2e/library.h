@@ -17,6 +17,7 @@ std::string Products();
 std::string ModulePath();
 std::string DaemonPath();
 std::string ShellPath();
+std::string UsbEmulatorPath();
 
 // One loaded module, for the life of the process. The program ends when it
 // cannot be loaded.

@@ -22,6 +22,8 @@ std::string LinkName(Link link) {
       return "Embedded";
     case Link::kSocket:
       return "Socket";
+    case Link::kUsbip:
+      return "Usbip";
     case Link::kUsb:
       return "Usb";
   }
@@ -56,9 +58,11 @@ std::string ReadFile(const std::string& path) {
 }
 
 Site::Site(Plan plan) : plan_(std::move(plan)) {
+  if (plan_.link != Link::kEmbedded) {
+    for (const BackupHsm& backup : plan_.backups) StartDaemon(backup);
+  }
+  if (plan_.link == Link::kUsb) Plug();
   WriteConfig();
-  if (plan_.link == Link::kEmbedded) return;
-  for (const BackupHsm& backup : plan_.backups) StartDaemon(backup);
 }
 
 Site::Site(const Site& devices_of, Plan plan) : plan_(std::move(plan)) {
@@ -75,6 +79,18 @@ std::string Site::socket(const std::string& backup) const {
 }
 
 Daemon& Site::daemon(const std::string& backup) { return *daemons_.at(backup); }
+
+void Site::Plug() {
+  std::vector<std::string> sockets;
+  for (const auto& [name, daemon] : daemons_) sockets.push_back(socket(name));
+  bus_.reset();
+  bus_ = std::make_unique<UsbBus>(sockets);
+}
+
+void Site::Replug() {
+  for (const auto& [name, daemon] : daemons_) daemon->Restart();
+  Plug();
+}
 
 void Site::RedirectSocket(const std::string& backup,
                           const std::string& address) {
@@ -112,13 +128,16 @@ void Site::WriteConfig() const {
 
 std::string Site::AddressOf(const BackupHsm& backup) const {
   if (plan_.link == Link::kEmbedded) return "embedded";
-  return (plan_.link == Link::kUsb ? "usbip:" : "socket:") +
+  if (plan_.link == Link::kUsb) {
+    return "usb:" + daemons_.at(backup.name)->serial();
+  }
+  return (plan_.link == Link::kUsbip ? "usbip:" : "socket:") +
          socket(backup.name);
 }
 
 void Site::StartDaemon(const BackupHsm& backup) {
   std::vector<std::string> arguments = {
-      plan_.link == Link::kUsb ? "--usbip" : "--socket",
+      plan_.link == Link::kSocket ? "--socket" : "--usbip",
       socket(backup.name),
       "--state",
       path() + "/" + backup.name,

@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "tests/e2e/daemon.h"
+#include "tests/e2e/usb_bus.h"
 
 namespace e2e {
 
 // How Backup HSMs are reached: in the process, the daemon over a socket, the
-// daemon as a USB device over USB/IP (which one host at a time may have).
-enum class Link { kEmbedded, kSocket, kUsb };
+// daemon as a USB device (which one host at a time may have) over USB/IP, or
+// through libusb as one of an emulated bus (usb_bus.h).
+enum class Link { kEmbedded, kSocket, kUsbip, kUsb };
 std::string LinkName(Link link);
 
 struct AppHsm {
@@ -73,6 +75,8 @@ class Site {
   std::string config() const { return path() + "/perigee.toml"; }
   std::string socket(const std::string& backup = "backup") const;
   Daemon& daemon(const std::string& backup = "backup");
+  // After daemons of Link::kUsb have ended: starts them and plugs all in.
+  void Replug();
 
   // Writes the configuration anew with other sockets; the next Initialize
   // reads it.
@@ -84,11 +88,13 @@ class Site {
   void WriteConfig() const;
   std::string AddressOf(const BackupHsm& backup) const;
   void StartDaemon(const BackupHsm& backup);
+  void Plug();
 
   const Plan plan_;
   TemporaryDirectory directory_;
   std::map<std::string, std::string> sockets_;  // that are not here
   std::map<std::string, std::unique_ptr<Daemon>> daemons_;
+  std::unique_ptr<UsbBus> bus_;  // goes first
 };
 
 }  // namespace e2e

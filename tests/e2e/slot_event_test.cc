@@ -12,7 +12,7 @@ namespace e2e {
 namespace {
 
 class SlotEventTest : public testing::TestWithParam<Link> {};
-INSTANTIATE_FOR_LINKS_(SlotEventTest, Link::kSocket, Link::kUsb);
+INSTANTIATE_FOR_LINKS_(SlotEventTest, Link::kSocket, Link::kUsbip);
 
 CK_RV Poll(const Host& host, CK_SLOT_ID* slot) {
   return host.c().C_WaitForSlotEvent(CKF_DONT_BLOCK, slot, nullptr);

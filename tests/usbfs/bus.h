@@ -16,7 +16,7 @@
 
 namespace usbfs {
 
-// True when this process runs with umockdev's preloaded library.
+// True when this process runs with umockdev's preloaded library and has a bus.
 bool CanEmulate();
 
 // One in a process. Its devices are served by a thread of umockdev's.

@@ -8,11 +8,11 @@
 #include "tests/usbfs/bus.h"
 
 int main(int argc, char** argv) {
+  usbfs::Bus bus;
   if (!usbfs::CanEmulate()) {
     fprintf(stderr, "usbfs_emulator: runs with libumockdev-preload.so.0\n");
     return 2;
   }
-  usbfs::Bus bus;
   for (int i = 1; i < argc; ++i) {
     auto backend = usbfs::UsbipBackend::Attach(argv[i]);
     if (!backend.ok()) {

@@ -1,0 +1,32 @@
+// Daemons as USB devices of this process: a usbfs_emulator process plugs what
+// they export over USB/IP into a bus that this process's libusb sees as the
+// kernel's. Only for programs that run with umockdev's preloaded library.
+#ifndef PERIGEE_TESTS_E2E_USB_BUS_H_
+#define PERIGEE_TESTS_E2E_USB_BUS_H_
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace e2e {
+
+// One at a time in a process.
+class UsbBus {
+ public:
+  // A test failure when it does not start.
+  explicit UsbBus(const std::vector<std::string>& sockets);
+  ~UsbBus();
+  UsbBus(const UsbBus&) = delete;
+  UsbBus& operator=(const UsbBus&) = delete;
+
+ private:
+  void Start(std::vector<char*> argv);
+
+  pid_t pid_ = -1;
+  int input_ = -1;  // it ends with this
+};
+
+}  // namespace e2e
+
+#endif  // PERIGEE_TESTS_E2E_USB_BUS_H_

@@ -1,0 +1,82 @@
+// The library and a daemon that is a USB device to it: what a pulled cable
+// does. What all links have in common is tested for this one as for the
+// others.
+#include <chrono>
+
+#include "tests/e2e/bench.h"
+
+namespace e2e {
+namespace {
+
+// Not shorter than a call's own deadline, and not much longer.
+constexpr auto kBound = std::chrono::seconds(60);
+
+template <typename Work>
+void InBoundedTime(Work work) {
+  const auto begun = std::chrono::steady_clock::now();
+  work();
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, kBound);
+}
+
+struct PullAtFirstProgress {
+  Daemon* daemon;
+  CK_ULONG done = 0;
+  static CK_RV Note(void* context, CK_ULONG done, CK_ULONG) {
+    auto& self = *static_cast<PullAtFirstProgress*>(context);
+    if (self.done == 0) self.daemon->Kill();
+    self.done = done;
+    return CKR_OK;
+  }
+};
+
+TEST(PulledCableTest, InATransfer_IsDeviceRemovedAndAnAppendCompletesIt) {
+  Bench bench(Link::kUsb);
+  const CK_SESSION_HANDLE app = bench.Officer();
+  for (int i = 0; i < 300; ++i) {
+    bench.host.Create(app, Note("note " + std::to_string(i)));
+  }
+  CK_SESSION_HANDLE archive = bench.NewArchive();
+  PullAtFirstProgress puller{&bench.site.daemon()};
+  PERIGEE_TRANSFER transfer = {};
+  transfer.ulSize = sizeof transfer;
+  transfer.pProgress = PullAtFirstProgress::Note;
+  transfer.pContext = &puller;
+  InBoundedTime([&] {
+    EXPECT_RV(CKR_DEVICE_REMOVED,
+              bench.host.perigee().Transfer(app, archive, &transfer));
+  });
+  ASSERT_GT(puller.done, 0u);
+  bench.site.Replug();
+  bench.host.c().C_CloseSession(archive);
+  archive =
+      bench.host.OpenArchive(bench.host.backup(), bench.ContainerOf("archive"));
+  EXPECT_EQ(bench.host.Find(archive).size(), puller.done);
+  const Report report = bench.host.Transfer(app, archive);
+  EXPECT_OK(report.rv) << report.error;
+  EXPECT_EQ(bench.host.Find(archive).size(), 300u);
+}
+
+TEST(PulledCableTest, BetweenCalls_TheTokenIsGoneUntilItIsBack) {
+  Bench bench(Link::kUsb);
+  const CK_SESSION_HANDLE app = bench.Officer();
+  bench.host.Create(app, Note("a"));
+  const CK_SESSION_HANDLE archive = bench.NewArchive();
+  bench.site.daemon().Kill();
+  InBoundedTime([&] {
+    EXPECT_RV(CKR_DEVICE_REMOVED, bench.host.Transfer(app, archive).rv);
+    CK_TOKEN_INFO token;
+    EXPECT_RV(CKR_TOKEN_NOT_PRESENT,
+              bench.host.c().C_GetTokenInfo(bench.host.backup(), &token));
+  });
+  CK_SLOT_INFO slot = {};
+  EXPECT_OK(bench.host.c().C_GetSlotInfo(bench.host.backup(), &slot));
+  EXPECT_FALSE(slot.flags & CKF_TOKEN_PRESENT);
+  bench.site.Replug();
+  EXPECT_OK(bench.host.c().C_GetSlotInfo(bench.host.backup(), &slot));
+  EXPECT_TRUE(slot.flags & CKF_TOKEN_PRESENT);
+  const CK_SESSION_HANDLE again = bench.NewArchive("another");
+  ExpectAllStored(bench.host.Transfer(app, again), 1);
+}
+
+}  // namespace
+}  // namespace e2e
