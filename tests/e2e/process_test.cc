@@ -197,6 +197,41 @@ TEST(ProcessTest, ReinitialisedPartition_IsARemovedDevice) {
   child.ExpectSuccess();
 }
 
+std::string LabelOf(const Host& host, CK_SLOT_ID slot) {
+  const CK_TOKEN_INFO info = host.TokenInfo(slot);
+  std::string label(reinterpret_cast<const char*>(info.label),
+                    sizeof info.label);
+  label.erase(label.find_last_not_of(' ') + 1);
+  return label;
+}
+
+// A slot list without room is where a module looks for new slots.
+TEST(ProcessTest, RenamedPartition_HasItsNewLabelAtOnce) {
+  ReadySite ready;
+  Child child([&](Child& self) {
+    Host host(ready.site);
+    EXPECT_EQ(LabelOf(host, 0), "token");
+    self.Tell();
+    self.Await();
+    // Nothing but C_GetTokenInfo.
+    EXPECT_EQ(LabelOf(host, 0), "renamed");
+    self.Tell();
+    self.Await();
+    CK_ULONG slots = 0;
+    EXPECT_OK(host.c().C_GetSlotList(CK_TRUE, nullptr, &slots));
+    EXPECT_GT(slots, 0u);
+    EXPECT_EQ(LabelOf(host, 0), "again");
+  });
+  child.Await();
+  Host host(ready.site);
+  EXPECT_OK(host.TryInitToken(0, "renamed", ""));
+  child.Tell();
+  child.Await();
+  EXPECT_OK(host.TryInitToken(0, "again", ""));
+  child.Tell();
+  child.ExpectSuccess();
+}
+
 TEST(ProcessTest, WrongPinsOfSeveral_AreCountedTogether) {
   ReadySite ready;
   const auto fail_twice = [&](Child&) {

@@ -1,5 +1,7 @@
 #include "tests/fault/fault_disk.h"
 
+#include <signal.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -104,6 +106,7 @@ bool FaultDisk::Counts(Op op) const {
     case Fault::kNone:
       return false;
     case Fault::kError:
+    case Fault::kKill:
       return true;
     case Fault::kShort:
       return writes;
@@ -125,6 +128,9 @@ Verdict FaultDisk::Judge(Op op) {
   if (!strikes && !(lasts && fired_)) return Verdict::kPass;
   fired_ = true;
   switch (fault_) {
+    case Fault::kKill:
+      raise(SIGKILL);
+      return Verdict::kFail;
     case Fault::kShort:
       return Verdict::kShort;
     case Fault::kFull:

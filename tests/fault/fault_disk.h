@@ -1,7 +1,7 @@
 // A disk that fails: the files under one directory, as SQLite (fault_vfs.cc)
 // and the module's own calls (fault_calls.cc) reach them. At the n-th
 // operation it gives an error, writes by half, is full from there on, or loses
-// its power.
+// its power; or the process is killed there.
 //
 // A power cut: from that operation on everything fails, and Settle() makes the
 // files what the next boot finds. Of what was never synced, each sector of 512
@@ -30,6 +30,7 @@ enum class Fault {
   kError,     // one operation of any kind fails
   kShort,     // one write writes the half and fails
   kFull,      // an operation that needs room fails, and all such after it
+  kKill,      // SIGKILL at an operation of any kind
   kPowerCut,  // an operation that changes something, and all after it
 };
 
