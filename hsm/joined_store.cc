@@ -50,6 +50,17 @@ void JoinedStore::AfterCommit(std::function<void()> then) {
 
 absl::Status JoinedStore::Write(
     SpaceId touches, absl::FunctionRef<absl::Status(Transaction&)> write) {
+  return WriteWith(/*freeing=*/false, touches, write);
+}
+
+absl::Status JoinedStore::WriteFreeing(
+    SpaceId touches, absl::FunctionRef<absl::Status(Transaction&)> write) {
+  return WriteWith(/*freeing=*/true, touches, write);
+}
+
+absl::Status JoinedStore::WriteWith(
+    bool freeing, SpaceId touches,
+    absl::FunctionRef<absl::Status(Transaction&)> write) {
   if (Frame* outer = frame()) {
     // The counters of all spaces that it changes move in the end.
     const size_t before = outer->after_commit->size();
@@ -62,7 +73,8 @@ absl::Status JoinedStore::Write(
     return status;
   }
   std::vector<std::function<void()>> after_commit;
-  RETURN_IF_ERROR(inner_->Write(touches, [&](Transaction& tx) -> absl::Status {
+  const auto framed = [&](Transaction& tx) -> absl::Status {
+    after_commit.clear();  // of an earlier try
     Frame frame{this, &tx, absl::OkStatus(), &after_commit,
                 static_cast<Frame*>(innermost_frame)};
     struct Restore {
@@ -72,7 +84,9 @@ absl::Status JoinedStore::Write(
     innermost_frame = &frame;
     RETURN_IF_ERROR(write(tx));
     return frame.failure;
-  }));
+  };
+  RETURN_IF_ERROR(freeing ? inner_->WriteFreeing(touches, framed)
+                          : inner_->Write(touches, framed));
   for (const std::function<void()>& then : after_commit) then();
   return absl::OkStatus();
 }

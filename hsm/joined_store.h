@@ -26,6 +26,9 @@ class JoinedStore : public Store {
   absl::Status Write(
       SpaceId touches,
       absl::FunctionRef<absl::Status(Transaction&)> write) override;
+  absl::Status WriteFreeing(
+      SpaceId touches,
+      absl::FunctionRef<absl::Status(Transaction&)> write) override;
   uint64_t Generation(SpaceId space) override;
   // Whether the calling thread is inside a Write of this store.
   bool OnlyRecordsChanged(SpaceId space, uint64_t from, uint64_t to) override {
@@ -40,6 +43,8 @@ class JoinedStore : public Store {
  private:
   struct Frame;  // of the thread that writes
   Frame* frame() const;
+  absl::Status WriteWith(bool freeing, SpaceId touches,
+                         absl::FunctionRef<absl::Status(Transaction&)> write);
 
   std::unique_ptr<Store> inner_;
 };

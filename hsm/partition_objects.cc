@@ -231,7 +231,7 @@ absl::Status Partition::Destroy(Login* login, uint64_t handle) {
   if (access.keys == nullptr) return NotVisible(handle);
   // Whose identity is recorded, if it still opens.
   const absl::StatusOr<ObjectRef> object = Get(login, handle);
-  RETURN_IF_ERROR(state_->core->store().Write(
+  RETURN_IF_ERROR(state_->core->store().WriteFreeing(
       state_->space, [&](Transaction& tx) -> absl::Status {
         ASSIGN_OR_RETURN(const PartitionRecord record,
                          state_->Recheck(tx, access.view->record.incarnation));
@@ -252,7 +252,7 @@ absl::Status Partition::Clear(Login* login) {
                        "clearing needs the Crypto Officer");
   }
   ASSIGN_OR_RETURN(const auto keys, state_->Require(*login, {Role::kCo}));
-  RETURN_IF_ERROR(state_->core->store().Write(
+  RETURN_IF_ERROR(state_->core->store().WriteFreeing(
       state_->space, [&](Transaction& tx) -> absl::Status {
         ASSIGN_OR_RETURN(const PartitionRecord record,
                          state_->Recheck(tx, login->state_->incarnation));

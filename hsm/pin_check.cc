@@ -225,7 +225,7 @@ absl::StatusOr<std::optional<CheckedPin>> Partition::State_::Decide(
   bool changed = false, destroyed = false;
   absl::Status refused;
   RETURN_IF_ERROR(
-      core->store().Write(space, [&](Transaction& tx) -> absl::Status {
+      core->store().WriteFreeing(space, [&](Transaction& tx) -> absl::Status {
         ASSIGN_OR_RETURN(const RoleView here, LoadRole(tx, role));
         changed = Changed(seen, here);
         if (changed) return absl::OkStatus();

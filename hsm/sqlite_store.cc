@@ -20,6 +20,7 @@
 #include "absl/synchronization/mutex.h"
 #include "base/crypto.h"
 #include "hsm/change_counter.h"
+#include "hsm/room_reserve.h"
 #include "hsm/sqlite_connection.h"
 #include "hsm/sqlite_fork.h"
 #include "hsm/sqlite_view.h"
@@ -202,6 +203,12 @@ absl::StatusOr<std::array<uint8_t, 16>> ReadStoreId(
   return id;
 }
 
+// A disk without room. (A full audit log has a reason.)
+bool IsFull(const absl::Status& status) {
+  return base::CkRv(status) == CKR_DEVICE_MEMORY &&
+         base::Reason(status).empty();
+}
+
 absl::StatusOr<SpaceChanges> ReadChanges(SqliteConnection& connection) {
   SqliteQuery query(connection, Sql::kAllChanges);
   SpaceChanges changes;
@@ -228,6 +235,9 @@ class SqliteStore : public Store {
   absl::Status Write(
       SpaceId touches,
       absl::FunctionRef<absl::Status(Transaction&)> write) override;
+  absl::Status WriteFreeing(
+      SpaceId touches,
+      absl::FunctionRef<absl::Status(Transaction&)> write) override;
   uint64_t Generation(SpaceId space) override {
     if (parts_->changes == nullptr) return kBusy;
     return parts_->changes->Generation(space);
@@ -238,12 +248,15 @@ class SqliteStore : public Store {
 
  private:
   struct Parts {
-    Parts(const std::string& path, Mode mode) : pool(path, mode) {}
+    Parts(const std::string& directory, Mode mode)
+        : pool(absl::StrCat(directory, "/hsm.db"), mode),
+          reserve(absl::StrCat(directory, "/reserve")) {}
     Pool pool;
     std::shared_ptr<WriterLock> writer;  // null when read-only
     // Null when read-only and there is none.
     std::unique_ptr<ChangeCounter> changes;
     QuietRuns quiet;
+    RoomReserve reserve;
 
     // The writes of this process: how many wait for their turn, whose turn it
     // is, and the group that the next one joins.
@@ -255,8 +268,7 @@ class SqliteStore : public Store {
   SqliteStore(std::string directory, Mode mode)
       : directory_(std::move(directory)),
         mode_(mode),
-        parts_(std::make_unique<Parts>(absl::StrCat(directory_, "/hsm.db"),
-                                       mode)) {}
+        parts_(std::make_unique<Parts>(directory_, mode)) {}
 
   absl::Status OpenChanges(SqliteConnection& connection);
   absl::Status CheckProcess() const;
@@ -285,7 +297,26 @@ absl::StatusOr<std::unique_ptr<Store>> SqliteStore::Open(
     ASSIGN_OR_RETURN(const auto hold, store->parts_->writer->Acquire());
     RETURN_IF_ERROR(connection->Upgrade());
   }
+  if (store->writable()) store->parts_->reserve.Fill();
   return store;
+}
+
+absl::Status SqliteStore::WriteFreeing(
+    SpaceId touches, absl::FunctionRef<absl::Status(Transaction&)> write) {
+  absl::Status status = Write(touches, write);
+  if (!IsFull(status)) {
+    if (status.ok()) parts_->reserve.Fill();
+    return status;
+  }
+  // The log may have room that was written to the database already.
+  if (auto connection = parts_->pool.Borrow(); connection.ok()) {
+    (*connection)
+        ->Ask("PRAGMA wal_checkpoint(PASSIVE)", [](sqlite3_stmt*) {})
+        .IgnoreError();
+  }
+  status = Write(touches, write);
+  if (!IsFull(status) || !parts_->reserve.Release()) return status;
+  return Write(touches, write);
 }
 
 absl::Status SqliteStore::OpenChanges(SqliteConnection& connection) {
@@ -494,6 +525,12 @@ absl::StatusOr<std::unique_ptr<Store>> OpenSqliteStore(
   }
   ASSIGN_OR_RETURN(const Mode mode, ModeFor(real));
   NoteSqliteFile(file);
+  auto opened = SqliteStore::Open(real, mode);
+  if (opened.ok() || mode != Mode::kReadWrite || !IsFull(opened.status())) {
+    return opened;
+  }
+  // SQLite needs two files beside the database.
+  if (!RoomReserve(absl::StrCat(real, "/reserve")).Release()) return opened;
   return SqliteStore::Open(real, mode);
 }
 

@@ -87,7 +87,7 @@ TEST_F(SqliteStoreTest, Files_AreTheOwnersOnly) {
   auto store = Open();
   ASSERT_TRUE(Insert(*store).ok());
   for (const char* name :
-       {"hsm.db", "hsm.db-wal", "hsm.db-shm", "changes", "writer"}) {
+       {"hsm.db", "hsm.db-wal", "hsm.db-shm", "changes", "writer", "reserve"}) {
     struct stat file;
     ASSERT_EQ(stat(directory_.file(name).c_str(), &file), 0) << name;
     EXPECT_EQ(file.st_mode & 07777, 0600u) << name;

@@ -160,6 +160,14 @@ class Store {
   virtual absl::Status Write(
       SpaceId touches, absl::FunctionRef<absl::Status(Transaction&)> write) = 0;
 
+  // As Write, for what must go on when the disk is full, because it gives room
+  // back or guards what is there: takes a reserve then, where there is one.
+  // `write` may run more than once.
+  virtual absl::Status WriteFreeing(
+      SpaceId touches, absl::FunctionRef<absl::Status(Transaction&)> write) {
+    return Write(touches, write);
+  }
+
   // Changes of a space as far as every process knows them, for nanoseconds (a
   // mapped counter). Equal to an earlier answer and not kBusy: nothing was
   // committed in between. kBusy: a writer is between begin and done (or died

@@ -161,7 +161,7 @@ int __wrap_posix_fallocate(int fd, off_t offset, off_t n) {
   if (path.empty()) return __real_posix_fallocate(fd, offset, n);
   const off_t size = SizeOf(fd);
   if (offset + n > size) {
-    if (const int error = Refusal(Disk().Judge(Op::kGrow))) return error;
+    if (const int error = Refusal(Disk().Judge(Op::kGrow, n))) return error;
     Disk().Wrote(path, size, std::string(offset + n - size, '\0'));
   }
   return __real_posix_fallocate(fd, offset, n);

@@ -71,6 +71,7 @@ void FaultDisk::Arm(Fault fault, int n, unsigned seed) {
   at_ = n;
   operations_ = 0;
   fired_ = false;
+  room_ = 0;
   loses_all_ = seed == 0;
   random_.seed(seed);
 }
@@ -118,7 +119,7 @@ bool FaultDisk::Counts(Op op) const {
   return false;
 }
 
-Verdict FaultDisk::Judge(Op op) {
+Verdict FaultDisk::Judge(Op op, int64_t bytes) {
   const std::lock_guard<std::mutex> lock(mu_);
   const bool lasts = fault_ == Fault::kFull || fault_ == Fault::kPowerCut;
   if (fault_ == Fault::kPowerCut && fired_) return Verdict::kFail;
@@ -126,6 +127,10 @@ Verdict FaultDisk::Judge(Op op) {
   ++operations_;
   const bool strikes = operations_ == at_;
   if (!strikes && !(lasts && fired_)) return Verdict::kPass;
+  if (fault_ == Fault::kFull && room_ >= bytes) {
+    room_ -= bytes;
+    return Verdict::kPass;
+  }
   fired_ = true;
   switch (fault_) {
     case Fault::kKill:
@@ -215,6 +220,9 @@ void FaultDisk::Renamed(const std::string& from, const std::string& to) {
 
 void FaultDisk::Deleting(const std::string& path) {
   const std::lock_guard<std::mutex> lock(mu_);
+  if (fault_ == Fault::kFull) {
+    room_ += static_cast<int64_t>(fs::file_size(path));
+  }
   if (!Tracks(path)) return;
   names_.push_back({NameChange::What::kDelete, path, "", Known(path)});
   files_.erase(path);

@@ -29,7 +29,8 @@ enum class Fault {
   kNone,
   kError,     // one operation of any kind fails
   kShort,     // one write writes the half and fails
-  kFull,      // an operation that needs room fails, and all such after it
+  kFull,      // an operation that needs room fails, and all such after it,
+              // but for what files give back that are deleted
   kKill,      // SIGKILL at an operation of any kind
   kPowerCut,  // an operation that changes something, and all after it
 };
@@ -63,7 +64,8 @@ class FaultDisk {
 
   // --- for the layers --------------------------------------------------------
   bool Watches(const std::string& path) const;
-  Verdict Judge(Op op);
+  // `bytes` is what it takes of a full disk at most.
+  Verdict Judge(Op op, int64_t bytes = 8192);
   // What was done, in its order. Paths are absolute, without links.
   void Opened(const std::string& path);
   void Created(const std::string& path);
@@ -106,6 +108,7 @@ class FaultDisk {
   int at_ = 0;
   int operations_ = 0;
   bool fired_ = false;
+  int64_t room_ = 0;  // of a full disk
   bool loses_all_ = true;
   std::mt19937 random_;
   std::map<std::string, File> files_;
