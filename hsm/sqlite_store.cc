@@ -23,6 +23,7 @@
 #include "hsm/room_reserve.h"
 #include "hsm/sqlite_connection.h"
 #include "hsm/sqlite_fork.h"
+#include "hsm/sqlite_pool.h"
 #include "hsm/sqlite_view.h"
 #include "hsm/system_error.h"
 #include "hsm/writer_lock.h"
@@ -31,9 +32,6 @@ namespace hsm {
 namespace {
 
 using Mode = SqliteConnection::Mode;
-
-// Idle connections beyond this are closed.
-constexpr size_t kIdleConnections = 8;
 
 absl::StatusOr<std::string> RealPath(const std::string& directory) {
   // SQLite refuses a link anywhere in a path that it opens without following
@@ -44,64 +42,12 @@ absl::StatusOr<std::string> RealPath(const std::string& directory) {
   return std::string(real.get());
 }
 
-// Connections that nobody uses just now.
-class Pool {
- public:
-  Pool(std::string path, Mode mode) : path_(std::move(path)), mode_(mode) {}
-
-  // A connection until destroyed; leaves no transaction behind.
-  class Lease {
-   public:
-    Lease(Pool* pool, std::unique_ptr<SqliteConnection> connection)
-        : pool_(pool), connection_(std::move(connection)) {}
-    Lease(Lease&&) = default;
-    ~Lease() {
-      if (connection_ == nullptr) return;
-      if (connection_->InTransaction()) {
-        connection_->Run(Sql::kRollback).IgnoreError();
-      }
-      if (!connection_->InTransaction()) pool_->Return(std::move(connection_));
-    }
-    SqliteConnection& operator*() { return *connection_; }
-    SqliteConnection* operator->() { return connection_.get(); }
-
-   private:
-    Pool* pool_;
-    std::unique_ptr<SqliteConnection> connection_;
-  };
-
-  absl::StatusOr<Lease> Borrow() ABSL_LOCKS_EXCLUDED(mu_) {
-    {
-      absl::MutexLock lock(&mu_);
-      if (!idle_.empty()) {
-        Lease lease(this, std::move(idle_.back()));
-        idle_.pop_back();
-        return lease;
-      }
-    }
-    ASSIGN_OR_RETURN(auto connection, SqliteConnection::Open(path_, mode_));
-    return Lease(this, std::move(connection));
-  }
-
-  void Return(std::unique_ptr<SqliteConnection> connection)
-      ABSL_LOCKS_EXCLUDED(mu_) {
-    absl::MutexLock lock(&mu_);
-    if (idle_.size() < kIdleConnections) idle_.push_back(std::move(connection));
-  }
-
- private:
-  const std::string path_;
-  const Mode mode_;
-  absl::Mutex mu_;
-  std::vector<std::unique_ptr<SqliteConnection>> idle_ ABSL_GUARDED_BY(mu_);
-};
-
 // One transaction that writes of several threads share, each in its own
 // thread, one after the other, and one commit for all: a commit costs as much
 // as the work of several writes.
 class Group {
  public:
-  Group(WriterLock::Hold hold, Pool::Lease connection)
+  Group(WriterLock::Hold hold, SqlitePool::Lease connection)
       : hold_(std::in_place, std::move(hold)),
         connection_(std::in_place, std::move(connection)),
         view_(**connection_, /*writing=*/true) {}
@@ -148,7 +94,7 @@ class Group {
 
  private:
   std::optional<WriterLock::Hold> hold_;
-  std::optional<Pool::Lease> connection_;
+  std::optional<SqlitePool::Lease> connection_;
   SqliteView view_;
   int writes_ = 0;
   bool broken_ = false;
@@ -251,7 +197,7 @@ class SqliteStore : public Store {
     Parts(const std::string& directory, Mode mode)
         : pool(absl::StrCat(directory, "/hsm.db"), mode),
           reserve(absl::StrCat(directory, "/reserve")) {}
-    Pool pool;
+    SqlitePool pool;
     std::shared_ptr<WriterLock> writer;  // null when read-only
     // Null when read-only and there is none.
     std::unique_ptr<ChangeCounter> changes;
@@ -290,7 +236,7 @@ class SqliteStore : public Store {
 absl::StatusOr<std::unique_ptr<Store>> SqliteStore::Open(
     const std::string& directory, Mode mode) {
   std::unique_ptr<SqliteStore> store(new SqliteStore(directory, mode));
-  ASSIGN_OR_RETURN(Pool::Lease connection, store->parts_->pool.Borrow());
+  ASSIGN_OR_RETURN(SqlitePool::Lease connection, store->parts_->pool.Borrow());
   ASSIGN_OR_RETURN(store->id_, ReadStoreId(*connection));
   RETURN_IF_ERROR(store->OpenChanges(*connection));
   if (store->writable() && !connection->IsNewest()) {
@@ -361,7 +307,7 @@ absl::Status SqliteStore::CheckProcess() const {
 
 absl::Status SqliteStore::Read(absl::FunctionRef<absl::Status(Reader&)> read) {
   RETURN_IF_ERROR(CheckProcess());
-  ASSIGN_OR_RETURN(Pool::Lease connection, parts_->pool.Borrow());
+  ASSIGN_OR_RETURN(SqlitePool::Lease connection, parts_->pool.Borrow());
   RETURN_IF_ERROR(connection->Run(Sql::kBegin));
   SqliteView view(*connection, /*writing=*/false);
   return read(view);  // The lease ends the transaction.
@@ -388,7 +334,7 @@ absl::Status SqliteStore::Write(
 
 absl::StatusOr<std::shared_ptr<Group>> SqliteStore::BeginGroup() {
   ASSIGN_OR_RETURN(auto hold, parts_->writer->Acquire());
-  ASSIGN_OR_RETURN(Pool::Lease connection, parts_->pool.Borrow());
+  ASSIGN_OR_RETURN(SqlitePool::Lease connection, parts_->pool.Borrow());
   if (parts_->changes->LeftBusy()) {
     ASSIGN_OR_RETURN(const SpaceChanges changes, ReadChanges(*connection));
     RETURN_IF_ERROR(parts_->changes->Repair(changes));
