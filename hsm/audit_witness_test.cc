@@ -213,7 +213,41 @@ TEST_F(CountedStoreTest, AnotherCounter_IsRefused) {
   EXPECT_EQ(counter_->value, 42u);
 }
 
-TEST_F(CountedStoreTest, TwoProcessesAtOnce_NeverCountTooFar) {
+// At any moment, in earnest: whatever is left is what the next one accepts.
+TEST_F(CountedStoreTest, KilledAtAnyMoment_TheOwnerGoesOn) {
+  if (!testing::SoftTpm::IsThere()) GTEST_SKIP();
+  testing::SoftTpm tpm(directory_.file("tpm"));
+  tpm.Define();
+  settings_.standard.mode = Mode::kClosed;
+  ASSERT_TRUE(settings_.SetWitness(tpm.name()).ok());
+  const auto write = [this](int lines) {
+    auto hsm = Hsm::Open(app_);
+    if (!hsm.ok()) return hsm.status();
+    (*hsm)->audit().Configure(settings_);
+    absl::Status status = (*hsm)->audit().CheckWitness();
+    for (int i = 0; i < lines && status.ok(); ++i) {
+      AuditEvent event{
+          .word = AuditWord::kLogin, .space = 1, .role = Role::kCo};
+      status = (*hsm)->audit().Note(std::move(event));
+    }
+    return status;
+  };
+  // The index is known from here on.
+  ASSERT_TRUE(write(1).ok());
+  for (int kill_number = 0; kill_number < 40; ++kill_number) {
+    const pid_t child = fork();
+    if (child == 0) _exit(write(100000).ok() ? 0 : 1);
+    usleep(20000 + 977 * kill_number % 5000);
+    kill(child, SIGKILL);
+    int status = 0;
+    waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "it ended by itself";
+    const absl::Status after = write(kill_number % 3);
+    ASSERT_TRUE(after.ok()) << "kill " << kill_number << ": " << after;
+  }
+}
+
+TEST_F(CountedStoreTest, FourProcessesAtOnce_NeverCountTooFar) {
   if (!testing::SoftTpm::IsThere()) GTEST_SKIP();
   testing::SoftTpm tpm(directory_.file("tpm"));
   tpm.Define();

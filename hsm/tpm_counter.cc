@@ -142,7 +142,11 @@ absl::StatusOr<Bytes> Receive(const Link& link, const std::string& path,
 absl::StatusOr<Bytes> Exchange(const std::string& path, ByteSpan command,
                                absl::Time deadline) {
   ASSIGN_OR_RETURN(const Link link, OpenDevice(path));
-  absl::Cleanup closer = [&] { close(link.file); };
+  absl::Cleanup closer = [&] {
+    // A child that was forked meanwhile would hold the connection.
+    if (link.is_socket) shutdown(link.file, SHUT_RDWR);
+    close(link.file);
+  };
   RETURN_IF_ERROR(Send(link, command, path));
   return Receive(link, path, deadline);
 }

@@ -41,6 +41,15 @@ absl::Status LockWhole(int file, const std::string& path) {
   return absl::OkStatus();
 }
 
+// Closing would do, but for a child that was forked meanwhile: it holds the
+// same lock for as long as it lives.
+void Unlock(int file) {
+  struct flock lock = {};
+  lock.l_type = F_UNLCK;
+  lock.l_whence = SEEK_SET;
+  fcntl(file, F_OFD_SETLK, &lock);
+}
+
 // The name of a new file has to last as well.
 absl::Status SyncDirectoryOf(const std::string& path) {
   const size_t slash = path.rfind('/');
@@ -98,6 +107,7 @@ absl::Status Witness::Advance(const Seen& seen) const {
   if (file < 0) return SystemError("open", path_);
   absl::Cleanup closer = [file] { close(file); };
   RETURN_IF_ERROR(LockWhole(file, path_));
+  absl::Cleanup unlock = [file] { Unlock(file); };
   ASSIGN_OR_RETURN(const std::optional<Seen> before, ReadFrom(file));
   if (before.has_value() && before->seq >= seen.seq) return absl::OkStatus();
   const std::string line = LineFor(store_id_, seen);
