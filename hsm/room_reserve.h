@@ -24,6 +24,9 @@ class RoomReserve {
   void Fill();
   // False when there was none.
   bool Release();
+  // As much of it as opening the store takes, and no more: what the process
+  // goes on to do may be what the reserve is not for.
+  bool ReleaseForOpening();
 
  private:
   const std::string path_;

@@ -476,7 +476,9 @@ absl::StatusOr<std::unique_ptr<Store>> OpenSqliteStore(
     return opened;
   }
   // SQLite needs two files beside the database.
-  if (!RoomReserve(absl::StrCat(real, "/reserve")).Release()) return opened;
+  if (!RoomReserve(absl::StrCat(real, "/reserve")).ReleaseForOpening()) {
+    return opened;
+  }
   return SqliteStore::Open(real, mode);
 }
 

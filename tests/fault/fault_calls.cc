@@ -152,6 +152,7 @@ int __wrap_ftruncate(int fd, off_t size) {
   const std::string path = OpenFiles::Instance().Find(fd);
   if (path.empty()) return __real_ftruncate(fd, size);
   if (Refused(size > SizeOf(fd) ? Op::kGrow : Op::kChange)) return -1;
+  Disk().GaveBack(SizeOf(fd) - size);
   Disk().Truncated(path, size);
   return __real_ftruncate(fd, size);
 }

@@ -218,11 +218,14 @@ void FaultDisk::Renamed(const std::string& from, const std::string& to) {
   names_.push_back({NameChange::What::kRename, from, to, {}});
 }
 
-void FaultDisk::Deleting(const std::string& path) {
+void FaultDisk::GaveBack(int64_t bytes) {
   const std::lock_guard<std::mutex> lock(mu_);
-  if (fault_ == Fault::kFull) {
-    room_ += static_cast<int64_t>(fs::file_size(path));
-  }
+  if (fault_ == Fault::kFull && bytes > 0) room_ += bytes;
+}
+
+void FaultDisk::Deleting(const std::string& path) {
+  GaveBack(static_cast<int64_t>(fs::file_size(path)));
+  const std::lock_guard<std::mutex> lock(mu_);
   if (!Tracks(path)) return;
   names_.push_back({NameChange::What::kDelete, path, "", Known(path)});
   files_.erase(path);

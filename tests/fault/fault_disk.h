@@ -71,6 +71,7 @@ class FaultDisk {
   void Created(const std::string& path);
   void MadeDirectory(const std::string& path);
   void Wrote(const std::string& path, int64_t offset, std::string_view data);
+  void GaveBack(int64_t bytes);
   void Truncated(const std::string& path, int64_t size);
   void Synced(const std::string& path);
   void Renamed(const std::string& from, const std::string& to);

@@ -89,6 +89,17 @@ TEST_F(FullDiskTest, WrongPins_AreCountedThereToo) {
   EXPECT_EQ(state->failures, 1u);
 }
 
+TEST_F(FullDiskTest, NewProcess_MakesNoObjectsOfTheReserve) {
+  ASSERT_TRUE(machine_->First().ok());
+  NewProcess();
+  FillDisk();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(base::CkRv(Create()), CK_RV{CKR_DEVICE_MEMORY});
+    NewProcess();
+  }
+  EXPECT_TRUE(Destroy("note").ok());
+}
+
 // The disk is full indeed, and the reserve is not for what takes more.
 TEST_F(FullDiskTest, NewObjects_AreRefused_AndTakeNoReserve) {
   ASSERT_TRUE(machine_->Co().ok());
