@@ -1,4 +1,5 @@
-// A software TPM for tests, swtpm, in a directory of its own. docs/
+// A software TPM for tests, swtpm, in a directory of its own. It dies with the
+// test. docs/
 // DEPENDENCIES.md; cmake/setup-debian installs it.
 #ifndef PERIGEE_HSM_TEST_TPM_H_
 #define PERIGEE_HSM_TEST_TPM_H_
@@ -6,7 +7,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -57,9 +58,13 @@ class SoftTpm {
         "--tpmstate",   state.c_str(), "--server",
         server.c_str(), "--flags",     "not-need-init,startup-clear",
         "--log",        log.c_str(),   nullptr};
-    ASSERT_EQ(posix_spawn(&pid_, "/usr/bin/swtpm", nullptr, nullptr,
-                          const_cast<char**>(arguments), environ),
-              0);
+    pid_ = fork();
+    ASSERT_GE(pid_, 0);
+    if (pid_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      execv("/usr/bin/swtpm", const_cast<char**>(arguments));
+      _exit(127);
+    }
     int file = -1;
     for (int i = 0; i < 500 && file < 0; ++i) {
       file = Connect();
