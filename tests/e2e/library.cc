@@ -47,6 +47,9 @@ std::string ShellPath() { return Products() + "/perigee"; }
 std::string UsbEmulatorPath() {
   return Products() + "/test-programs/usbfs_emulator";
 }
+std::string UsbAttachPath() {
+  return Products() + "/test-programs/vhci_attach";
+}
 
 const Library& Library::First() {
   static const auto* const library = new Library(ModulePath());

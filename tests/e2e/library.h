@@ -18,6 +18,7 @@ std::string ModulePath();
 std::string DaemonPath();
 std::string ShellPath();
 std::string UsbEmulatorPath();
+std::string UsbAttachPath();
 
 // One loaded module, for the life of the process. The program ends when it
 // cannot be loaded.

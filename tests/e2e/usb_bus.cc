@@ -11,18 +11,37 @@
 #include "tests/e2e/library.h"
 
 namespace e2e {
+namespace {
+
+void AttachToKernel(const std::string& socket) {
+  const std::string program = UsbAttachPath();
+  const pid_t pid = fork();
+  if (pid == 0) {
+    execl(program.c_str(), program.c_str(), socket.c_str(), nullptr);
+    _exit(127);
+  }
+  int status = -1;
+  waitpid(pid, &status, 0);
+  ASSERT_EQ(status, 0) << program << ' ' << socket;
+}
+
+}  // namespace
 
 UsbBus::UsbBus(const std::vector<std::string>& sockets) {
+  if (getenv("PERIGEE_USB_KERNEL") != nullptr) {
+    for (const std::string& socket : sockets) AttachToKernel(socket);
+    return;
+  }
   const std::string program = UsbEmulatorPath();
   std::vector<char*> argv = {const_cast<char*>(program.c_str())};
   for (const std::string& socket : sockets) {
     argv.push_back(const_cast<char*>(socket.c_str()));
   }
   argv.push_back(nullptr);
-  Start(std::move(argv));
+  StartEmulator(std::move(argv));
 }
 
-void UsbBus::Start(std::vector<char*> argv) {
+void UsbBus::StartEmulator(std::vector<char*> argv) {
   int in[2], out[2];
   ASSERT_EQ(pipe2(in, O_CLOEXEC), 0);
   ASSERT_EQ(pipe2(out, O_CLOEXEC), 0);

@@ -1,6 +1,9 @@
 // Daemons as USB devices of this process: a usbfs_emulator process plugs what
 // they export over USB/IP into a bus that this process's libusb sees as the
 // kernel's. Only for programs that run with umockdev's preloaded library.
+//
+// With PERIGEE_USB_KERNEL set, in a virtual machine (tests/vm), the kernel's
+// own vhci_hcd gets the devices.
 #ifndef PERIGEE_TESTS_E2E_USB_BUS_H_
 #define PERIGEE_TESTS_E2E_USB_BUS_H_
 
@@ -21,7 +24,7 @@ class UsbBus {
   UsbBus& operator=(const UsbBus&) = delete;
 
  private:
-  void Start(std::vector<char*> argv);
+  void StartEmulator(std::vector<char*> argv);
 
   pid_t pid_ = -1;
   int input_ = -1;  // it ends with this
