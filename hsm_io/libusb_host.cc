@@ -65,7 +65,7 @@ absl::StatusOr<std::shared_ptr<LibusbContext>> LibusbContext::New() {
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (error != 0) {
     return NotPresent(
-        absl::StrCat("this system has no USB: ", libusb_error_name(error)));
+        absl::StrCat("libusb does not start: ", libusb_error_name(error)));
   }
   return std::shared_ptr<LibusbContext>(new LibusbContext(context));
 }

@@ -1,5 +1,6 @@
 #include "pkcs11/config.h"
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -125,6 +126,24 @@ transport = "socket:/run/perigee.sock"
   EXPECT_EQ(vault.partitions[0].slot, 4U);
   EXPECT_EQ(config->hsms[1].transport, "socket:/run/perigee.sock");
   EXPECT_FALSE(config->hsms[1].embedded());
+}
+
+TEST(ConfigTest, Transports_AreOfFiveKinds) {
+  for (const char* good :
+       {"embedded", "socket:/run/p", "usbip:/run/p", "usb:", "usb:1234567"}) {
+    const auto config = Parse(
+        absl::StrCat("[[hsm]]\nname = \"b\"\nkind = \"backup\"\ntransport = \"",
+                     good, "\"\n"));
+    ASSERT_TRUE(config.ok()) << config.status();
+    EXPECT_EQ(config->hsms[0].transport, good);
+  }
+  for (const char* bad : {"", "socket:", "usbip:", "usb", "serial:1"}) {
+    EXPECT_FALSE(Parse(absl::StrCat("[[hsm]]\nname = \"b\"\nkind = "
+                                    "\"backup\"\ntransport = \"",
+                                    bad, "\"\n"))
+                     .ok())
+        << bad;
+  }
 }
 
 TEST(ConfigTest, Audit_IsOfTheHsmAndOfPartitionsThatSayOtherwise) {

@@ -80,6 +80,11 @@ void Bus::Settle() {
 void Bus::Lock() { testbed_->mutex.lock(); }
 void Bus::Unlock() { testbed_->mutex.unlock(); }
 
+void Bus::SetLimit(int device, size_t flying) {
+  const std::lock_guard<std::mutex> lock(testbed_->mutex);
+  testbed_->nodes[device]->SetLimit(flying);
+}
+
 int Bus::openings(int device) const {
   const std::lock_guard<std::mutex> lock(testbed_->mutex);
   return testbed_->nodes[device]->openings();

@@ -4,7 +4,8 @@
 // to them; no privileges and no kernel's USB are needed.
 //
 // It knows exclusion (claims), removal and cancellation as the kernel does,
-// and no limits of memory. poll(2) on a node always says "ready".
+// and limits of memory only where a test sets one. poll(2) on a node always
+// says "ready".
 #ifndef PERIGEE_TESTS_USBFS_BUS_H_
 #define PERIGEE_TESTS_USBFS_BUS_H_
 
@@ -41,6 +42,8 @@ class Bus {
     work();
     Unlock();
   }
+  // The memory of the kernel: it bears so many transfers of a device at once.
+  void SetLimit(int device, size_t flying);
   // How many programs have a device open.
   int openings(int device) const;
 

@@ -172,6 +172,7 @@ std::optional<int> Node::Answer(Client* client, unsigned long request,
                  ? 0
                  : EPIPE;
     case USBDEVFS_SUBMITURB:
+      if (flying_.size() >= limit_) return ENOMEM;
       SubmitUrb(client, argument);
       return std::nullopt;
     default:

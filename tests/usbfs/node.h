@@ -33,6 +33,8 @@ class Node {
   // With the mutex held. Programs that have it open now.
   int openings();
   void PullOut();
+  // More transfers than this are refused for want of memory.
+  void SetLimit(size_t flying) { limit_ = flying; }
   bool gone() const { return gone_ || backend_->gone(); }
 
  private:
@@ -70,6 +72,7 @@ class Node {
   bool gone_ = false;
   std::set<Client*> clients_;
   Client* owner_ = nullptr;  // of the interface
+  size_t limit_ = SIZE_MAX;
   uint32_t last_ = 0;
   std::map<uint32_t, Flight> flying_;
   std::map<Client*, std::deque<Flight>> landed_;

@@ -130,6 +130,31 @@ TEST_F(UsbTransportTest, ClosedAndLookedAt_LeavesNothingInTheProcess) {
   EXPECT_EQ(bus_.openings(name_), 0);
 }
 
+TEST_F(UsbTransportTest, WithLittleMemoryInTheKernel_GoesSlowlyAndArrives) {
+  bus_.SetLimit(name_, 2);
+  Client client(Factory());
+  ASSERT_EQ(OpenChannel(client), absl::OkStatus());
+  hsm_io::ChangeLabel request;
+  request.label = std::string(1 << 20, 'x');
+  EXPECT_EQ(client.Call(request, Soon()).status(), absl::OkStatus());
+  client.CloseChannel();
+  EXPECT_EQ(device_.label, request.label);
+}
+
+TEST_F(UsbTransportTest, WithoutMemoryInTheKernel_TheDeadlineHolds) {
+  Client client(Factory());
+  ASSERT_EQ(OpenChannel(client), absl::OkStatus());
+  bus_.SetLimit(name_, 0);
+  const auto begun = absl::Now();
+  const absl::Status status =
+      client.Call(hsm_io::GetRoleStatus(), Deadline::After(absl::Seconds(1)))
+          .status();
+  EXPECT_LT(absl::Now() - begun, absl::Seconds(3));
+  EXPECT_EQ(base::CkRv(status), CK_RV{CKR_DEVICE_REMOVED});
+  bus_.SetLimit(name_, 64);
+  ExpectDeviceIsWell();
+}
+
 // --- which device ------------------------------------------------------------
 
 absl::Status OpenStatus(const std::string& serial) {
