@@ -111,12 +111,9 @@ absl::StatusOr<Found> Choose(const std::string& serial, Survey survey) {
     if (serial.empty() || each.serial == serial) fit.push_back(&each);
   }
   if (fit.size() == 1) return std::move(*fit[0]);
-  if (fit.size() > 1) {
-    return NotPresent(absl::StrCat("more than one Backup HSM fits usb:", serial,
-                                   ": ", survey.Tell()));
-  }
-  return NotPresent(
-      absl::StrCat("no Backup HSM fits usb:", serial, ": ", survey.Tell()));
+  const char* const many = fit.empty() ? "no" : "more than one";
+  return NotPresent(absl::StrCat(many, " Backup HSM fits \"usb:", serial,
+                                 "\": ", survey.Tell()));
 }
 
 absl::StatusOr<OpenedUsb> OpenDevice(const std::string& serial,

@@ -181,20 +181,20 @@ TEST_F(UsbTransportTest, BySerial_FindsThatOne) {
 
 TEST_F(UsbTransportTest, AnotherSerial_TellsWhoIsThere) {
   ExpectNotPresent(OpenStatus("7654321"),
-                   "USB: no Backup HSM fits usb:7654321: usb:1234567");
+                   "USB: no Backup HSM fits \"usb:7654321\": usb:1234567");
 }
 
 TEST_F(UsbTransportTest, NoSerialAndTwoDevices_TellsBoth) {
   PlugAnother("7654321");
   ExpectNotPresent(
       OpenStatus(""),
-      "USB: more than one Backup HSM fits usb:: usb:1234567, usb:7654321");
+      "USB: more than one Backup HSM fits \"usb:\": usb:1234567, usb:7654321");
 }
 
 TEST_F(UsbTransportTest, NoDevice_SaysSo) {
   bus_.Unplug(name_);
   ExpectNotPresent(OpenStatus(""),
-                   "USB: no Backup HSM fits usb:: there is none");
+                   "USB: no Backup HSM fits \"usb:\": there is none");
 }
 
 TEST_F(UsbTransportTest, InUse_IsBusyAfterABoundedWait) {
@@ -281,7 +281,7 @@ TEST_P(UsbRemovalTest, MidExchange_IsDeviceRemovedAndAReplugWorks) {
   hub.join();
   bus_.Settle();
   ExpectNotPresent(OpenStatus(""),
-                   "USB: no Backup HSM fits usb:: there is none");
+                   "USB: no Backup HSM fits \"usb:\": there is none");
   PlugAnother("1234567");
   ExpectDeviceIsWell();
 }
