@@ -15,6 +15,10 @@
 namespace hsm_io {
 namespace {
 
+// For a device to tell its serial number: one that is dumb must not hide the
+// others.
+constexpr absl::Duration kLookBudget = absl::Milliseconds(500);
+
 absl::Status NotPresent(absl::string_view what) {
   return base::Error(CKR_TOKEN_NOT_PRESENT, absl::StrCat("USB: ", what));
 }
@@ -77,8 +81,10 @@ struct Survey {
 absl::StatusOr<Found> Look(const std::shared_ptr<LibusbContext>& context,
                            libusb_device* device, Deadline deadline) {
   Found found;
+  const auto soon =
+      Deadline::After(std::min(kLookBudget, deadline.Remaining()));
   ASSIGN_OR_RETURN(found.host, LibusbHost::Open(context, device));
-  ASSIGN_OR_RETURN(found.serial, found.host->ReadSerial(deadline));
+  ASSIGN_OR_RETURN(found.serial, found.host->ReadSerial(soon));
   return found;
 }
 

@@ -32,6 +32,7 @@ UsbCompletion Make(uint32_t id, bool in, hsm_io::UsbHost::Outcome outcome) {
 // --- in this process ---------------------------------------------------------
 
 void LocalBackend::Submit(UsbTransfer transfer) {
+  if (dumb_ && transfer.endpoint == 0) return silent_.push_back(transfer.id);
   const bool counts = transfer.endpoint != 0 && transfer.in == fault_.in &&
                       fault_.kind != Kind::kNone && fault_.at-- == 0;
   const Kind kind = counts ? fault_.kind : Kind::kNone;

@@ -57,6 +57,8 @@ class LocalBackend : public Backend {
 
   // The bus calls all of the above; these, a test while the bus is at rest.
   void Set(Fault fault) { fault_ = fault; }
+  // It answers no control request any more.
+  void SetDumb() { dumb_ = true; }
   bool has_happened() const { return fault_.kind == Fault::Kind::kNone; }
 
  private:
@@ -65,6 +67,7 @@ class LocalBackend : public Backend {
   hsm_io::UsbDevice device_;
   Fault fault_;
   bool gone_ = false;
+  bool dumb_ = false;
   uint32_t truncated_ = 0;  // the transfer whose answer is cut
   std::vector<uint32_t> silent_;
   std::vector<hsm_io::UsbCompletion> injected_;

@@ -191,6 +191,17 @@ TEST_F(UsbTransportTest, NoSerialAndTwoDevices_TellsBoth) {
       "USB: more than one Backup HSM fits \"usb:\": usb:1234567, usb:7654321");
 }
 
+TEST_F(UsbTransportTest, ADumbDevice_HidesNoOther) {
+  PlugAnother("7654321");
+  bus_.AtRest([&] { local_->SetDumb(); });
+  const auto begun = absl::Now();
+  EXPECT_EQ(OpenStatus("7654321"), absl::OkStatus());
+  ExpectNotPresent(OpenStatus("1234567"),
+                   "USB: no Backup HSM fits \"usb:1234567\": usb:7654321, "
+                   "USB: no answer in time");
+  EXPECT_LT(absl::Now() - begun, absl::Seconds(3));
+}
+
 TEST_F(UsbTransportTest, NoDevice_SaysSo) {
   bus_.Unplug(name_);
   ExpectNotPresent(OpenStatus(""),
