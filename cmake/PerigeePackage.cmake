@@ -9,7 +9,7 @@ set(PERIGEE_MODULE_DIR ${library_directory}/pkcs11 CACHE STRING
   "Where the PKCS#11 module goes")
 install(TARGETS perigee_library LIBRARY DESTINATION ${PERIGEE_MODULE_DIR})
 install(TARGETS perigee_shell RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS perigee_backup_hsm
+install(TARGETS perigee_backup_hsm perigee_firmware_image
   RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/pkcs11/perigee
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")

@@ -107,6 +107,19 @@ void Link::BindHsm(hsm_io::Server& server) {
     RETURN_IF_ERROR(hsm_.Adopt(m.so_pin, root, certificate));
     return Empty{};
   });
+  server.On<hsm_io::UpdateFirmware>(
+      [this](const hsm_io::UpdateFirmware& m, Call&) -> absl::StatusOr<Empty> {
+        ASSIGN_OR_RETURN(const hsm::LoginRef so, NeedLogin(0));
+        RETURN_IF_ERROR(hsm_.InstallFirmware(*so, m.image, m.code));
+        return Empty{};
+      });
+  server.On<hsm_io::RollbackFirmware>(
+      [this](const hsm_io::RollbackFirmware&, Call&) -> absl::StatusOr<Empty> {
+        ASSIGN_OR_RETURN(const hsm::LoginRef so, NeedLogin(0));
+        RETURN_IF_ERROR(hsm_.RollbackFirmware(*so));
+        Drop();
+        return Empty{};
+      });
 }
 
 void Link::BindRoles(hsm_io::Server& server) {

@@ -63,6 +63,8 @@ absl::StatusOr<hsm_io::GetHsmStatus::Reply> MakeHsmStatus(hsm::Hsm& hsm) {
   reply.containers = static_cast<uint32_t>(partitions.size());
   ASSIGN_OR_RETURN(reply.approved_mode, hsm.InApprovedMode());
   reply.attached_to_appliance = info.attached_to_appliance;
+  const hsm::FirmwareVersion& back = info.rollback_firmware;
+  reply.rollback = {back.major_number, back.minor_number, back.patch};
   ASSIGN_OR_RETURN(hsm::PolicyValues capabilities, hsm.Capabilities());
   ASSIGN_OR_RETURN(hsm::PolicyValues policies, hsm.Policies());
   reply.capabilities = ToMessage(capabilities);

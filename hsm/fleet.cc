@@ -61,4 +61,8 @@ absl::StatusOr<base::Certificate> Fleet::Issue(
   return base::Certificate::Issue(subject, public_point, key_, &root_);
 }
 
+absl::StatusOr<base::Bytes> Fleet::Sign(base::ByteSpan message) const {
+  return key_.Sign(message);
+}
+
 }  // namespace hsm

@@ -23,6 +23,8 @@ class Fleet {
   const base::Certificate& root() const { return root_; }
   absl::StatusOr<base::Certificate> Issue(const base::CertifiedName& subject,
                                           base::ByteSpan public_point) const;
+  // ECDSA with SHA-384. Each use begins its message with a label of its own.
+  absl::StatusOr<base::Bytes> Sign(base::ByteSpan message) const;
 
  private:
   Fleet(base::P384Key key, base::Certificate root)

@@ -133,11 +133,15 @@ class Hsm {
   // Zeroize, no Auditor, and policies back to defaults.
   absl::Status FactoryReset();
 
+  // Installs a signed image (hsm/firmware_image.h, with its errors); without
+  // image and code, the one that the appliance carries: CKR_ARGUMENTS_BAD when
+  // the HSM is not attached to one. One for another kind of HSM is
+  // LUNA_RET_BAD_FW_VERSION. Then as below.
+  absl::Status InstallFirmware(const Login& so, ByteSpan fuf, ByteSpan code);
   // Moves to a newer firmware of the same hardware; policies that it adds get
   // their defaults, and partitions become V0. LUNA_RET_BAD_FW_VERSION for any
   // other version; LUNA_RET_OPERATION_RESTRICTED ("storage-in-use") when the
-  // backups of a Backup HSM take 60 % of it or more. The image was checked by
-  // the caller.
+  // backups of a Backup HSM take 60 % of it or more.
   absl::Status UpdateFirmware(const Login& so, FirmwareVersion version);
   // Back to what the last update replaced, once; zeroizes.
   // CKR_OPERATION_NOT_ALLOWED when there is nothing to go back to or FMs were

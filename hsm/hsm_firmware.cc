@@ -1,5 +1,6 @@
 // Moving an HSM to another firmware profile.
 #include "absl/strings/str_cat.h"
+#include "hsm/firmware_image.h"
 #include "hsm/hsm_state.h"
 
 namespace hsm {
@@ -39,6 +40,25 @@ absl::Status CheckBackupsLeaveRoom(Reader& reader, const HsmRecord& hsm) {
 }
 
 }  // namespace
+
+absl::Status Hsm::InstallFirmware(const Login& so, ByteSpan fuf,
+                                  ByteSpan code) {
+  RETURN_IF_ERROR(state_->RequireSo(so).status());
+  ASSIGN_OR_RETURN(const HsmInfo info, Info());
+  FirmwareImage image = BundledFirmware();
+  if (!fuf.empty() || !code.empty()) {
+    ASSIGN_OR_RETURN(image,
+                     CheckFirmwareImage(identity()->roots.front(), fuf, code));
+  } else if (!info.attached_to_appliance) {
+    return base::Error(CKR_ARGUMENTS_BAD,
+                       "an image is needed: only an appliance carries one");
+  }
+  if (image.kind != info.kind) {
+    return base::Error(LUNA_RET_BAD_FW_VERSION,
+                       "the image is for another kind of HSM");
+  }
+  return UpdateFirmware(so, image.version);
+}
 
 absl::Status Hsm::UpdateFirmware(const Login& so, FirmwareVersion version) {
   HsmCore& core = *state_->core;

@@ -103,12 +103,13 @@ struct GetHsmStatus {
     uint32_t containers = 0;
     bool approved_mode = false;
     bool attached_to_appliance = false;
+    std::array<uint8_t, 3> rollback{};  // 0.0.0: no firmware to go back to
     std::vector<PolicyValue> capabilities;
     std::vector<PolicyValue> policies;
     template <typename V>
     void Fields(V& v) {
       v(info, so, auditor, storage, allowed_containers, containers,
-        approved_mode, attached_to_appliance, capabilities, policies);
+        approved_mode, attached_to_appliance, rollback, capabilities, policies);
     }
   };
   template <typename V>
@@ -170,6 +171,32 @@ struct Adopt {
   template <typename V>
   void Fields(V& v) {
     v(so_pin, root, certificate);
+  }
+};
+
+// hsm updatefw, by the SO; both empty: the image that the appliance carries.
+struct UpdateFirmware {
+  static constexpr uint16_t kOp = 15;
+  static constexpr bool kChanges = true;
+  static constexpr char kName[] = "UpdateFirmware";
+  using Reply = Empty;
+  Bytes image;
+  Bytes code;
+  template <typename V>
+  void Fields(V& v) {
+    v(image, code);
+  }
+};
+
+// hsm rollbackfw, by the SO; ends every login of the device.
+struct RollbackFirmware {
+  static constexpr uint16_t kOp = 16;
+  static constexpr bool kChanges = true;
+  static constexpr char kName[] = "RollbackFirmware";
+  using Reply = Empty;
+  template <typename V>
+  void Fields(V& v) {
+    v();
   }
 };
 

@@ -65,6 +65,7 @@ absl::StatusOr<hsm::HsmInfo> BackupToken::Hsm() {
   info.model = shape.model;
   info.firmware = shape.firmware;
   info.attached_to_appliance = status.attached_to_appliance;
+  info.rollback_firmware = ToVersion(status.rollback);
   info.initialized = status.info.initialized;
   info.zeroized = status.info.zeroized;
   info.label = status.info.label;
@@ -127,6 +128,20 @@ absl::Status BackupToken::Zeroize(bool factory_reset) {
   hsm_io::ZeroizeHsm request;
   request.factory_reset = factory_reset;
   RETURN_IF_ERROR(Call(request, std::nullopt, DeviceLink::kPinBudget).status());
+  EndLogins();
+  return absl::OkStatus();
+}
+
+absl::Status BackupToken::UpdateFirmware(ByteSpan image, ByteSpan code) {
+  hsm_io::UpdateFirmware request;
+  request.image = base::ToBytes(image);
+  request.code = base::ToBytes(code);
+  return Call(request, 0).status();
+}
+
+absl::Status BackupToken::RollbackFirmware() {
+  RETURN_IF_ERROR(
+      Call(hsm_io::RollbackFirmware(), 0, DeviceLink::kPinBudget).status());
   EndLogins();
   return absl::OkStatus();
 }

@@ -76,6 +76,8 @@ class BackupToken : public Token, public BackupDevice {
   absl::StatusOr<hsm::StorageInfo> HsmStorage() override;
   absl::Status ZeroizeHsm() override { return Zeroize(false); }
   absl::Status FactoryResetHsm() override { return Zeroize(true); }
+  absl::Status UpdateFirmware(ByteSpan image, ByteSpan code) override;
+  absl::Status RollbackFirmware() override;
   absl::StatusOr<std::vector<hsm::PartitionInfo>> Containers() override;
   absl::StatusOr<uint32_t> AllowedContainers() override;
   absl::StatusOr<SpaceId> CreateContainer(

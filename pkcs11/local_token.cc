@@ -488,6 +488,18 @@ absl::Status LocalToken::FactoryResetHsm() {
   return hsm->FactoryReset();
 }
 
+absl::Status LocalToken::UpdateFirmware(ByteSpan image, ByteSpan code) {
+  ASSIGN_OR_RETURN(hsm::Hsm* const hsm, OpenedHsm());
+  ASSIGN_OR_RETURN(const hsm::LoginRef so, LoginOn(0));
+  return hsm->InstallFirmware(*so, image, code);
+}
+
+absl::Status LocalToken::RollbackFirmware() {
+  ASSIGN_OR_RETURN(hsm::Hsm* const hsm, OpenedHsm());
+  ASSIGN_OR_RETURN(const hsm::LoginRef so, LoginOn(0));
+  return hsm->RollbackFirmware(*so);
+}
+
 absl::StatusOr<std::vector<hsm::PartitionInfo>> LocalToken::Containers() {
   ASSIGN_OR_RETURN(hsm::Hsm* const hsm, OpenedHsm());
   return hsm->Partitions();

@@ -125,6 +125,8 @@ class LocalToken : public Token {
   absl::StatusOr<hsm::StorageInfo> HsmStorage() override;
   absl::Status ZeroizeHsm() override;
   absl::Status FactoryResetHsm() override;
+  absl::Status UpdateFirmware(ByteSpan image, ByteSpan code) override;
+  absl::Status RollbackFirmware() override;
   absl::StatusOr<std::vector<hsm::PartitionInfo>> Containers() override;
   absl::StatusOr<uint32_t> AllowedContainers() override;
   absl::StatusOr<SpaceId> CreateContainer(

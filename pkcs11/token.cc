@@ -140,6 +140,8 @@ absl::Status Token::SetHsmPolicies(const hsm::PolicyValues&, bool) {
 absl::StatusOr<hsm::StorageInfo> Token::HsmStorage() { return NotHere(); }
 absl::Status Token::ZeroizeHsm() { return NotHere(); }
 absl::Status Token::FactoryResetHsm() { return NotHere(); }
+absl::Status Token::UpdateFirmware(ByteSpan, ByteSpan) { return NotHere(); }
+absl::Status Token::RollbackFirmware() { return NotHere(); }
 absl::StatusOr<std::vector<hsm::PartitionInfo>> Token::Containers() {
   return NotHere();
 }

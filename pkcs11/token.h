@@ -186,6 +186,9 @@ class Token {
   virtual absl::StatusOr<hsm::StorageInfo> HsmStorage();
   virtual absl::Status ZeroizeHsm();
   virtual absl::Status FactoryResetHsm();
+  // hsm::Hsm::InstallFirmware, RollbackFirmware.
+  virtual absl::Status UpdateFirmware(ByteSpan image, ByteSpan code);
+  virtual absl::Status RollbackFirmware();
 
   virtual absl::StatusOr<std::vector<hsm::PartitionInfo>> Containers();
   virtual absl::StatusOr<uint32_t> AllowedContainers();

@@ -44,6 +44,9 @@ std::string Products() {
 std::string ModulePath() { return Products() + "/libperigee.so"; }
 std::string DaemonPath() { return Products() + "/perigee-backup-hsm"; }
 std::string ShellPath() { return Products() + "/perigee"; }
+std::string FirmwareToolPath() {
+  return Products() + "/perigee-firmware-image";
+}
 std::string UsbEmulatorPath() {
   return Products() + "/test-programs/usbfs_emulator";
 }

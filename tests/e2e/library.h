@@ -17,6 +17,7 @@ std::string Products();
 std::string ModulePath();
 std::string DaemonPath();
 std::string ShellPath();
+std::string FirmwareToolPath();
 std::string UsbEmulatorPath();
 std::string UsbAttachPath();
 

@@ -365,7 +365,9 @@ void DescribeHsm(State& state, const std::string& name, Hsm& hsm) {
   ASSERT_TRUE(info.ok()) << info.status();
   State::Fact& fact = state[name];
   fact.fixed = absl::StrCat(info->label, ", initialised ", info->initialized,
-                            ", zeroized ", info->zeroized, ", policies ",
+                            ", zeroized ", info->zeroized, ", firmware ",
+                            info->firmware->version.ToString(), " before ",
+                            info->rollback_firmware.ToString(), ", policies ",
                             InWords(*hsm.Policies()));
   fact.random = info->serial;
   DescribeRole(state, name + " SO", hsm.admin(), Role::kSo, {"so-pin-1"});

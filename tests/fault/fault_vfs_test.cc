@@ -143,6 +143,12 @@ const Scenario kScenarios[] = {
        ASSIGN_OR_RETURN(const hsm::LoginRef so, m.BackupSo());
        return backup->DeletePartition(*so, 1);
      }},
+    {"UpdateFirmware", Image::kUsed,
+     [](Machine& m) -> absl::Status {
+       ASSIGN_OR_RETURN(hsm::Hsm* const backup, m.BackupHsm());
+       ASSIGN_OR_RETURN(const hsm::LoginRef so, m.BackupSo());
+       return backup->UpdateFirmware(*so, {7, 7, 2});
+     }},
     {"Zeroize", Image::kUsed,
      [](Machine& m) -> absl::Status {
        ASSIGN_OR_RETURN(hsm::Hsm* const app, m.App());

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "tools/shell/files.h"
 #include "tools/shell/shell.h"
 #include "tools/shell/text.h"
 
@@ -53,20 +54,6 @@ absl::Status ForEachPage(
     if (last != 0 && next == last + 1) break;
   }
   return absl::OkStatus();
-}
-
-absl::Status FileFailure(const std::string& path, int error) {
-  return Failure(
-      CKR_DEVICE_ERROR,
-      absl::StrCat(path, ": ", std::generic_category().message(error)));
-}
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  if (in) text << in.rdbuf();
-  if (!in) return FileFailure(path, errno);
-  return text.str();
 }
 
 // --- showing

@@ -106,9 +106,9 @@ std::vector<Command> GeneralCommands() {
 std::vector<Command> AllCommands() {
   std::vector<Command> all;
   for (std::vector<Command> (*part)() :
-       {SlotCommands, HsmCommands, RoleCommands, PartitionCommands,
-        ArchiveCommands, DeviceCommands, AuditCommands, ImportCommands,
-        StoreCommands, GeneralCommands}) {
+       {SlotCommands, HsmCommands, FirmwareCommands, RoleCommands,
+        PartitionCommands, ArchiveCommands, DeviceCommands, AuditCommands,
+        ImportCommands, StoreCommands, GeneralCommands}) {
     for (const Command& command : part()) all.push_back(command);
   }
   return all;

@@ -19,6 +19,8 @@ namespace shell {
   X(CA_CreateContainer)                    \
   X(CA_DeleteContainerWithHandle)          \
   X(CA_FactoryReset)                       \
+  X(CA_FirmwareRollback)                   \
+  X(CA_FirmwareUpdate)                     \
   X(CA_GetConfigurationElementDescription) \
   X(CA_GetContainerCapabilitySet)          \
   X(CA_GetContainerList)                   \
@@ -26,6 +28,7 @@ namespace shell {
   X(CA_GetHSMCapabilitySet)                \
   X(CA_GetHSMPolicySet)                    \
   X(CA_GetHSMStorageInformation)           \
+  X(CA_GetRollbackFirmwareVersion)         \
   X(CA_InitRolePIN)                        \
   X(CA_InitToken)                          \
   X(CA_OpenSession)                        \

@@ -157,6 +157,7 @@ std::string WhoText(std::optional<CK_USER_TYPE> user, bool admin_slot);
 std::vector<Command> GeneralCommands();
 std::vector<Command> SlotCommands();
 std::vector<Command> HsmCommands();
+std::vector<Command> FirmwareCommands();
 std::vector<Command> RoleCommands();
 std::vector<Command> PartitionCommands();
 std::vector<Command> ArchiveCommands();
