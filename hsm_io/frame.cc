@@ -1,5 +1,6 @@
 #include "hsm_io/frame.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -95,6 +96,17 @@ absl::StatusOr<std::optional<Frame>> TakeFrame(Bytes& received) {
   ASSIGN_OR_RETURN(Frame frame, Frame::Parse(ByteSpan(received.data(), whole)));
   received.erase(received.begin(), received.begin() + whole);
   return std::optional<Frame>(std::move(frame));
+}
+
+size_t MissingFromFrame(ByteSpan received) {
+  if (received.size() < kFrameHeaderSize) {
+    return kFrameHeaderSize - received.size();
+  }
+  const absl::StatusOr<Header> header =
+      ParseHeader(received.subspan(0, kFrameHeaderSize));
+  const size_t whole =
+      header.ok() ? kFrameHeaderSize + header->length : kFrameHeaderSize;
+  return whole - std::min(whole, received.size());
 }
 
 absl::StatusOr<Frame> ReadFrame(Transport& transport, Deadline deadline) {

@@ -54,6 +54,10 @@ class Frame {
 // is incomplete; an error when what is there cannot become a frame.
 absl::StatusOr<std::optional<Frame>> TakeFrame(Bytes& received);
 
+// How many bytes the first frame of such a buffer still needs to be whole, as
+// far as is known: to the end of its header, or to its own.
+size_t MissingFromFrame(ByteSpan received);
+
 // Reads exactly one frame; writes one.
 absl::StatusOr<Frame> ReadFrame(Transport& transport, Deadline deadline);
 absl::Status WriteFrame(Transport& transport, const Frame& frame,

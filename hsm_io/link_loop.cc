@@ -40,7 +40,8 @@ void AcceptOne(const Port& port, Links& links) {
 
 }  // namespace
 
-absl::Status ServePorts(const std::vector<Port>& ports, int stop_fd) {
+absl::Status ServePorts(const std::vector<Port>& ports, int stop_fd,
+                        const std::vector<ServedLink*>& standing) {
   Links links;
   for (;;) {
     const bool full =
@@ -52,6 +53,9 @@ absl::Status ServePorts(const std::vector<Port>& ports, int stop_fd) {
     for (const Port& port : ports) {
       waiting.push_back(
           {port.listener->fd(), full ? short{0} : short{POLLIN}, 0});
+    }
+    for (const ServedLink* each : standing) {
+      waiting.push_back({each->fd(), each->events(), 0});
     }
     waiting.push_back({stop_fd, POLLIN, 0});
     if (poll(waiting.data(), waiting.size(), -1) < 0) {
@@ -68,6 +72,12 @@ absl::Status ServePorts(const std::vector<Port>& ports, int stop_fd) {
     for (size_t i = 0; i < ports.size(); ++i) {
       if ((waiting[count + i].revents & POLLIN) != 0) {
         AcceptOne(ports[i], links);
+      }
+    }
+    for (size_t i = 0; i < standing.size(); ++i) {
+      const short events = waiting[count + ports.size() + i].revents;
+      if (events != 0 && !standing[i]->Proceed(events)) {
+        return standing[i]->why();
       }
     }
   }

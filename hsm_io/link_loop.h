@@ -22,6 +22,10 @@ class ServedLink {
   virtual bool Proceed(short events) = 0;
   // A channel was opened on it: it belongs to an enrolled host.
   virtual bool has_been_trusted() const = 0;
+  // Why it is over, where that matters to somebody.
+  virtual absl::Status why() const {
+    return base::Error(CKR_DEVICE_ERROR, "a link has ended");
+  }
 };
 
 struct Port {
@@ -33,7 +37,11 @@ struct Port {
 // Runs until `stop_fd` becomes readable; then finishes the answers under way.
 // Of more than 64 links the oldest without a channel is closed. Errors of a
 // listening socket end it.
-absl::Status ServePorts(const std::vector<Port>& ports, int stop_fd);
+//
+// `standing` are served beside them and were there before: a USB gadget, a
+// timer. The end of one is an error.
+absl::Status ServePorts(const std::vector<Port>& ports, int stop_fd,
+                        const std::vector<ServedLink*>& standing = {});
 
 }  // namespace hsm_io
 

@@ -1,6 +1,7 @@
 // The Backup HSM as a USB device: it answers control requests and carries the
 // frames of docs/formats/wire.md over one bulk endpoint of each direction. How
-// transfers (URBs) arrive is not its business: usbip_server brings them.
+// transfers (URBs) arrive is not its business: usbip_server brings them, and
+// gadget_device makes them of what a kernel hands over.
 //
 // Everything a host sends is taken as hostile. A frame ends where its header
 // says; no zero-length packet is sent or needed.
@@ -53,6 +54,8 @@ class UsbDevice {
   UsbSpeed speed() const { return speed_; }
   // A host enrolled here has opened a channel in this session.
   bool has_been_trusted() const { return has_been_trusted_; }
+  // How many bytes the frame under way still needs, as far as is known.
+  size_t wanted() const { return MissingFromFrame(input_); }
 
   // Takes a transfer; completions may follow at once. False when the host asks
   // for what no host may: its link must be ended.
