@@ -19,6 +19,20 @@ install(FILES ${PROJECT_SOURCE_DIR}/cmake/perigee.module
 # Who sits at the machine, and the group plugdev, may open a Backup HSM.
 install(FILES ${PROJECT_SOURCE_DIR}/cmake/70-perigee-backup-hsm.rules
   DESTINATION lib/udev/rules.d)
+# The Backup HSM as the USB device that a small board is: docs/GADGET.md.
+install(PROGRAMS ${PROJECT_SOURCE_DIR}/tools/gadget/perigee-gadget-setup
+  DESTINATION ${CMAKE_INSTALL_SBINDIR})
+# The package's prefix is CPack's (below), which is not known when this is made.
+set(PERIGEE_UNIT_SBINDIR /usr/sbin CACHE STRING
+  "Where the programs are that systemd units name")
+configure_file(${PROJECT_SOURCE_DIR}/packaging/perigee-backup-hsm-gadget.service
+  ${PROJECT_BINARY_DIR}/packaging/perigee-backup-hsm-gadget.service @ONLY)
+install(FILES
+  ${PROJECT_BINARY_DIR}/packaging/perigee-backup-hsm-gadget.service
+  DESTINATION lib/systemd/system)
+install(FILES ${PROJECT_SOURCE_DIR}/packaging/perigee-backup-hsm.sysusers.conf
+  DESTINATION lib/sysusers.d RENAME perigee-backup-hsm.conf)
+install(FILES docs/GADGET.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES README.md LICENSE CHANGELOG.md
   DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
