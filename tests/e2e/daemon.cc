@@ -1,6 +1,7 @@
 #include "tests/e2e/daemon.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -21,8 +22,8 @@ std::string ReadLine(int fd) {
 
 }  // namespace
 
-Daemon::Daemon(std::vector<std::string> arguments)
-    : arguments_(std::move(arguments)) {
+Daemon::Daemon(std::vector<std::string> arguments, int user)
+    : arguments_(std::move(arguments)), user_(user) {
   Start();
 }
 
@@ -48,6 +49,10 @@ void Daemon::Start() {
   pid_ = fork();
   ASSERT_GE(pid_, 0);
   if (pid_ == 0) {
+    if (user_ >= 0 && (setgroups(0, nullptr) != 0 || setgid(user_) != 0 ||
+                       setuid(user_) != 0)) {
+      _exit(126);
+    }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(ends[1], STDOUT_FILENO);
     execv(argv[0], argv.data());

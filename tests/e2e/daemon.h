@@ -12,7 +12,8 @@ namespace e2e {
 class Daemon {
  public:
   // Starts it and waits until it serves; a test failure when it ends instead.
-  explicit Daemon(std::vector<std::string> arguments);
+  // `user`: its user and group, when not the test's.
+  explicit Daemon(std::vector<std::string> arguments, int user = -1);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
@@ -36,6 +37,7 @@ class Daemon {
   int End(int signal);
 
   const std::vector<std::string> arguments_;
+  const int user_;
   pid_t pid_ = -1;
   int output_ = -1;
   std::string fingerprint_;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -58,6 +59,11 @@ std::string ReadFile(const std::string& path) {
 }
 
 Site::Site(Plan plan) : plan_(std::move(plan)) {
+  if (plan_.link == Link::kUsb && GadgetUser() >= 0) {
+    // A gadget's daemon has it; this process is root.
+    const auto user = static_cast<uid_t>(GadgetUser());
+    EXPECT_EQ(chown(path().c_str(), user, user), 0) << path();
+  }
   if (plan_.link != Link::kEmbedded) {
     for (const BackupHsm& backup : plan_.backups) StartDaemon(backup);
   }
@@ -136,9 +142,12 @@ std::string Site::AddressOf(const BackupHsm& backup) const {
 }
 
 void Site::StartDaemon(const BackupHsm& backup) {
+  const int user = plan_.link == Link::kUsb ? GadgetUser() : -1;
   std::vector<std::string> arguments = {
-      plan_.link == Link::kSocket ? "--socket" : "--usbip",
-      socket(backup.name),
+      user >= 0                     ? "--gadget"
+      : plan_.link == Link::kSocket ? "--socket"
+                                    : "--usbip",
+      user >= 0 ? "auto" : socket(backup.name),
       "--state",
       path() + "/" + backup.name,
       "--fleet",
@@ -159,7 +168,7 @@ void Site::StartDaemon(const BackupHsm& backup) {
   if (backup.attached != "client") {
     arguments.insert(arguments.end(), {"--attached", backup.attached});
   }
-  daemons_[backup.name] = std::make_unique<Daemon>(std::move(arguments));
+  daemons_[backup.name] = std::make_unique<Daemon>(std::move(arguments), user);
 }
 
 }  // namespace e2e

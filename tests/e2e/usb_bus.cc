@@ -8,6 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "tests/e2e/library.h"
 
 namespace e2e {
@@ -27,7 +30,41 @@ void AttachToKernel(const std::string& socket) {
 
 }  // namespace
 
+int GadgetUser() {
+  const char* const user = getenv("PERIGEE_USB_GADGET");
+  return user == nullptr ? -1 : atoi(user);
+}
+
+void AwaitGadget() {
+  // Each time that it is plugged in it has another address.
+  static std::string former;
+  for (int i = 0; i < 200; ++i) {
+    std::error_code gone;
+    for (const auto& each :
+         std::filesystem::directory_iterator("/sys/bus/usb/devices", gone)) {
+      const auto attribute = [&each](const char* name) {
+        std::ifstream in(each.path() / name);
+        std::string line;
+        std::getline(in, line);
+        return line;
+      };
+      const std::string address = attribute("devnum");
+      if (attribute("product") == "Perigee Backup HSM" &&
+          attribute("bConfigurationValue") == "1" && address != former) {
+        former = address;
+        return;
+      }
+    }
+    usleep(50000);
+  }
+  FAIL() << "no host has configured the device";
+}
+
 UsbBus::UsbBus(const std::vector<std::string>& sockets) {
+  if (GadgetUser() >= 0) {
+    AwaitGadget();
+    return;
+  }
   if (getenv("PERIGEE_USB_KERNEL") != nullptr) {
     for (const std::string& socket : sockets) AttachToKernel(socket);
     return;

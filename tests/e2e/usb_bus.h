@@ -3,7 +3,8 @@
 // kernel's. Only for programs that run with umockdev's preloaded library.
 //
 // With PERIGEE_USB_KERNEL set, in a virtual machine (tests/vm), the kernel's
-// own vhci_hcd gets the devices.
+// own vhci_hcd gets the devices; with PERIGEE_USB_GADGET too, a number, daemons
+// are devices themselves (--gadget) as the user of that number.
 #ifndef PERIGEE_TESTS_E2E_USB_BUS_H_
 #define PERIGEE_TESTS_E2E_USB_BUS_H_
 
@@ -13,6 +14,12 @@
 #include <vector>
 
 namespace e2e {
+
+// -1: not gadgets.
+int GadgetUser();
+// After it was plugged in, until the host has configured it anew; a test
+// failure when it does not.
+void AwaitGadget();
 
 // One at a time in a process.
 class UsbBus {
