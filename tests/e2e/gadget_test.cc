@@ -141,6 +141,23 @@ class GadgetTest : public testing::Test {
   }
 };
 
+TEST_F(GadgetTest, SaysWhatItIs) {
+  Site site(DefaultPlan(Link::kUsb));
+  const std::string device = DeviceAtHost();
+  const auto attribute = [&device](const char* name) {
+    return ReadFile(device + "/" + name);
+  };
+  EXPECT_EQ(ReadFile("/sys/class/udc/dummy_udc.0/current_speed"),
+            std::string(getenv("PERIGEE_USB_GADGET_SPEED")) + "\n");
+  EXPECT_EQ(attribute("idVendor"), "1209\n");
+  EXPECT_EQ(attribute("idProduct"), "0001\n");
+  EXPECT_EQ(attribute("bcdDevice"), "0100\n");
+  EXPECT_EQ(attribute("manufacturer"), "Perigee\n");
+  EXPECT_EQ(attribute("serial"), site.daemon().serial() + "\n");
+  EXPECT_EQ(attribute("bmAttributes"), "80\n");
+  EXPECT_EQ(attribute("bNumInterfaces"), " 1\n");
+}
+
 struct ActAtFirstProgress {
   std::function<void()> act;
   CK_ULONG done = 0;
