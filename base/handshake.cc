@@ -212,6 +212,7 @@ absl::Status CheckOptions(const Options& options) {
   const size_t domain_size = options.domain_secret.size();
   if (options.identity == nullptr || options.purpose.empty() ||
       options.purpose.size() > kMaxPurposeSize ||
+      options.hello_purpose.size() > kMaxPurposeSize ||
       options.statement.size() > kMaxStatementSize) {
     return base::Error(CKR_ARGUMENTS_BAD, "handshake: bad options");
   }
@@ -261,6 +262,12 @@ absl::Status DomainMismatch() {
   return base::Error(CKR_CERTIFICATE_INVALID, "domain mismatch");
 }
 
+absl::StatusOr<Bytes> UncheckedStatement(ByteSpan hello_bytes) {
+  ASSIGN_OR_RETURN(Hello hello, Decode<Hello>(hello_bytes, "handshake hello"));
+  RETURN_IF_ERROR(CheckBody(hello.body, Message::kHello));
+  return std::move(hello.body.statement);
+}
+
 // --- initiator ---
 
 struct Initiator::State {
@@ -291,6 +298,21 @@ absl::StatusOr<Initiator> Initiator::Start(Options options) {
                                         Message::kHello, t1)));
   return Initiator(std::make_unique<State>(
       State{std::move(options), std::move(ephemeral), wire::Encode(hello)}));
+}
+
+absl::Status Initiator::SetTerms(Terms terms) {
+  if (state_ == nullptr) {
+    return base::Error(CKR_OPERATION_NOT_INITIALIZED, "handshake is over");
+  }
+  Options& options = state_->options;
+  if (options.accept_unknown_peer) {
+    return base::Error(CKR_ARGUMENTS_BAD,
+                       "handshake: one purpose for an unknown peer");
+  }
+  options.purpose = std::move(terms.purpose);
+  options.check_peer = std::move(terms.check_peer);
+  options.domain_secret = std::move(terms.domain_secret);
+  return CheckOptions(options);
 }
 
 absl::StatusOr<Initiator::Result> Initiator::Finish(ByteSpan reply) && {
@@ -368,11 +390,13 @@ absl::StatusOr<Responder> Responder::Answer(Options options,
   ASSIGN_OR_RETURN(const Hello hello,
                    Decode<Hello>(hello_bytes, "handshake hello"));
   RETURN_IF_ERROR(CheckBody(hello.body, Message::kHello));
-  const Bytes t1 = Transcript(purpose, {wire::Encode(hello.body)});
+  const std::string& of_hello =
+      options.hello_purpose.empty() ? purpose : options.hello_purpose;
+  const Bytes t1 = Transcript(of_hello, {wire::Encode(hello.body)});
   ASSIGN_OR_RETURN(
       Peer peer,
       CheckPeer(options, hello.body,
-                SignatureInput(purpose, Role::kInitiator, Message::kHello, t1),
+                SignatureInput(of_hello, Role::kInitiator, Message::kHello, t1),
                 hello.signature));
 
   ASSIGN_OR_RETURN(const P384Key ephemeral, P384Key::Generate());

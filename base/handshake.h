@@ -42,6 +42,9 @@ using PeerCheck =
 
 struct Options {
   std::string purpose;  // "perigee channel 1", "perigee clone 3"; up to 64
+  // The hello's, where that is another: the responder takes a hello that may
+  // be answered for several purposes, and `purpose` is the one it answers for.
+  std::string hello_purpose;
   // Not owned; outlives the exchange. The peer's certificate must chain to one
   // of its roots unless `accept_unknown_peer`.
   const base::Identity* identity = nullptr;
@@ -76,6 +79,10 @@ struct Established {
 // CKR_CERTIFICATE_INVALID. Nobody between them can force this answer.
 absl::Status DomainMismatch();
 
+// The statement in a hello, which nobody has checked: to choose what to answer
+// for before Responder::Answer, which checks it.
+absl::StatusOr<Bytes> UncheckedStatement(ByteSpan hello);
+
 class Initiator {
  public:
   // CKR_ARGUMENTS_BAD for options that contradict the comments above.
@@ -85,6 +92,16 @@ class Initiator {
   ~Initiator();
 
   const Bytes& hello() const;
+
+  // What the reply is taken under, when it answers for another purpose than
+  // the hello began with: these in place of the options'.
+  struct Terms {
+    std::string purpose;
+    PeerCheck check_peer;
+    SecretBytes domain_secret;
+  };
+  // CKR_ARGUMENTS_BAD as Start.
+  absl::Status SetTerms(Terms terms);
 
   struct Result {
     Bytes finish;

@@ -117,6 +117,60 @@ void ExpectSame(const Established& initiator, const Established& responder) {
   EXPECT_EQ(initiator.transcript.size(), 48u);
 }
 
+// --- several purposes behind one hello ---
+
+constexpr char kOther[] = "perigee test 2";
+
+Options BobAnswersForOther() {
+  Options options = As(TheFleet().bob, "bob", SecretBytes());
+  options.purpose = kOther;
+  options.hello_purpose = kPurpose;
+  return options;
+}
+
+TEST(HandshakeTermsTest, AnswerForAnotherPurpose_AgreesWhenBothTakeIt) {
+  Exchange run(Alice(), BobAnswersForOther());
+  ASSERT_TRUE(run.initiator.SetTerms({kOther, nullptr, SecretBytes()}).ok());
+  auto result = std::move(run.initiator).Finish(run.responder.reply());
+  ASSERT_TRUE(result.ok()) << result.status();
+  const auto established = std::move(run.responder).Confirm(result->finish);
+  ASSERT_TRUE(established.ok()) << established.status();
+  EXPECT_EQ(established->transcript, result->established.transcript);
+  EXPECT_TRUE(established->receive_key.Equals(result->established.send_key));
+}
+
+TEST(HandshakeTermsTest, AnswerForAnotherPurposeThanExpected_IsRefused) {
+  Exchange run(Alice(), BobAnswersForOther());
+  EXPECT_EQ(
+      CkRv(std::move(run.initiator).Finish(run.responder.reply()).status()),
+      CKR_DEVICE_ERROR);
+  Exchange plain;
+  ASSERT_TRUE(plain.initiator.SetTerms({kOther, nullptr, Domain(7)}).ok());
+  EXPECT_EQ(
+      CkRv(std::move(plain.initiator).Finish(plain.responder.reply()).status()),
+      CKR_DEVICE_ERROR);
+}
+
+TEST(HandshakeTermsTest, HelloOfAnotherPurpose_IsRefused) {
+  Options alice = Alice();
+  alice.purpose = kOther;
+  const Initiator initiator = Initiator::Start(std::move(alice)).value();
+  EXPECT_EQ(AnswerRv(BobAnswersForOther(), initiator.hello()),
+            CKR_DEVICE_ERROR);
+}
+
+TEST(HandshakeTermsTest, BadTerms_AreRefused) {
+  Exchange run;
+  EXPECT_EQ(CkRv(run.initiator.SetTerms({"", nullptr, Domain(7)})),
+            CKR_ARGUMENTS_BAD);
+  EXPECT_EQ(CkRv(run.initiator.SetTerms({kOther, nullptr, Domain(7, 15)})),
+            CKR_ARGUMENTS_BAD);
+  EXPECT_EQ(UncheckedStatement(run.initiator.hello()).value(),
+            base::ToBytes(base::AsBytes("alice")));
+  EXPECT_EQ(CkRv(UncheckedStatement(run.responder.reply()).status()),
+            CKR_DEVICE_ERROR);
+}
+
 // --- honest ends ---
 
 TEST(HandshakeTest, HonestEnds_AgreeAndKnowEachOther) {

@@ -49,6 +49,9 @@ absl::StatusOr<RunOptions> LocalEndpoint::NewRunOptions() {
   options.identity = partition_->hsm().identity();
   ASSIGN_OR_RETURN(own_, partition_->MakeStatement());
   options.statement = own_;
+  options.wrapping_key = [hsm = &partition_->hsm()] {
+    return WrappingKeyOf(*hsm);
+  };
   ASSIGN_OR_RETURN(options.domain_secret, partition_->DomainSecret(*login_));
   return options;
 }
@@ -100,7 +103,7 @@ absl::StatusOr<RecordDraft> LocalEndpoint::Prepare(uint64_t handle,
     return base::Error(CKR_ATTRIBUTE_VALUE_INVALID, "object without an OUID");
   }
   RecordDraft draft = RecordDraft::Of(record);
-  if (source_->Overhead() + draft.size() > kMaxSingleMessage) {
+  if (source_->Overhead() + source_->SizeOf(draft) > kMaxSingleMessage) {
     return base::Error(CKR_DEVICE_MEMORY, "object is too large to be cloned");
   }
   return draft;
@@ -118,8 +121,12 @@ absl::StatusOr<Batch> LocalEndpoint::Next(absl::Span<const uint64_t> handles) {
     absl::StatusOr<RecordDraft> draft = Prepare(handle, item);
     if (draft.ok()) {
       if (left_out) break;
-      if (size + draft->size() > kMaxMessage) break;
-      size += draft->size();
+      const size_t more = source_->SizeOf(*draft);
+      if (drafts.size() == source_->max_records() ||
+          size + more > kMaxMessage) {
+        break;
+      }
+      size += more;
       drafts.push_back(*std::move(draft));
     } else if (EndsRun(draft.status())) {
       Reset();
@@ -157,7 +164,7 @@ absl::StatusOr<size_t> LocalEndpoint::SizeOfNext(uint64_t handle) {
   if (!source_.has_value()) return NotOpen();
   SourceItem item;
   ASSIGN_OR_RETURN(const RecordDraft draft, Prepare(handle, item));
-  return source_->Overhead() + draft.size();
+  return source_->Overhead() + source_->SizeOf(draft);
 }
 
 absl::StatusOr<Batch> LocalEndpoint::End() {

@@ -1,5 +1,5 @@
-// CPv3: messages, sealing and opening. Encode and decode of each message stand
-// side by side; docs/formats/cloning.md has every byte.
+// Messages, sealing and opening of all versions. Encode and decode of each
+// message stand side by side; docs/formats/cloning.md has every byte.
 #include "cloning/protocol.h"
 
 #include <algorithm>
@@ -25,7 +25,7 @@ constexpr size_t kHelloHeaderSize = 1;
 
 // In front of the handshake's reply.
 struct ReplyHeader {
-  uint8_t protocol = kCpv3;
+  uint8_t protocol = 0;
   RunId hello{};
   static constexpr size_t kSize = 1 + sizeof(RunId);
   template <typename V>
@@ -38,8 +38,7 @@ struct Record {
   RecordKind kind = RecordKind::kObject;
   hsm::Ouid ouid{};
   Bytes sealed;
-  static constexpr size_t kOverhead =
-      1 + sizeof(hsm::Ouid) + 4 + base::kAeadTagSize;
+  static constexpr size_t kOverhead = 1 + sizeof(hsm::Ouid) + 4;
   template <typename V>
   void Fields(V& v) {
     v(kind, ouid, sealed);
@@ -47,7 +46,7 @@ struct Record {
 };
 
 struct Message {
-  uint8_t protocol = kCpv3;
+  uint8_t protocol = 0;
   RunId run{};
   uint64_t first = 0;
   Bytes finish;
@@ -96,11 +95,18 @@ RunId FirstBytes(const Bytes& digest) {
 
 // --- opening ---
 
+// The version that these two use; null for a number that none has.
+const ProtocolVersion* FindAvailable(uint8_t number) {
+  const ProtocolVersion* version = FindProtocolVersion(number);
+  return version != nullptr && version->available() ? version : nullptr;
+}
+
 // Decides about the peer: what it says, whether it is somebody else, and that
 // this protocol is the right one for the two.
-handshake::PeerCheck NewPeerCheck(const Introduction& own, bool own_is_source) {
-  return [own, own_is_source](const base::Certificate& certificate,
-                              ByteSpan statement) -> absl::Status {
+handshake::PeerCheck NewPeerCheck(uint8_t number, const Introduction& own,
+                                  bool own_is_source) {
+  return [=](const base::Certificate& certificate,
+             ByteSpan statement) -> absl::Status {
     ASSIGN_OR_RETURN(const Introduction peer,
                      ParseIntroduction(certificate, statement));
     if (peer.statement.serial == own.statement.serial &&
@@ -108,25 +114,42 @@ handshake::PeerCheck NewPeerCheck(const Introduction& own, bool own_is_source) {
       return base::Error(CKR_ARGUMENTS_BAD,
                          "cloning: source and target are one partition");
     }
-    return own_is_source ? CheckProtocol(kCpv3, own, peer)
-                         : CheckProtocol(kCpv3, peer, own);
+    return own_is_source ? CheckProtocol(number, own, peer)
+                         : CheckProtocol(number, peer, own);
   };
 }
 
-absl::StatusOr<handshake::Options> NewHandshake(RunOptions options,
-                                                bool own_is_source) {
-  if (options.domain_secret.size() < kMinDomainSecret) {
-    return base::Error(CKR_CLONING_PARAMETER_MISSING,
-                       "the partition has no cloning domain");
+absl::Status NeedDomain(const RunOptions& options) {
+  if (options.domain_secret.size() >= kMinDomainSecret) return absl::OkStatus();
+  return base::Error(CKR_CLONING_PARAMETER_MISSING,
+                     "the partition has no cloning domain");
+}
+
+// What salts the handshake.
+SecretBytes HandshakeSecret(const RecordSuite& suite,
+                            const SecretBytes& domain_secret) {
+  return suite.domain_in_handshake ? domain_secret.Clone() : SecretBytes();
+}
+
+// The keys of a run, as far as they do not come of the handshake.
+RecordKeys NewKeys(const RecordSuite& suite, SecretBytes domain_secret) {
+  RecordKeys keys;
+  if (suite.transports_keys) keys.domain_secret = std::move(domain_secret);
+  return keys;
+}
+
+// The version that a hello is answered for: what the source's list and the own
+// one come to. The list is unchecked; NewPeerCheck finds the same of the
+// signed one, or the error.
+absl::StatusOr<uint8_t> ChooseProtocol(uint8_t of_hello, ByteSpan hello,
+                                       const Introduction& own) {
+  ASSIGN_OR_RETURN(const Bytes statement, handshake::UncheckedStatement(hello));
+  ASSIGN_OR_RETURN(const Introduction source,
+                   wire::Decode<Introduction>(statement, "introduction"));
+  if (NumberOfHello(source) != of_hello) {
+    return Refused("a hello of another protocol than its source's highest");
   }
-  const Introduction own = Introduce(std::move(options.statement));
-  handshake::Options out;
-  out.purpose = FindProtocolVersion(kCpv3)->purpose;
-  out.identity = options.identity.get();
-  out.statement = wire::Encode(own);
-  out.check_peer = NewPeerCheck(own, own_is_source);
-  out.domain_secret = std::move(options.domain_secret);
-  return out;
+  return CommonProtocol(source, own).value_or(of_hello);
 }
 
 Bytes Concat(ByteSpan header, ByteSpan rest) {
@@ -152,9 +175,10 @@ struct RecordPlace {
   const hsm::Ouid& ouid;
 };
 
-Bytes AssociatedData(const RecordKeys& keys, const RecordPlace& place) {
+Bytes AssociatedData(uint8_t protocol, const RecordKeys& keys,
+                     const RecordPlace& place) {
   wire::Writer w;
-  w.Text("perigee clone record 3");
+  w.Text(absl::StrCat("perigee clone record ", protocol));
   w.Raw(keys.transcript);
   w.U8(kSourceToTarget);
   w.U64(place.first);
@@ -165,27 +189,23 @@ Bytes AssociatedData(const RecordKeys& keys, const RecordPlace& place) {
   return std::move(w).Take();
 }
 
-Bytes NonceOf(uint64_t number) {
-  wire::Writer w;
-  w.U32(0);
-  w.U64(number);
-  return std::move(w).Take();
-}
-
 // The keys of a target's run: those it has, or those that `finish` gives.
 absl::StatusOr<RecordKeys> Confirm(TargetRun::State state, ByteSpan finish) {
-  if (auto* responder = std::get_if<handshake::Responder>(&state)) {
+  if (auto* waiting = std::get_if<TargetRun::Waiting>(&state)) {
     ASSIGN_OR_RETURN(handshake::Established established,
-                     std::move(*responder).Confirm(finish));
-    return RecordKeys{std::move(established.receive_key),
-                      std::move(established.transcript)};
+                     std::move(waiting->responder).Confirm(finish));
+    RecordKeys keys = std::move(waiting->keys);
+    keys.key = std::move(established.receive_key);
+    keys.transcript = std::move(established.transcript);
+    return keys;
   }
   if (!finish.empty()) return Refused("a second finish");
   return std::get<RecordKeys>(std::move(state));
 }
 
 // The plaintexts of all records, which are of one kind.
-absl::StatusOr<std::vector<SecretBytes>> OpenRecords(const RecordKeys& keys,
+absl::StatusOr<std::vector<SecretBytes>> OpenRecords(const RecordSuite& suite,
+                                                     const RecordKeys& keys,
                                                      const Message& message) {
   const RecordKind kind = message.records.front().kind;
   std::vector<SecretBytes> plaintexts;
@@ -195,9 +215,12 @@ absl::StatusOr<std::vector<SecretBytes>> OpenRecords(const RecordKeys& keys,
     const RecordPlace place = {message.first,
                                static_cast<uint32_t>(message.records.size()),
                                number, kind, record.ouid};
-    absl::StatusOr<SecretBytes> plaintext =
-        base::AeadOpen(keys.key.Expose(), NonceOf(number),
-                       AssociatedData(keys, place), record.sealed);
+    absl::StatusOr<SecretBytes> plaintext = suite.open(
+        keys, {AssociatedData(message.protocol, keys, place), number},
+        record.sealed);
+    if (base::CkRv(plaintext.status()) == CKR_CERTIFICATE_INVALID) {
+      return plaintext.status();
+    }
     if (!plaintext.ok()) {
       return Refused(absl::StrCat("record ", number, " was altered"));
     }
@@ -285,48 +308,70 @@ RecordDraft RecordDraft::Of(const ObjectRecord& record) {
   return RecordDraft{record.ouid, wire::EncodeSecret(plaintext)};
 }
 
-size_t RecordDraft::size() const {
-  return Record::kOverhead + plaintext.size();
-}
-
 // --- source ---
 
 absl::StatusOr<SourceOffer> SourceOffer::Start(RunOptions options) {
-  std::shared_ptr<const base::Identity> identity = options.identity;
-  ASSIGN_OR_RETURN(handshake::Options exchange,
-                   NewHandshake(std::move(options), /*own_is_source=*/true));
+  RETURN_IF_ERROR(NeedDomain(options));
+  Introduction own = Introduce(options.statement);
+  const uint8_t number = NumberOfHello(own);
+  handshake::Options exchange;
+  exchange.purpose = FindProtocolVersion(number)->purpose;
+  exchange.identity = options.identity.get();
+  exchange.statement = wire::Encode(own);
   ASSIGN_OR_RETURN(handshake::Initiator initiator,
                    handshake::Initiator::Start(std::move(exchange)));
-  Bytes hello = Concat({kCpv3}, initiator.hello());
+  Bytes hello = Concat({number}, initiator.hello());
   if (hello.size() > kMaxOpening) {
     return base::Error(CKR_GENERAL_ERROR, "cloning: hello is too long");
   }
-  return SourceOffer(std::move(initiator), std::move(identity),
+  return SourceOffer(std::move(options), std::move(own), std::move(initiator),
                      std::move(hello));
 }
 
 absl::StatusOr<SourceRun> SourceOffer::Bind(ByteSpan reply) && {
   SourceOffer offer = std::move(*this);  // ends here, whatever happens
-  if (offer.identity_ == nullptr) return RunIsOver();
+  if (offer.options_.identity == nullptr) return RunIsOver();
   if (reply.size() > kMaxOpening) return Refused("reply is too long");
   ASSIGN_OR_RETURN(const RunId answered, HelloIdInReply(reply));
-  if (reply[0] != kCpv3 || answered != IdOfHello(offer.hello_)) {
+  const ProtocolVersion* version = FindAvailable(reply[0]);
+  if (version == nullptr || answered != IdOfHello(offer.hello_)) {
     return Refused("the reply answers another hello or protocol");
   }
+  const RecordSuite& suite = *version->suite;
+  wire::Reader rest(reply.subspan(ReplyHeader::kSize));
+  ByteSpan certificate;
+  if (suite.transports_keys) certificate = rest.Sized();
+  if (!rest.ok()) return Refused("malformed reply");
+  RETURN_IF_ERROR(offer.initiator_.SetTerms(
+      {version->purpose,
+       NewPeerCheck(version->number, offer.own_, /*own_is_source=*/true),
+       HandshakeSecret(suite, offer.options_.domain_secret)}));
   ASSIGN_OR_RETURN(
       handshake::Initiator::Result result,
-      std::move(offer.initiator_).Finish(reply.subspan(ReplyHeader::kSize)));
+      std::move(offer.initiator_).Finish(rest.Raw(rest.remaining())));
+  const handshake::Peer& peer = result.established.peer;
   SourceRun run;
-  ASSIGN_OR_RETURN(run.target_, StatementOf(result.established.peer));
+  run.version_ = version;
+  ASSIGN_OR_RETURN(run.target_, StatementOf(peer));
   run.id_ = IdOfRun(offer.hello_, reply);
-  run.keys_ = {std::move(result.established.send_key),
-               std::move(result.established.transcript)};
+  run.keys_ = NewKeys(suite, std::move(offer.options_.domain_secret));
+  if (suite.transports_keys) {
+    ASSIGN_OR_RETURN(run.keys_.wrap_to,
+                     CheckWrappingCertificate(certificate, peer.certificate));
+  }
+  run.keys_.key = std::move(result.established.send_key);
+  run.keys_.transcript = std::move(result.established.transcript);
   run.finish_ = std::move(result.finish);
   return run;
 }
 
 size_t SourceRun::Overhead() const {
   return Message::kOverhead + finish_.size();
+}
+
+size_t SourceRun::SizeOf(const RecordDraft& draft) const {
+  return Record::kOverhead +
+         version_->suite->sealed_size(draft.plaintext.size());
 }
 
 absl::StatusOr<Bytes> SourceRun::Seal(absl::Span<const RecordDraft> records) {
@@ -347,11 +392,12 @@ absl::StatusOr<Bytes> SourceRun::SealAs(RecordKind kind,
   RecordKeys keys = std::exchange(keys_, RecordKeys());  // back on success
   if (keys.key.empty()) return RunIsOver();
   size_t size = Overhead();
-  for (const RecordDraft& record : records) size += record.size();
-  if (records.empty() || records.size() > kMaxRecords || size > kMaxMessage) {
+  for (const RecordDraft& record : records) size += SizeOf(record);
+  if (records.empty() || records.size() > max_records() || size > kMaxMessage) {
     return base::Error(CKR_GENERAL_ERROR, "cloning: a message of wrong size");
   }
   Message message;
+  message.protocol = version_->number;
   message.run = id_;
   message.first = next_;
   message.finish = std::exchange(finish_, Bytes());
@@ -363,8 +409,9 @@ absl::StatusOr<Bytes> SourceRun::SealAs(RecordKind kind,
     Record record{kind, draft.ouid, {}};
     ASSIGN_OR_RETURN(
         record.sealed,
-        base::AeadSeal(keys.key.Expose(), NonceOf(number),
-                       AssociatedData(keys, place), draft.plaintext.Expose()));
+        version_->suite->seal(
+            keys, {AssociatedData(message.protocol, keys, place), number},
+            draft.plaintext.Expose()));
     message.records.push_back(std::move(record));
   }
   next_ += records.size();
@@ -376,25 +423,46 @@ absl::StatusOr<Bytes> SourceRun::SealAs(RecordKind kind,
 
 absl::StatusOr<TargetRun> TargetRun::Join(RunOptions options, ByteSpan hello) {
   if (hello.size() > kMaxOpening || hello.size() < kHelloHeaderSize ||
-      hello[0] != kCpv3) {
-    return Refused("not a hello of CPv3");
+      FindAvailable(hello[0]) == nullptr) {
+    return Refused("not a hello of a protocol that is available here");
   }
-  const std::shared_ptr<const base::Identity> identity = options.identity;
-  ASSIGN_OR_RETURN(handshake::Options exchange,
-                   NewHandshake(std::move(options), /*own_is_source=*/false));
-  ASSIGN_OR_RETURN(handshake::Responder responder,
-                   handshake::Responder::Answer(
-                       std::move(exchange), hello.subspan(kHelloHeaderSize)));
-  ReplyHeader header;
-  header.hello = IdOfHello(hello);
-  Bytes reply = Concat(wire::Encode(header), responder.reply());
+  RETURN_IF_ERROR(NeedDomain(options));
+  const ByteSpan exchange_hello = hello.subspan(kHelloHeaderSize);
+  const Introduction own = Introduce(options.statement);
+  ASSIGN_OR_RETURN(const uint8_t number,
+                   ChooseProtocol(hello[0], exchange_hello, own));
+  const ProtocolVersion* version = FindAvailable(number);
+  if (version == nullptr) return Refused("no protocol that is available here");
+  const RecordSuite& suite = *version->suite;
+  handshake::Options exchange;
+  exchange.purpose = version->purpose;
+  exchange.hello_purpose = FindProtocolVersion(hello[0])->purpose;
+  exchange.identity = options.identity.get();
+  exchange.statement = wire::Encode(own);
+  exchange.check_peer = NewPeerCheck(number, own, /*own_is_source=*/false);
+  exchange.domain_secret = HandshakeSecret(suite, options.domain_secret);
+  ASSIGN_OR_RETURN(
+      handshake::Responder responder,
+      handshake::Responder::Answer(std::move(exchange), exchange_hello));
+
+  RecordKeys keys = NewKeys(suite, std::move(options.domain_secret));
+  wire::Writer header;
+  header.Raw(wire::Encode(ReplyHeader{number, IdOfHello(hello)}));
+  if (suite.transports_keys) {
+    ASSIGN_OR_RETURN(keys.unwrap_with, options.wrapping_key());
+    keys.wrap_to = keys.unwrap_with->public_der();
+    ASSIGN_OR_RETURN(const Bytes certificate,
+                     CertifyWrappingKey(*keys.unwrap_with, *options.identity));
+    header.Sized(certificate);
+  }
+  Bytes reply = Concat(header.bytes(), responder.reply());
   if (reply.size() > kMaxOpening) {
     return base::Error(CKR_GENERAL_ERROR, "cloning: reply is too long");
   }
   ASSIGN_OR_RETURN(hsm::Statement source, StatementOf(responder.peer()));
   const RunId id = IdOfRun(hello, reply);
-  return TargetRun(id, std::move(source), std::move(reply),
-                   std::move(responder), 0);
+  return TargetRun(version, id, std::move(source), std::move(reply),
+                   Waiting{std::move(responder), std::move(keys)}, 0);
 }
 
 absl::StatusOr<TargetRun::Opened> TargetRun::Open(ByteSpan sealed) {
@@ -403,19 +471,20 @@ absl::StatusOr<TargetRun::Opened> TargetRun::Open(ByteSpan sealed) {
   if (sealed.size() > kMaxMessage) return Refused("message is too long");
   ASSIGN_OR_RETURN(const Message message,
                    wire::Decode<Message>(sealed, "cloning message"));
-  if (message.protocol != kCpv3 || message.run != id_) {
+  if (message.protocol != version_->number || message.run != id_) {
     return Refused("a message of another run or protocol");
   }
   if (message.first != next_) {
     return Refused(absl::StrCat("record ", message.first, " where ", next_,
                                 " is expected"));
   }
-  if (message.records.empty() || message.records.size() > kMaxRecords) {
+  if (message.records.empty() ||
+      message.records.size() > version_->suite->max_records) {
     return Refused("wrong number of records");
   }
   ASSIGN_OR_RETURN(RecordKeys keys, Confirm(std::move(state), message.finish));
   ASSIGN_OR_RETURN(const std::vector<SecretBytes> plaintexts,
-                   OpenRecords(keys, message));
+                   OpenRecords(*version_->suite, keys, message));
 
   Opened opened;
   opened.end = message.records.front().kind == RecordKind::kEnd;

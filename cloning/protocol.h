@@ -1,6 +1,7 @@
-// The cloning protocol CPv3 as states and values: who makes and who takes
-// which bytes (docs/formats/cloning.md). No rules about objects here; those
-// are in cloning/local_endpoint.h.
+// The cloning protocols as states and values: who makes and who takes which
+// bytes (docs/formats/cloning.md). What the versions differ in is the suite of
+// the run (cloning/record_suite.h). No rules about objects here; those are in
+// cloning/local_endpoint.h.
 //
 //   SourceOffer::Start -> hello      TargetRun::Join(hello) -> reply
 //   SourceOffer::Bind(reply) -> SourceRun
@@ -14,6 +15,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <variant>
 #include <vector>
@@ -23,15 +25,15 @@
 #include "base/secret_bytes.h"
 #include "cloning/endpoint.h"
 #include "cloning/protocol_version.h"
+#include "cloning/record_suite.h"
+#include "cloning/wrapping_key.h"
 #include "hsm/object.h"
 #include "hsm/statement.h"
 
 namespace cloning {
 
-using base::SecretBytes;
-
 inline constexpr size_t kMaxMessage = 1024 * 1024;  // a sealed message
-inline constexpr size_t kMaxRecords = 256;          // in one message
+inline constexpr size_t kMaxRecords = 256;          // of any version, in one
 
 // Names a hello or a run; says nothing about what is in it.
 using RunId = std::array<uint8_t, 16>;
@@ -47,6 +49,9 @@ struct RunOptions {
   std::shared_ptr<const base::Identity> identity;
   hsm::Statement statement;   // own
   SecretBytes domain_secret;  // 16 to 128 bytes
+  // Of a target, for the versions that transport keys; called when it is
+  // needed.
+  std::function<absl::StatusOr<WrappingKeyRef>()> wrapping_key = nullptr;
 };
 
 // One object on its way.
@@ -63,17 +68,9 @@ struct RecordDraft {
   SecretBytes plaintext;
 
   static RecordDraft Of(const ObjectRecord& record);
-  // What it takes of a message.
-  size_t size() const;
 };
 
 enum class RecordKind : uint8_t { kObject = 1, kEnd = 2 };
-
-// What records of a run are sealed with.
-struct RecordKeys {
-  SecretBytes key;  // empty: the run is over
-  Bytes transcript;
-};
 
 // Whether two statements are of one partition in one state of firmware,
 // version and FM; policies and label may differ.
@@ -95,12 +92,14 @@ class SourceOffer {
   absl::StatusOr<SourceRun> Bind(ByteSpan reply) &&;
 
  private:
-  SourceOffer(handshake::Initiator initiator,
-              std::shared_ptr<const base::Identity> identity, Bytes hello)
-      : identity_(std::move(identity)),
+  SourceOffer(RunOptions options, Introduction own,
+              handshake::Initiator initiator, Bytes hello)
+      : options_(std::move(options)),
+        own_(std::move(own)),
         initiator_(std::move(initiator)),
         hello_(std::move(hello)) {}
-  std::shared_ptr<const base::Identity> identity_;  // `initiator_` points to it
+  RunOptions options_;  // `initiator_` points to its identity
+  Introduction own_;
   handshake::Initiator initiator_;
   Bytes hello_;
 };
@@ -110,9 +109,15 @@ class SourceRun {
  public:
   const hsm::Statement& target() const { return target_; }
 
+  const ProtocolVersion& version() const { return *version_; }
+
+  // In one message.
+  size_t max_records() const { return version_->suite->max_records; }
   // Bytes of a message around its records, as the next one would be.
   size_t Overhead() const;
-  // Seals 1 to kMaxRecords records that fit kMaxMessage.
+  // What a record takes of a message.
+  size_t SizeOf(const RecordDraft& draft) const;
+  // Seals 1 to max_records() records that fit kMaxMessage.
   absl::StatusOr<Bytes> Seal(absl::Span<const RecordDraft> records);
   // Seals the end record; the run is over.
   absl::StatusOr<Bytes> SealEnd();
@@ -123,6 +128,7 @@ class SourceRun {
   absl::StatusOr<Bytes> SealAs(RecordKind kind,
                                absl::Span<const RecordDraft> records);
 
+  const ProtocolVersion* version_ = nullptr;
   RunId id_{};
   hsm::Statement target_;
   RecordKeys keys_;
@@ -133,8 +139,13 @@ class SourceRun {
 // A target, before and after it has seen the source's finish.
 class TargetRun {
  public:
+  // Before the source's finish; `keys` lack what the handshake gives.
+  struct Waiting {
+    handshake::Responder responder;
+    RecordKeys keys;
+  };
   // Over; before the finish; after it.
-  using State = std::variant<std::monostate, handshake::Responder, RecordKeys>;
+  using State = std::variant<std::monostate, Waiting, RecordKeys>;
 
   // The errors of SourceOffer::Start and Bind, but for the domain's: the
   // target does not learn here whether the source has the same one.
@@ -142,6 +153,7 @@ class TargetRun {
 
   const Bytes& reply() const { return reply_; }
   const RunId& id() const { return id_; }
+  const ProtocolVersion& version() const { return *version_; }
   // Authentic, but from a hello that may be old until Open succeeded once:
   // change nothing on its account before.
   const hsm::Statement& source() const { return source_; }
@@ -150,19 +162,23 @@ class TargetRun {
     std::vector<ObjectRecord> objects;  // in order
     bool end = false;                   // no objects, and the run is over
   };
-  // CKR_DEVICE_ERROR for everything but the next message of this run.
+  // CKR_DEVICE_ERROR for everything but the next message of this run;
+  // CKR_CERTIFICATE_INVALID when the source is of another domain and the
+  // version shows that only here.
   absl::StatusOr<Opened> Open(ByteSpan sealed);
 
  private:
   friend class TargetRunTestPeer;
-  TargetRun(const RunId& id, hsm::Statement source, Bytes reply, State state,
-            uint64_t next)
-      : id_(id),
+  TargetRun(const ProtocolVersion* version, const RunId& id,
+            hsm::Statement source, Bytes reply, State state, uint64_t next)
+      : version_(version),
+        id_(id),
         source_(std::move(source)),
         reply_(std::move(reply)),
         state_(std::move(state)),
         next_(next) {}
 
+  const ProtocolVersion* version_ = nullptr;
   RunId id_{};
   hsm::Statement source_;
   Bytes reply_;

@@ -1,6 +1,7 @@
-// CPv3 between two honest ends, and what altered, dropped, repeated, reordered
-// or foreign messages come to. The rules about objects are tested in
-// local_endpoint_test.cc.
+// What holds for every version between two honest ends, and what altered,
+// dropped, repeated, reordered or foreign messages come to. The rules about
+// objects are tested in local_endpoint_test.cc, what is CPv1's alone in
+// transport_test.cc.
 #include "cloning/protocol.h"
 
 #include <gtest/gtest.h>
@@ -9,139 +10,32 @@
 #include <string>
 #include <utility>
 
-#include "base/crypto.h"
-#include "cloning/test_objects.h"
+#include "cloning/test_protocol.h"
 
 namespace cloning {
-
-// Opens many messages in one state, where a run ends with the first bad one.
-class TargetRunTestPeer {
- public:
-  // A copy of a run that has seen its finish.
-  static TargetRun CopyOf(const TargetRun& run) {
-    const RecordKeys& keys = std::get<RecordKeys>(run.state_);
-    return TargetRun(run.id_, run.source_, run.reply_,
-                     RecordKeys{keys.key.Clone(), keys.transcript}, run.next_);
-  }
-};
-
 namespace {
 
 using base::CkRv;
-using base::Identity;
-using base::P384Key;
 
-struct Fleet {
-  P384Key root_key = P384Key::Generate().value();
-  base::Certificate root =
-      base::Certificate::Issue({"fleet root", "", "root"},
-                               root_key.public_point(), root_key, nullptr)
-          .value();
-
-  std::shared_ptr<const Identity> Enrol(const std::string& serial,
-                                        const std::string& model,
-                                        const std::string& kind) const {
-    P384Key key = P384Key::Generate().value();
-    base::Certificate certificate =
-        base::Certificate::Issue({serial, model, kind}, key.public_point(),
-                                 root_key, &root)
-            .value();
-    return std::make_shared<Identity>(
-        Identity{std::move(key), std::move(certificate), {root}});
-  }
+class ProtocolTest : public ::testing::TestWithParam<uint8_t> {
+ protected:
+  ProtocolTest() { policy_42 = GetParam() == kCpv1 ? 1 : 0; }
+  ~ProtocolTest() override { policy_42 = 0; }
 };
+INSTANTIATE_TEST_SUITE_P(, ProtocolTest, ::testing::Values(kCpv1, kCpv3),
+                         [](const auto& version) {
+                           return FindProtocolVersion(version.param)->name;
+                         });
 
-struct TestEnds {
-  Fleet fleet;
-  std::shared_ptr<const Identity> app =
-      fleet.Enrol("1001", "perigee", "application");
-  std::shared_ptr<const Identity> backup =
-      fleet.Enrol("2002", "luna-g7-backup", "backup");
-};
-
-const TestEnds& Ends() {
-  static const TestEnds* const ends = new TestEnds();
-  return *ends;
-}
-
-hsm::Statement AppStatement(uint8_t partition = 1) {
-  hsm::Statement statement;
-  statement.serial = "1001";
-  statement.model = "perigee";
-  statement.kind = hsm::Kind::kApplication;
-  statement.firmware = {7, 7, 1};
-  statement.partition.fill(partition);
-  statement.partition_label = "source";
-  return statement;
-}
-
-hsm::Statement BackupStatement() {
-  hsm::Statement statement;
-  statement.serial = "2002";
-  statement.model = "luna-g7-backup";
-  statement.kind = hsm::Kind::kBackup;
-  statement.firmware = {7, 7, 1};
-  statement.partition.fill(9);
-  return statement;
-}
-
-SecretBytes Domain(uint8_t byte = 7) {
-  return SecretBytes::CopyOf(Bytes(48, byte));
-}
-
-RunOptions App(SecretBytes domain = Domain(),
-               hsm::Statement statement = AppStatement()) {
-  return {Ends().app, std::move(statement), std::move(domain)};
-}
-
-RunOptions Backup(SecretBytes domain = Domain(),
-                  hsm::Statement statement = BackupStatement()) {
-  return {Ends().backup, std::move(statement), std::move(domain)};
-}
-
-// A source and a target that has not seen the finish.
-struct Pair {
-  static Pair Open(RunOptions source_options = App(),
-                   RunOptions target_options = Backup()) {
-    SourceOffer offer = SourceOffer::Start(std::move(source_options)).value();
-    TargetRun target =
-        TargetRun::Join(std::move(target_options), offer.hello()).value();
-    SourceRun source = std::move(offer).Bind(target.reply()).value();
-    return Pair{std::move(source), std::move(target)};
-  }
-  SourceRun source;
-  TargetRun target;
-};
-
-ObjectRecord RecordOf(uint8_t number, hsm::Statement origin = AppStatement()) {
-  ObjectRecord record;
-  record.ouid.fill(number);
-  record.attributes = AesKey("key", number);
-  record.attributes.Set(CKA_OUID, record.ouid);
-  record.origin = std::move(origin);
-  return record;
-}
-
-RecordDraft DraftOf(uint8_t number) {
-  return RecordDraft::Of(RecordOf(number));
-}
-
-Bytes SealOne(SourceRun& source, uint8_t number) {
-  const RecordDraft draft = DraftOf(number);
-  return source.Seal(absl::MakeConstSpan(&draft, 1)).value();
-}
-
-// Signatures make the size of a message vary by some bytes.
-Bytes Flipped(const Bytes& message, size_t bit) {
-  Bytes out = message;
-  bit %= 8 * out.size();
-  out[bit / 8] ^= 1 << (bit % 8);
-  return out;
+TEST_P(ProtocolTest, Run_IsOfTheVersion) {
+  const Pair run = Pair::Open();
+  EXPECT_EQ(run.source.version().number, GetParam());
+  EXPECT_EQ(run.target.version().number, GetParam());
 }
 
 // --- honest ends ---
 
-TEST(ProtocolTest, Record_ArrivesAsItLeft) {
+TEST_P(ProtocolTest, Record_ArrivesAsItLeft) {
   Pair run = Pair::Open();
   const RecordDraft draft = DraftOf(5);
   const auto opened =
@@ -155,13 +49,23 @@ TEST(ProtocolTest, Record_ArrivesAsItLeft) {
   EXPECT_FALSE(opened->end);
 }
 
-TEST(ProtocolTest, EachEnd_KnowsTheOthersStatement) {
+TEST_P(ProtocolTest, EachEnd_KnowsTheOthersStatement) {
   Pair run = Pair::Open();
   EXPECT_EQ(run.source.target().serial, "2002");
   EXPECT_EQ(run.target.source().partition_label, "source");
 }
 
-TEST(ProtocolTest, ManyMessages_ArriveInOrder) {
+TEST_P(ProtocolTest, MessagesInOrder_AreAllOpened) {
+  Pair run = Pair::Open();
+  for (uint8_t i = 0; i < 3; ++i) {
+    const auto opened = run.target.Open(SealOne(run.source, i));
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    EXPECT_EQ(opened->objects.at(0).ouid, RecordOf(i).ouid);
+  }
+  EXPECT_TRUE(run.target.Open(run.source.SealEnd().value())->end);
+}
+
+TEST(Cpv3Test, ManyMessages_ArriveInOrder) {
   Pair run = Pair::Open();
   std::vector<RecordDraft> three;
   for (uint8_t i = 0; i < 3; ++i) three.push_back(DraftOf(i));
@@ -176,14 +80,14 @@ TEST(ProtocolTest, ManyMessages_ArriveInOrder) {
   EXPECT_TRUE(end->end);
 }
 
-TEST(ProtocolTest, EmptyRun_HasOnlyAnEnd) {
+TEST_P(ProtocolTest, EmptyRun_HasOnlyAnEnd) {
   Pair run = Pair::Open();
   const auto end = run.target.Open(run.source.SealEnd().value());
   ASSERT_TRUE(end.ok()) << end.status();
   EXPECT_TRUE(end->end);
 }
 
-TEST(ProtocolTest, BackupSource_CarriesOriginsOn) {
+TEST_P(ProtocolTest, BackupSource_CarriesOriginsOn) {
   Pair run = Pair::Open(Backup(), App());
   ObjectRecord record = RecordOf(1);
   record.origin.firmware = {6, 24, 0};
@@ -196,16 +100,16 @@ TEST(ProtocolTest, BackupSource_CarriesOriginsOn) {
   EXPECT_TRUE(opened->objects[0].carried_on);
 }
 
-TEST(ProtocolTest, Sizes_AreKnownBeforeSealing) {
+TEST_P(ProtocolTest, Sizes_AreKnownBeforeSealing) {
   Pair run = Pair::Open();
   const RecordDraft draft = DraftOf(1);
-  const size_t first = run.source.Overhead() + draft.size();
+  const size_t first = run.source.Overhead() + run.source.SizeOf(draft);
   EXPECT_EQ(SealOne(run.source, 1).size(), first);
-  const size_t second = run.source.Overhead() + draft.size();
+  const size_t second = run.source.Overhead() + run.source.SizeOf(draft);
   EXPECT_EQ(SealOne(run.source, 1).size(), second);
 }
 
-TEST(ProtocolTest, OpeningMessages_AreBelowTheirLimit) {
+TEST_P(ProtocolTest, OpeningMessages_AreBelowTheirLimit) {
   hsm::Statement longest = AppStatement();
   longest.partition_label = std::string(64, 'x');
   SourceOffer offer = SourceOffer::Start(App(Domain(), longest)).value();
@@ -214,7 +118,7 @@ TEST(ProtocolTest, OpeningMessages_AreBelowTheirLimit) {
   EXPECT_LT(target.reply().size(), kMaxOpening);
 }
 
-TEST(ProtocolTest, Ids_AreReadInFrontOfTheMessages) {
+TEST_P(ProtocolTest, Ids_AreReadInFrontOfTheMessages) {
   SourceOffer offer = SourceOffer::Start(App()).value();
   TargetRun target = TargetRun::Join(Backup(), offer.hello()).value();
   EXPECT_EQ(HelloIdInReply(target.reply()).value(), IdOfHello(offer.hello()));
@@ -225,19 +129,19 @@ TEST(ProtocolTest, Ids_AreReadInFrontOfTheMessages) {
 
 // --- domains ---
 
-TEST(ProtocolTest, OtherDomain_SourceStopsBeforeItSeals) {
+TEST(Cpv3Test, OtherDomain_SourceStopsBeforeItSeals) {
   SourceOffer offer = SourceOffer::Start(App(Domain(1))).value();
   TargetRun target = TargetRun::Join(Backup(Domain(2)), offer.hello()).value();
   const auto bound = std::move(offer).Bind(target.reply());
   EXPECT_EQ(CkRv(bound.status()), CKR_CERTIFICATE_INVALID);
 }
 
-TEST(ProtocolTest, NoDomain_NoHello) {
+TEST_P(ProtocolTest, NoDomain_NoHello) {
   EXPECT_EQ(CkRv(SourceOffer::Start(App(SecretBytes())).status()),
             CKR_CLONING_PARAMETER_MISSING);
 }
 
-TEST(ProtocolTest, NoDomain_NoReply) {
+TEST_P(ProtocolTest, NoDomain_NoReply) {
   const SourceOffer offer = SourceOffer::Start(App()).value();
   EXPECT_EQ(
       CkRv(TargetRun::Join(Backup(SecretBytes()), offer.hello()).status()),
@@ -257,7 +161,7 @@ std::vector<size_t> SomeBits(size_t size, size_t all_below, size_t step) {
   return bits;
 }
 
-TEST(ProtocolTest, AlteredHello_IsRefused) {
+TEST_P(ProtocolTest, AlteredHello_IsRefused) {
   const SourceOffer offer = SourceOffer::Start(App()).value();
   for (size_t bit : SomeBits(offer.hello().size(), 16, 3)) {
     EXPECT_EQ(
@@ -267,7 +171,7 @@ TEST(ProtocolTest, AlteredHello_IsRefused) {
   }
 }
 
-TEST(ProtocolTest, OtherProtocolInHello_IsRefused) {
+TEST_P(ProtocolTest, OtherProtocolInHello_IsRefused) {
   const SourceOffer offer = SourceOffer::Start(App()).value();
   for (size_t bit = 0; bit < 8; ++bit) {
     EXPECT_EQ(
@@ -277,7 +181,7 @@ TEST(ProtocolTest, OtherProtocolInHello_IsRefused) {
   }
 }
 
-TEST(ProtocolTest, AlteredReply_IsRefused) {
+TEST_P(ProtocolTest, AlteredReply_IsRefused) {
   const size_t size = [] {
     const SourceOffer offer = SourceOffer::Start(App()).value();
     return TargetRun::Join(Backup(), offer.hello()).value().reply().size();
@@ -292,7 +196,7 @@ TEST(ProtocolTest, AlteredReply_IsRefused) {
   }
 }
 
-TEST(ProtocolTest, AlteredFirstMessage_IsRefused) {
+TEST_P(ProtocolTest, AlteredFirstMessage_IsRefused) {
   const size_t size = [] {
     Pair run = Pair::Open();
     return SealOne(run.source, 1).size();
@@ -333,15 +237,15 @@ void ExpectEveryBitMatters(const Later& later) {
   EXPECT_TRUE(target.Open(later.next).ok());
 }
 
-TEST(ProtocolTest, AlteredLaterMessage_EveryBitIsRefused) {
+TEST_P(ProtocolTest, AlteredLaterMessage_EveryBitIsRefused) {
   ExpectEveryBitMatters(Later::Open(/*end=*/false));
 }
 
-TEST(ProtocolTest, AlteredEnd_EveryBitIsRefused) {
+TEST_P(ProtocolTest, AlteredEnd_EveryBitIsRefused) {
   ExpectEveryBitMatters(Later::Open(/*end=*/true));
 }
 
-TEST(ProtocolTest, TruncatedMessage_EveryLengthIsRefused) {
+TEST_P(ProtocolTest, TruncatedMessage_EveryLengthIsRefused) {
   const Later later = Later::Open(/*end=*/false);
   for (size_t size = 0; size < later.next.size(); ++size) {
     TargetRun target = TargetRunTestPeer::CopyOf(later.run.target);
@@ -351,7 +255,7 @@ TEST(ProtocolTest, TruncatedMessage_EveryLengthIsRefused) {
   }
 }
 
-TEST(ProtocolTest, LongerMessage_IsRefused) {
+TEST_P(ProtocolTest, LongerMessage_IsRefused) {
   Later later = Later::Open(/*end=*/false);
   later.next.push_back(0);
   EXPECT_EQ(CkRv(later.run.target.Open(later.next).status()), CKR_DEVICE_ERROR);
@@ -359,7 +263,7 @@ TEST(ProtocolTest, LongerMessage_IsRefused) {
 
 // --- order ---
 
-TEST(ProtocolTest, DroppedMessage_IsNoticedAtTheNext) {
+TEST_P(ProtocolTest, DroppedMessage_IsNoticedAtTheNext) {
   Pair run = Pair::Open();
   run.target.Open(SealOne(run.source, 1)).value();
   SealOne(run.source, 2);
@@ -367,7 +271,7 @@ TEST(ProtocolTest, DroppedMessage_IsNoticedAtTheNext) {
             CKR_DEVICE_ERROR);
 }
 
-TEST(ProtocolTest, DroppedLastMessage_IsNoticedAtTheEnd) {
+TEST_P(ProtocolTest, DroppedLastMessage_IsNoticedAtTheEnd) {
   Pair run = Pair::Open();
   run.target.Open(SealOne(run.source, 1)).value();
   SealOne(run.source, 2);
@@ -375,27 +279,27 @@ TEST(ProtocolTest, DroppedLastMessage_IsNoticedAtTheEnd) {
             CKR_DEVICE_ERROR);
 }
 
-TEST(ProtocolTest, DroppedFirstMessage_IsRefused) {
+TEST_P(ProtocolTest, DroppedFirstMessage_IsRefused) {
   Pair run = Pair::Open();
   SealOne(run.source, 1);
   EXPECT_EQ(CkRv(run.target.Open(SealOne(run.source, 2)).status()),
             CKR_DEVICE_ERROR);
 }
 
-TEST(ProtocolTest, RepeatedFirstMessage_IsRefused) {
+TEST_P(ProtocolTest, RepeatedFirstMessage_IsRefused) {
   Pair run = Pair::Open();
   const Bytes first = SealOne(run.source, 1);
   run.target.Open(first).value();
   EXPECT_EQ(CkRv(run.target.Open(first).status()), CKR_DEVICE_ERROR);
 }
 
-TEST(ProtocolTest, RepeatedLaterMessage_IsRefused) {
+TEST_P(ProtocolTest, RepeatedLaterMessage_IsRefused) {
   Later later = Later::Open(/*end=*/false);
   later.run.target.Open(later.next).value();
   EXPECT_EQ(CkRv(later.run.target.Open(later.next).status()), CKR_DEVICE_ERROR);
 }
 
-TEST(ProtocolTest, ReorderedMessages_AreRefused) {
+TEST_P(ProtocolTest, ReorderedMessages_AreRefused) {
   Pair run = Pair::Open();
   run.target.Open(SealOne(run.source, 1)).value();
   const Bytes second = SealOne(run.source, 2);
@@ -403,7 +307,7 @@ TEST(ProtocolTest, ReorderedMessages_AreRefused) {
   EXPECT_EQ(CkRv(run.target.Open(third).status()), CKR_DEVICE_ERROR);
 }
 
-TEST(ProtocolTest, AfterTheEnd_NothingIsOpenedOrSealed) {
+TEST_P(ProtocolTest, AfterTheEnd_NothingIsOpenedOrSealed) {
   Pair run = Pair::Open();
   run.target.Open(run.source.SealEnd().value()).value();
   const RecordDraft draft = DraftOf(1);
@@ -415,7 +319,7 @@ TEST(ProtocolTest, AfterTheEnd_NothingIsOpenedOrSealed) {
 
 // A message of two records whose second one the courier takes off: the count
 // in front is in clear, and bound.
-TEST(ProtocolTest, RecordTakenOffAMessage_IsRefused) {
+TEST(Cpv3Test, RecordTakenOffAMessage_IsRefused) {
   Pair run = Pair::Open();
   run.target.Open(SealOne(run.source, 0)).value();
   const std::vector<RecordDraft> two = [] {
@@ -426,21 +330,21 @@ TEST(ProtocolTest, RecordTakenOffAMessage_IsRefused) {
   }();
   const size_t overhead = run.source.Overhead();
   Bytes message = run.source.Seal(two).value();
-  message.resize(overhead + two[0].size());
+  message.resize(overhead + run.source.SizeOf(two[0]));
   message[overhead - 1] = 1;
   EXPECT_EQ(CkRv(run.target.Open(message).status()), CKR_DEVICE_ERROR);
 }
 
 // --- other runs, other ends ---
 
-TEST(ProtocolTest, MessageOfAnotherRun_IsRefused) {
+TEST_P(ProtocolTest, MessageOfAnotherRun_IsRefused) {
   Pair one = Pair::Open();
   Pair other = Pair::Open();
   EXPECT_EQ(CkRv(one.target.Open(SealOne(other.source, 1)).status()),
             CKR_DEVICE_ERROR);
 }
 
-TEST(ProtocolTest, MessageOfAnotherRunUnderThisRunsId_IsRefused) {
+TEST_P(ProtocolTest, MessageOfAnotherRunUnderThisRunsId_IsRefused) {
   Pair one = Pair::Open();
   Pair other = Pair::Open();
   one.target.Open(SealOne(one.source, 1)).value();
@@ -451,7 +355,7 @@ TEST(ProtocolTest, MessageOfAnotherRunUnderThisRunsId_IsRefused) {
   EXPECT_EQ(CkRv(one.target.Open(message).status()), CKR_DEVICE_ERROR);
 }
 
-TEST(ProtocolTest, ReplyToAnotherHello_IsRefused) {
+TEST_P(ProtocolTest, ReplyToAnotherHello_IsRefused) {
   SourceOffer one = SourceOffer::Start(App()).value();
   const SourceOffer other = SourceOffer::Start(App()).value();
   const TargetRun target = TargetRun::Join(Backup(), other.hello()).value();
@@ -459,13 +363,13 @@ TEST(ProtocolTest, ReplyToAnotherHello_IsRefused) {
             CKR_DEVICE_ERROR);
 }
 
-TEST(ProtocolTest, OwnHelloAsReply_IsRefused) {
+TEST_P(ProtocolTest, OwnHelloAsReply_IsRefused) {
   SourceOffer offer = SourceOffer::Start(App()).value();
   const Bytes hello = offer.hello();
   EXPECT_EQ(CkRv(std::move(offer).Bind(hello).status()), CKR_DEVICE_ERROR);
 }
 
-TEST(ProtocolTest, SealedMessageSentBackToAnOwnTarget_IsRefused) {
+TEST_P(ProtocolTest, SealedMessageSentBackToAnOwnTarget_IsRefused) {
   // Both ends in one HSM, a run in each direction.
   Pair there = Pair::Open(App(Domain(), AppStatement(1)),
                           App(Domain(), AppStatement(2)));
@@ -477,19 +381,19 @@ TEST(ProtocolTest, SealedMessageSentBackToAnOwnTarget_IsRefused) {
   EXPECT_EQ(CkRv(back.target.Open(message).status()), CKR_DEVICE_ERROR);
 }
 
-TEST(ProtocolTest, OnePartitionWithItself_IsRefused) {
+TEST_P(ProtocolTest, OnePartitionWithItself_IsRefused) {
   const SourceOffer offer = SourceOffer::Start(App()).value();
   EXPECT_EQ(CkRv(TargetRun::Join(App(), offer.hello()).status()),
             CKR_ARGUMENTS_BAD);
 }
 
-TEST(ProtocolTest, TwoPartitionsOfOneHsm_MayClone) {
+TEST_P(ProtocolTest, TwoPartitionsOfOneHsm_MayClone) {
   Pair run = Pair::Open(App(Domain(), AppStatement(1)),
                         App(Domain(), AppStatement(2)));
   EXPECT_TRUE(run.target.Open(SealOne(run.source, 1)).ok());
 }
 
-TEST(ProtocolTest, StatementOfAnotherSerial_IsRefused) {
+TEST_P(ProtocolTest, StatementOfAnotherSerial_IsRefused) {
   hsm::Statement liar = AppStatement();
   liar.serial = "1002";
   const SourceOffer offer = SourceOffer::Start(App(Domain(), liar)).value();
@@ -497,7 +401,7 @@ TEST(ProtocolTest, StatementOfAnotherSerial_IsRefused) {
             CKR_DEVICE_ERROR);
 }
 
-TEST(ProtocolTest, StatementOfAnotherKind_IsRefused) {
+TEST_P(ProtocolTest, StatementOfAnotherKind_IsRefused) {
   hsm::Statement liar = AppStatement();
   liar.kind = hsm::Kind::kBackup;
   const SourceOffer offer = SourceOffer::Start(App(Domain(), liar)).value();
@@ -505,7 +409,7 @@ TEST(ProtocolTest, StatementOfAnotherKind_IsRefused) {
             CKR_DEVICE_ERROR);
 }
 
-TEST(ProtocolTest, StatementOfAnotherModel_IsRefusedAtTheSourceToo) {
+TEST_P(ProtocolTest, StatementOfAnotherModel_IsRefusedAtTheSourceToo) {
   hsm::Statement liar = BackupStatement();
   liar.model = "luna-b790";
   SourceOffer offer = SourceOffer::Start(App()).value();
@@ -525,25 +429,25 @@ CK_RV OpenHostile(const ObjectRecord& record) {
           .status());
 }
 
-TEST(ProtocolTest, ApplicationSourceWithACarriedOnOrigin_IsRefused) {
+TEST_P(ProtocolTest, ApplicationSourceWithACarriedOnOrigin_IsRefused) {
   ObjectRecord record = RecordOf(1);
   record.carried_on = true;
   EXPECT_EQ(OpenHostile(record), CKR_DEVICE_ERROR);
 }
 
-TEST(ProtocolTest, OriginOfAnotherFirmware_IsRefused) {
+TEST_P(ProtocolTest, OriginOfAnotherFirmware_IsRefused) {
   ObjectRecord record = RecordOf(1);
   record.origin.firmware = {6, 24, 0};
   EXPECT_EQ(OpenHostile(record), CKR_DEVICE_ERROR);
 }
 
-TEST(ProtocolTest, AttributesOfAnotherOuid_AreRefused) {
+TEST_P(ProtocolTest, AttributesOfAnotherOuid_AreRefused) {
   ObjectRecord record = RecordOf(1);
   record.attributes.Set(CKA_OUID, RecordOf(2).ouid);
   EXPECT_EQ(OpenHostile(record), CKR_DEVICE_ERROR);
 }
 
-TEST(ProtocolTest, UniqueId_IsNeverTaken) {
+TEST_P(ProtocolTest, UniqueId_IsNeverTaken) {
   ObjectRecord record = RecordOf(1);
   record.attributes.SetText(CKA_UNIQUE_ID, "1-2-3");
   EXPECT_EQ(OpenHostile(record), CKR_DEVICE_ERROR);
@@ -551,14 +455,14 @@ TEST(ProtocolTest, UniqueId_IsNeverTaken) {
 
 // --- limits ---
 
-TEST(ProtocolTest, TooManyRecords_AreNotSealed) {
+TEST_P(ProtocolTest, TooManyRecords_AreNotSealed) {
   Pair run = Pair::Open();
   std::vector<RecordDraft> drafts;
   for (size_t i = 0; i <= kMaxRecords; ++i) drafts.push_back(DraftOf(1));
   EXPECT_EQ(CkRv(run.source.Seal(drafts).status()), CKR_GENERAL_ERROR);
 }
 
-TEST(ProtocolTest, TooLongMessage_IsRefusedUnread) {
+TEST_P(ProtocolTest, TooLongMessage_IsRefusedUnread) {
   Pair run = Pair::Open();
   EXPECT_EQ(CkRv(run.target.Open(Bytes(kMaxMessage + 1, 3)).status()),
             CKR_DEVICE_ERROR);

@@ -17,9 +17,11 @@ namespace {
 using hsm::FirmwareProfile;
 
 constexpr ProtocolVersion kVersions[] = {
-    {kCpv1, "CPv1", nullptr, false, &FirmwareProfile::cpv1},
-    {kCpv3, "CPv3", "perigee clone 3", true, &FirmwareProfile::cpv3},
-    {kCpv4, "CPv4", nullptr, false, &FirmwareProfile::cpv4},
+    {kCpv1, "CPv1", "perigee clone 1", &kTransportSuite,
+     &FirmwareProfile::cpv1},
+    {kCpv3, "CPv3", "perigee clone 3", &kAgreementSuite,
+     &FirmwareProfile::cpv3},
+    {kCpv4, "CPv4", "perigee clone 4", nullptr, &FirmwareProfile::cpv4},
 };
 
 constexpr char kProtocolReason[] = "cloning-protocol";
@@ -39,27 +41,8 @@ std::vector<uint8_t> Spoken(const hsm::Statement& statement) {
   return spoken;
 }
 
-std::optional<uint8_t> HighestCommon(const std::vector<uint8_t>& a,
-                                     const std::vector<uint8_t>& b) {
-  std::vector<uint8_t> common;
-  std::set_intersection(a.begin(), a.end(), b.begin(), b.end(),
-                        std::back_inserter(common));
-  if (common.empty()) return std::nullopt;
-  return common.back();
-}
-
 absl::Status NothingInCommon(const hsm::Statement& source,
                              const hsm::Statement& target) {
-  RETURN_IF_ERROR(hsm::CheckTransfer(source, target, source));
-  const std::optional<uint8_t> spoken =
-      HighestCommon(Spoken(source), Spoken(target));
-  if (spoken.has_value()) {
-    return base::ErrorWithReason(
-        CKR_FUNCTION_NOT_SUPPORTED, kProtocolReason,
-        absl::StrCat("these HSMs would use ",
-                     FindProtocolVersion(*spoken)->name,
-                     ", which is not available in this version"));
-  }
   return base::ErrorWithReason(
       LUNA_RET_OPERATION_RESTRICTED, kProtocolReason,
       absl::StrCat("firmware ", source.firmware.ToString(), " and ",
@@ -97,7 +80,7 @@ const ProtocolVersion* FindProtocolVersion(uint8_t number) {
 Introduction Introduce(hsm::Statement own) {
   Introduction introduction;
   for (uint8_t number : Spoken(own)) {
-    if (FindProtocolVersion(number)->available) {
+    if (FindProtocolVersion(number)->available()) {
       introduction.protocols.push_back(number);
     }
   }
@@ -129,10 +112,28 @@ absl::StatusOr<Introduction> ParseIntroduction(
   return introduction;
 }
 
+std::optional<uint8_t> CommonProtocol(const Introduction& a,
+                                      const Introduction& b) {
+  std::vector<uint8_t> common;
+  std::set_intersection(a.protocols.begin(), a.protocols.end(),
+                        b.protocols.begin(), b.protocols.end(),
+                        std::back_inserter(common));
+  if (common.empty()) return std::nullopt;
+  return common.back();
+}
+
+uint8_t NumberOfHello(const Introduction& own) {
+  return own.protocols.empty() ? kCpv3 : own.protocols.back();
+}
+
 absl::Status CheckProtocol(uint8_t number, const Introduction& source,
                            const Introduction& target) {
-  const std::optional<uint8_t> common =
-      HighestCommon(source.protocols, target.protocols);
+  const std::optional<uint8_t> common = CommonProtocol(source, target);
+  // Where only the legacy protocol is left, an object would leave the source
+  // before the target could say that it takes none.
+  if (!common.has_value() || *common == kCpv1) {
+    RETURN_IF_ERROR(hsm::CheckRoute(source.statement, target.statement));
+  }
   if (!common.has_value()) {
     return NothingInCommon(source.statement, target.statement);
   }

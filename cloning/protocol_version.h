@@ -1,27 +1,27 @@
 // The cloning protocols as rows of one table, and the decision which one two
-// HSMs use. The bytes of CPv3 are in cloning/protocol.h; what an HSM says of
+// HSMs use. The bytes are made in cloning/protocol.h; what an HSM says of
 // itself when it meets another is the Introduction here.
 #ifndef PERIGEE_CLONING_PROTOCOL_VERSION_H_
 #define PERIGEE_CLONING_PROTOCOL_VERSION_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/certificate.h"
+#include "cloning/record_suite.h"
 #include "hsm/firmware.h"
 #include "hsm/statement.h"
 
 namespace cloning {
 
-using base::Bytes;
-using base::ByteSpan;
-
 struct ProtocolVersion {
   uint8_t number;
   const char* name;
-  const char* purpose;  // of its handshake; null where there is none
-  bool available;
+  const char* purpose;                 // of its handshake
+  const RecordSuite* suite;            // null: not available
   bool hsm::FirmwareProfile::*spoken;  // column of the firmware table
+  bool available() const { return suite != nullptr; }
 };
 
 inline constexpr uint8_t kCpv1 = 1, kCpv3 = 3, kCpv4 = 4;
@@ -53,9 +53,16 @@ bool IsWellFormed(const hsm::Statement& statement);
 absl::StatusOr<Introduction> ParseIntroduction(
     const base::Certificate& certificate, ByteSpan statement);
 
+// The highest number that both offer; none when there is no such one.
+std::optional<uint8_t> CommonProtocol(const Introduction& a,
+                                      const Introduction& b);
+
+// The number that a hello of this end carries: its highest.
+uint8_t NumberOfHello(const Introduction& own);
+
 // OK when `number` is the protocol that these two use; both ends come to the
-// same answer. LUNA_RET_OPERATION_RESTRICTED with a reason, or
-// CKR_FUNCTION_NOT_SUPPORTED (docs/formats/cloning.md, "Protocol versions").
+// same answer. LUNA_RET_OPERATION_RESTRICTED with a reason
+// (docs/formats/cloning.md, "Protocol versions").
 absl::Status CheckProtocol(uint8_t number, const Introduction& source,
                            const Introduction& target);
 

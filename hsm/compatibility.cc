@@ -157,4 +157,34 @@ absl::Status CheckTransfer(const Statement& source, const Statement& target,
   return absl::OkStatus();
 }
 
+absl::Status CheckRoute(const Statement& source, const Statement& target) {
+  if (source.kind != Kind::kBackup) {
+    return CheckTransfer(source, target, source);
+  }
+  // What a Backup HSM may hold, as far as the rows tell origins apart.
+  absl::Status common;
+  bool first = true;
+  for (const FirmwareVersion firmware :
+       {FirmwareVersion{7, 4, 0}, FirmwareVersion{7, 7, 0}}) {
+    for (const uint8_t version : {0, 1}) {
+      for (const FmState fm : {FmState::kNever, FmState::kEnabledOnce}) {
+        for (const uint8_t allow_cpv1 : {0, 1}) {
+          Statement origin;
+          origin.firmware = firmware;
+          origin.partition_version = version;
+          origin.fm = fm;
+          origin.allow_cpv1 = allow_cpv1;
+          const absl::Status status = CheckTransfer(source, target, origin);
+          if (first) common = status;
+          if (status.ok() || base::Reason(status) != base::Reason(common)) {
+            return absl::OkStatus();
+          }
+          first = false;
+        }
+      }
+    }
+  }
+  return common;
+}
+
 }  // namespace hsm

@@ -16,6 +16,10 @@ namespace hsm {
 absl::Status CheckTransfer(const Statement& source, const Statement& target,
                            const Statement& origin);
 
+// The refusal that every object of `source` would meet at `target`, whatever
+// its origin; OK when there is no such one.
+absl::Status CheckRoute(const Statement& source, const Statement& target);
+
 }  // namespace hsm
 
 #endif  // PERIGEE_HSM_COMPATIBILITY_H_

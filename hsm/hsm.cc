@@ -257,6 +257,14 @@ absl::StatusOr<std::vector<uint64_t>> Hsm::SlotsEverUsed() {
 
 absl::StatusOr<std::optional<Bytes>> Hsm::GetSealedValue(
     SpaceId space, absl::string_view name) {
+  ASSIGN_OR_RETURN(const std::optional<SecretBytes> value,
+                   GetSealedSecret(space, name));
+  if (!value.has_value()) return std::optional<Bytes>();
+  return std::optional<Bytes>(base::ToBytes(value->Expose()));
+}
+
+absl::StatusOr<std::optional<SecretBytes>> Hsm::GetSealedSecret(
+    SpaceId space, absl::string_view name) {
   RETURN_IF_ERROR(CheckSealedName(name));
   std::optional<Bytes> sealed;
   RETURN_IF_ERROR(
@@ -264,11 +272,11 @@ absl::StatusOr<std::optional<Bytes>> Hsm::GetSealedValue(
         ASSIGN_OR_RETURN(sealed, reader.GetValue(space, name));
         return absl::OkStatus();
       }));
-  if (!sealed.has_value()) return sealed;
-  ASSIGN_OR_RETURN(const SecretBytes value,
+  if (!sealed.has_value()) return std::optional<SecretBytes>();
+  ASSIGN_OR_RETURN(SecretBytes value,
                    OpenSecret(state_->core->value_key().Expose(),
                               SealedLabel(space, name), *sealed));
-  return std::optional<Bytes>(base::ToBytes(value.Expose()));
+  return std::optional<SecretBytes>(std::move(value));
 }
 
 absl::Status Hsm::PutSealedValue(SpaceId space, absl::string_view name,

@@ -174,6 +174,9 @@ class Hsm {
   // 0 stay, also when the HSM is zeroized. Join Atomically.
   absl::StatusOr<std::optional<Bytes>> GetSealedValue(SpaceId space,
                                                       absl::string_view name);
+  // The same for a value that is a secret.
+  absl::StatusOr<std::optional<SecretBytes>> GetSealedSecret(
+      SpaceId space, absl::string_view name);
   absl::Status PutSealedValue(SpaceId space, absl::string_view name,
                               ByteSpan value);
   absl::Status DeleteSealedValue(SpaceId space, absl::string_view name);

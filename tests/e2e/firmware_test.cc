@@ -1,10 +1,6 @@
 // The documented behaviours of backup and restore between firmwares, with FMs
-// and between sizes of objects. Names begin with the id of the behaviour.
-//
-// HSMs before 7.7.0, and partitions with policy 42 on, speak cloning protocol
-// 1 only. A build without it says so (CKR_FUNCTION_NOT_SUPPORTED, reason
-// "cloning-protocol") and those behaviours are out of reach: they are skipped
-// by what the library answers, and run as soon as it has the protocol.
+// and between sizes of objects. Names begin with the id of the behaviour. HSMs
+// before 7.7.0, and partitions with policy 42 on, speak CPv1 only.
 #include "tests/e2e/bench.h"
 
 namespace e2e {
@@ -14,14 +10,6 @@ constexpr CK_ULONG kRestrictedRestore = 55;
 
 class FirmwareTest : public testing::TestWithParam<Link> {};
 INSTANTIATE_FOR_BOTH_LINKS(FirmwareTest);
-
-bool LacksCpv1(const Report& report) {
-  return report.rv == CKR_FUNCTION_NOT_SUPPORTED &&
-         report.error.find("(cloning-protocol)") != std::string::npos;
-}
-
-#define NEEDS_CPV1(report) \
-  if (LacksCpv1(report)) GTEST_SKIP() << "this build has no CPv1"
 
 void ExpectRestricted(const Report& report, const std::string& reason) {
   EXPECT_RV(LUNA_RET_OPERATION_RESTRICTED, report.rv) << report.error;
@@ -115,7 +103,6 @@ TEST_P(FirmwareTest, BR_3_RestoreTo770_IsAllowed) {
 TEST_P(FirmwareTest, BR_4_RestoreTo770FromAnOlderBackupHsm_IsRefused) {
   Bench bench(TwoApps(GetParam(), App("7.4.0"), App("7.7.0"), "7.3.2"));
   const Backup backup(bench);
-  NEEDS_CPV1(backup.report);
   ExpectAllStored(backup.report, 1);
   ExpectRestricted(bench.host.Transfer(backup.archive, bench.Officer(1)),
                    "backup-firmware");
@@ -151,7 +138,6 @@ TEST_P(FirmwareTest, P55_7_OldBackup_RestoresTo770) {
     Bench bench(
         TwoApps(GetParam(), App("7.4.0"), App("7.7.0", version), "7.7.1"));
     const Backup backup(bench);
-    NEEDS_CPV1(backup.report);
     Restrict(bench);
     ExpectAllStored(bench.host.Transfer(backup.archive, bench.Officer(1)), 1);
   }
@@ -160,7 +146,6 @@ TEST_P(FirmwareTest, P55_7_OldBackup_RestoresTo770) {
 TEST_P(FirmwareTest, P55_8_OldBackup_DoesNotGoBackToOldFirmware) {
   Bench bench(TwoApps(GetParam(), App("7.4.0"), App("7.3.3"), "7.7.1"));
   const Backup backup(bench);
-  NEEDS_CPV1(backup.report);
   Restrict(bench);
   EXPECT_OK(bench.host.perigee().ClearPartition(backup.source));
   ExpectRestricted(bench.host.Transfer(backup.archive, backup.source),
@@ -172,7 +157,6 @@ TEST_P(FirmwareTest, P55_8_OldBackup_DoesNotGoBackToOldFirmware) {
 TEST_P(FirmwareTest, P55_9_WithoutThePolicy_OldBackupGoesBack) {
   Bench bench(FirmwarePlan(GetParam(), "luna-k7", "7.4.0", "7.7.1"));
   const Backup backup(bench);
-  NEEDS_CPV1(backup.report);
   EXPECT_OK(bench.host.perigee().ClearPartition(backup.source));
   ExpectAllStored(bench.host.Transfer(backup.archive, backup.source), 1);
 }
@@ -181,7 +165,6 @@ TEST_P(FirmwareTest, P55_13_BackupOfOldFirmware_IsNotRestricted) {
   Bench bench(FirmwarePlan(GetParam(), "luna-k7", "7.4.0", "7.7.1"));
   Restrict(bench);
   const Backup backup(bench);
-  NEEDS_CPV1(backup.report);
   ExpectAllStored(backup.report, 1);
 }
 
@@ -193,7 +176,6 @@ TEST_P(FirmwareTest, P55_14_NothingGoesToLessSecureFirmware) {
     if (restricted) Restrict(bench);
     const CK_SESSION_HANDLE old = bench.Officer(1);
     const Report restore = bench.host.Transfer(backup.archive, old);
-    NEEDS_CPV1(restore);
     ExpectRestricted(restore, "lower-security");
     ExpectRestricted(bench.host.Transfer(backup.source, old), "lower-security");
     EXPECT_EQ(bench.host.Find(old).size(), 0u);
@@ -247,7 +229,6 @@ TEST_P(FirmwareTest, FM_4_Policy42OnAtTheTarget_IsRefused) {
   const Backup backup(bench);
   ExpectAllStored(backup.report, 1);
   const Report report = bench.host.Transfer(backup.archive, bench.Officer(1));
-  NEEDS_CPV1(report);
   ExpectRestricted(report, "functionality-modules");
 }
 
@@ -255,7 +236,6 @@ TEST_P(FirmwareTest, FM_4_Policy42OnAtTheSource_IsRefused) {
   Bench bench(TwoApps(GetParam(), WithFm(App("7.7.1", kCpv1On)),
                       WithFm(App("7.7.1")), "7.7.2"));
   const Backup backup(bench);
-  NEEDS_CPV1(backup.report);
   ExpectAllStored(backup.report, 1);
   ExpectRestricted(bench.host.Transfer(backup.archive, bench.Officer(1)),
                    "functionality-modules");
@@ -266,6 +246,31 @@ TEST_P(FirmwareTest, FM_5_BackupOfAnFmEnabledHsm_GoesThrough) {
   plan.apps[0].fm = "enabled";
   Bench bench(plan);
   ExpectAllStored(Backup(bench).report, 1);
+}
+
+TEST_P(FirmwareTest, FM_7_OlderFmEnabledTargets_TakeWhatComesFromOneWithFms) {
+  struct Row {
+    AppHsm from;
+    const char* to;
+    bool restored;
+  };
+  for (const Row& row : {Row{WithFm(App("7.7.0")), "7.7.0", true},
+                         Row{App("7.7.0"), "7.7.0", false},
+                         Row{WithFm(App("7.4.0")), "7.7.0", true},
+                         Row{App("7.4.0"), "7.7.0", false},
+                         Row{WithFm(App("7.4.0")), "7.4.0", true},
+                         Row{App("7.4.0"), "7.4.0", false}}) {
+    SCOPED_TRACE(row.from.firmware + row.from.fm + " to " + row.to);
+    Bench bench(TwoApps(GetParam(), row.from, WithFm(App(row.to)), "7.7.1"));
+    const Backup backup(bench);
+    ExpectAllStored(backup.report, 1);
+    const Report report = bench.host.Transfer(backup.archive, bench.Officer(1));
+    if (row.restored) {
+      ExpectAllStored(report, 1);
+    } else {
+      ExpectRestricted(report, "functionality-modules");
+    }
+  }
 }
 
 // --- V0 and V1 ---------------------------------------------------------------
@@ -305,7 +310,6 @@ void FillResizeAppend(Bench& bench) {
 
   // SP-2
   const Report full = bench.host.Transfer(app, archive);
-  NEEDS_CPV1(full);
   EXPECT_RV(CKR_CONTAINER_OBJECT_STORAGE_FULL, full.rv) << full.error;
   EXPECT_EQ(CK_RV{CKR_CONTAINER_OBJECT_STORAGE_FULL}, 0x8000002Cu);
   const size_t stored = full.Count(PERIGEE_OUTCOME_STORED);
