@@ -187,6 +187,28 @@ TEST(Compatibility, CopyBetweenBackupHsms_DoesNotGetRoundTheRules) {
   EXPECT_EQ(Verdict(Backup("7.7.1"), Backup("7.7.2"), App("7.7.1 V0")), "yes");
 }
 
+std::string Route(const Statement& source, const Statement& target) {
+  const absl::Status status = CheckRoute(source, target);
+  return status.ok() ? "open" : base::Reason(status);
+}
+
+TEST(Compatibility, Route_IsClosedWhereEveryObjectIsRefusedForOneReason) {
+  EXPECT_EQ(Route(Backup("7.3.2"), App("7.7.1 V0")), "backup-firmware");
+  EXPECT_EQ(Route(App("7.7.1 V0"), Backup("7.3.2")), "backup-firmware");
+  EXPECT_EQ(Route(App("7.7.1 V0"), App("7.4.0")), "lower-security");
+  EXPECT_EQ(Route(Backup("7.7.1"), App("7.7.1 V0 FM")),
+            "functionality-modules");
+}
+
+TEST(Compatibility, Route_IsOpenWhereItDependsOnTheObject) {
+  EXPECT_EQ(Route(App("7.4.0"), Backup("7.3.2")), "open");
+  EXPECT_EQ(Route(Backup("7.7.1"), App("7.4.0")), "open");
+  EXPECT_EQ(Route(Backup("7.7.1"), App("7.7.1 V0")), "open");
+  EXPECT_EQ(Route(Backup("7.7.2"), App("7.7.1 V0 FM")), "open");
+  // Every object is refused, but not for one reason: each says its own.
+  EXPECT_EQ(Route(Backup("7.7.1 P55"), App("7.4.0")), "open");
+}
+
 TEST(Compatibility, RefusalForFms_NamesTheKnownIssueAndTheRemedy) {
   const absl::Status status =
       CheckTransfer(Backup("7.7.1"), App("7.7.1 V0 FM"), App("7.7.1 V0 FM"));

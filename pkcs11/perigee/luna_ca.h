@@ -333,8 +333,8 @@ PERIGEE_CA_DECLARE(CA_SetCloningDomain,
 PERIGEE_CA_DECLARE(CA_GenerateCloningKEV,
                    (CK_SESSION_HANDLE hSession, CK_BYTE_PTR pKEV,
                     CK_ULONG_PTR pulKEVLen));
-// Step 2: what CA_CloneAsSourceInit gave, no KEV (CPv3), or the source's
-// certificate and a KEV (CPv1).
+// Step 2: what CA_CloneAsSourceInit gave, no KEV. Which protocol it is, CPv3
+// or CPv1, the two HSMs decide.
 PERIGEE_CA_DECLARE(CA_CloneAsTargetInit,
                    (CK_SESSION_HANDLE hSession, CK_BYTE_PTR pInput,
                     CK_ULONG ulInputLen, CK_BYTE_PTR pKEV, CK_ULONG ulKEVLen,
@@ -921,7 +921,7 @@ PERIGEE_CA_DECLARE(CA_STCGetDigestNameByID,
 
 // ---- Functions that the public bindings do not have ----
 
-// Step 1 of CPv3, no input.
+// Step 1, no input.
 PERIGEE_CA_DECLARE(CA_CloneAsSourceInit,
                    (CK_SESSION_HANDLE hSession, CK_BYTE_PTR pInput,
                     CK_ULONG ulInputLen, CK_BYTE_PTR pOutput,

@@ -192,6 +192,34 @@ TEST_P(UpdateTest, UP_1_ApplicationHsm_BecomesV0) {
   EXPECT_EQ(FirmwareOf(bench.host, bench.host.partition()), "7.7.1");
 }
 
+TEST_P(UpdateTest, P55_11_SourceUpdatedSince_TakesItsOldBackupBack) {
+  Bench bench(FirmwarePlan(GetParam(), "luna-k7", "7.4.0", "7.7.1"));
+  const CK_SLOT_ID admin = bench.host.HsmInfo(bench.host.partition()).adminSlot;
+  bench.host.InitHsm(admin);
+  CK_SESSION_HANDLE source = bench.Officer();
+  bench.host.Create(source, Note("a"));
+  const auto before = ReadPartition(bench.host, source);
+  const CK_SESSION_HANDLE archive = bench.NewArchive();
+  ExpectAllStored(bench.host.Transfer(source, archive), 1);
+  const CK_SESSION_HANDLE so = bench.host.SecurityOfficer(bench.host.backup());
+  EXPECT_OK(bench.host.ca().CA_SetHSMPolicy(so, 55, 1));
+  EXPECT_OK(bench.host.perigee().ClearPartition(source));
+  // P55-8: not before the update.
+  EXPECT_RV(LUNA_RET_OPERATION_RESTRICTED,
+            bench.host.Transfer(archive, source).rv);
+  EXPECT_EQ(bench.host.Find(source).size(), 0u);
+
+  EXPECT_OK(Install(bench.host, bench.host.SecurityOfficer(admin),
+                    MakeImage(bench.site, "7.7.1", "application")));
+  ASSERT_EQ(FirmwareOf(bench.host, bench.host.partition()), "7.7.1");
+  bench.host.c().C_CloseSession(source);
+  source = bench.Officer();
+  ExpectAllStored(bench.host.Transfer(archive, source), 1);
+  EXPECT_EQ(ReadPartition(bench.host, source), before);
+  // It is a V0 partition now, and what it holds goes back to nothing older.
+  EXPECT_EQ(bench.host.Policy(bench.host.partition(), 41), 0u);
+}
+
 // --- in the shell ------------------------------------------------------------
 
 TEST_P(UpdateTest, UP_1_InTheShell) {
