@@ -250,9 +250,10 @@ Bytes Host::Get(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
 
 Report Host::Transfer(CK_SESSION_HANDLE from, CK_SESSION_HANDLE to,
                       CK_FLAGS flags,
-                      const std::vector<CK_OBJECT_HANDLE>& objects) const {
+                      const std::vector<CK_OBJECT_HANDLE>& objects,
+                      size_t room) const {
   Report report;
-  report.items.resize(1024);
+  report.items.resize(room);
   PERIGEE_TRANSFER transfer = {};
   transfer.ulSize = sizeof transfer;
   transfer.flags = flags;
@@ -263,7 +264,7 @@ Report Host::Transfer(CK_SESSION_HANDLE from, CK_SESSION_HANDLE to,
   transfer.ulItemRoom = report.items.size();
   report.rv = perigee().Transfer(from, to, &transfer);
   if (report.rv != CKR_OK) report.error = library_.LastError();
-  report.items.resize(std::min<CK_ULONG>(transfer.ulItemCount, 1024));
+  report.items.resize(std::min<CK_ULONG>(transfer.ulItemCount, room));
   return report;
 }
 

@@ -102,7 +102,8 @@ class Host {
   // --- transfers ---
   Report Transfer(CK_SESSION_HANDLE from, CK_SESSION_HANDLE to,
                   CK_FLAGS flags = 0,
-                  const std::vector<CK_OBJECT_HANDLE>& objects = {}) const;
+                  const std::vector<CK_OBJECT_HANDLE>& objects = {},
+                  size_t room = 1024) const;
 
  private:
   void Settle(CK_SLOT_ID slot, CK_ULONG container) const;
