@@ -50,6 +50,8 @@ class Writer {
   }
   void Text(absl::string_view s) { Sized(base::AsBytes(s)); }
 
+  // Room for so many bytes altogether: what outgrows it moves, and is wiped.
+  void Reserve(size_t bytes) { out_.reserve(bytes); }
   size_t size() const { return out_.size(); }
   ByteSpan bytes() const { return ByteSpan(out_.data(), out_.size()); }
   Bytes Take() && { return Bytes(out_.begin(), out_.end()); }
@@ -57,7 +59,11 @@ class Writer {
 
  private:
   void Int(uint64_t v, int width) {
-    for (int i = width - 1; i >= 0; --i) U8(static_cast<uint8_t>(v >> (8 * i)));
+    uint8_t bytes[8];
+    for (int i = 0; i < width; ++i) {
+      bytes[i] = static_cast<uint8_t>(v >> (8 * (width - 1 - i)));
+    }
+    Raw(ByteSpan(bytes, width));
   }
   base::WipedVector out_;
 };

@@ -165,6 +165,11 @@ uint64_t Widen(CK_ULONG number) {
   return number == CK_UNAVAILABLE_INFORMATION ? ~uint64_t{0} : number;
 }
 
+bool IsNumbers(const AttributeSet::Entry& entry) {
+  return FormOf(entry.type) == Form::kNumbers &&
+         entry.value.size() % sizeof(CK_ULONG) == 0;
+}
+
 void PutSet(const AttributeSet& set, wire::Writer& w);
 
 void PutEntry(const AttributeSet::Entry& entry, wire::Writer& w) {
@@ -177,8 +182,7 @@ void PutEntry(const AttributeSet::Entry& entry, wire::Writer& w) {
     return;
   }
   const ByteSpan value = SpanOf(entry.value);
-  if (FormOf(entry.type) != Form::kNumbers ||
-      value.size() % sizeof(CK_ULONG) != 0) {
+  if (!IsNumbers(entry)) {
     w.U8(static_cast<uint8_t>(Form::kBytes));
     w.Sized(value);
     return;
@@ -214,8 +218,24 @@ base::WipedVector GetNumbers(wire::Reader& r, ByteSpan payload) {
 
 }  // namespace
 
+size_t AttributeSet::EncodedSize() const {
+  size_t size = sizeof(uint32_t);
+  for (const Entry& entry : entries_) {
+    size += kEntryHeaderSize;
+    if (entry.nested != nullptr) {
+      size += entry.nested->EncodedSize();
+    } else if (IsNumbers(entry)) {
+      size += entry.value.size() / sizeof(CK_ULONG) * 8;
+    } else {
+      size += entry.value.size();
+    }
+  }
+  return size;
+}
+
 SecretBytes AttributeSet::Encode() const {
   wire::Writer w;
+  w.Reserve(EncodedSize());
   PutSet(*this, w);
   return std::move(w).TakeSecret();
 }

@@ -78,6 +78,8 @@ class AttributeSet {
   // Numbers must have the length of their kind (CheckValue); a set in which
   // they have not is written, but Decode refuses it.
   SecretBytes Encode() const;
+  // Bytes that Encode gives.
+  size_t EncodedSize() const;
   // CKR_DEVICE_ERROR for anything that Encode does not write, and for nesting
   // deeper than kMaxNesting.
   static absl::StatusOr<AttributeSet> Decode(ByteSpan in);

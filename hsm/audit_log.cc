@@ -312,10 +312,19 @@ absl::Status AuditLog::WriteLine(Transaction& tx, Chain& chain,
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::shared_ptr<const base::Identity>> AuditLog::Signer(
+    Reader& reader) const {
+  ASSIGN_OR_RETURN(const IdentityRecord record, LoadIdentity(*core_, reader));
+  absl::MutexLock lock(&mu_);
+  if (signer_ == nullptr || signer_->certificate.der() != record.certificate) {
+    ASSIGN_OR_RETURN(signer_, OpenIdentity(*core_, record));
+  }
+  return signer_;
+}
+
 absl::Status AuditLog::WriteCheckpoint(Transaction& tx, Chain& chain) const {
-  ASSIGN_OR_RETURN(const IdentityRecord record, LoadIdentity(*core_, tx));
   ASSIGN_OR_RETURN(const std::shared_ptr<const base::Identity> identity,
-                   OpenIdentity(*core_, record));
+                   Signer(tx));
   AuditFrame frame;
   frame.seq = chain.mark.seq + 1;
   frame.time = chain.now;

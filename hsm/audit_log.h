@@ -17,6 +17,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "base/certificate.h"
 #include "base/secret_bytes.h"
 #include "hsm/audit_line.h"
 #include "hsm/audit_settings.h"
@@ -126,6 +127,9 @@ class AuditLog {
   absl::Status WriteLine(Transaction& tx, Chain& chain, std::string line,
                          absl::string_view word) const;
   Bytes SealMark(const Mark& mark) const;
+  // Opening it costs as much as a hundred lines; adoption makes another one.
+  absl::StatusOr<std::shared_ptr<const base::Identity>> Signer(
+      Reader& reader) const ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status WriteCheckpoint(Transaction& tx, Chain& chain) const;
   absl::Status MakeRoom(Transaction& tx, Chain& chain, const AuditEvent& event,
                         AuditSettings::Mode mode) const;
@@ -140,6 +144,7 @@ class AuditLog {
   std::shared_ptr<const Configured> configured_ ABSL_GUARDED_BY(mu_);
   std::string directory_ ABSL_GUARDED_BY(mu_);
   mutable std::set<std::pair<SpaceId, std::string>> told_ ABSL_GUARDED_BY(mu_);
+  mutable std::shared_ptr<const base::Identity> signer_ ABSL_GUARDED_BY(mu_);
   // Threads of this process; the HSM's directory is locked for the others.
   mutable absl::Mutex counting_mu_;
   // What the counter said when this process was the first to count it: nothing

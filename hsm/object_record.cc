@@ -35,7 +35,7 @@ Tagged TaggedOf(const AttributeSet& attributes, Bytes& joined) {
 }
 
 absl::Status CheckObjectSize(const AttributeSet& attributes) {
-  if (attributes.Encode().size() <= kLargestObject) return absl::OkStatus();
+  if (attributes.EncodedSize() <= kLargestObject) return absl::OkStatus();
   return base::Error(CKR_DEVICE_MEMORY, "an object has at most 56 KiB");
 }
 

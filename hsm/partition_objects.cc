@@ -112,7 +112,7 @@ uint64_t Partition::CostOf(const AttributeSet& attributes) const {
   // The overhead is a constant of the HSM, so its last view does as well.
   auto hsm = state_->core->View();
   const uint64_t overhead = hsm.ok() ? (*hsm)->firmware->object_overhead : 0;
-  return attributes.Encode().size() + overhead;
+  return attributes.EncodedSize() + overhead;
 }
 
 absl::Status Partition::State_::CheckRoom(Reader& reader,

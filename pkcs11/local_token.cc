@@ -411,7 +411,7 @@ absl::StatusOr<uint64_t> LocalToken::CostOf(SpaceId space,
   if (space != space_) return NoSuchContainer();
   ASSIGN_OR_RETURN(hsm::Partition* const partition, PartitionIfThere(space));
   // A session object of a token that has no state.
-  if (partition == nullptr) return attributes.Encode().size();
+  if (partition == nullptr) return attributes.EncodedSize();
   return partition->CostOf(attributes);
 }
 
