@@ -149,7 +149,8 @@ absl::Status Session::Begin(const CK_MECHANISM* mechanism,
 template <typename Kind>
 absl::Status Session::Start(const CK_MECHANISM& mechanism,
                             CK_OBJECT_HANDLE key) {
-  ActiveOf<Kind>& begun = place<Kind>().emplace();
+  // (clang 14 finds no default constructor of a nested class here.)
+  ActiveOf<Kind>& begun = place<Kind>().emplace(ActiveOf<Kind>());
   absl::Cleanup undo = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     place<Kind>().reset();
   };
