@@ -214,6 +214,9 @@ class Partition {
   // True while no process has replaced or destroyed `object`; nanoseconds when
   // the change counter stands still. To be asked at each Init.
   bool IsCurrent(Login* login, const Object& object);
+  // Store::Generation of this space: while it is the same (and not kBusy), what
+  // IsCurrent said of an object that is not retired holds for the same login.
+  uint64_t Generation() const;
 
   // What the object costs of the partition's storage, in bytes.
   uint64_t CostOf(const AttributeSet& attributes) const;

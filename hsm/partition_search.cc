@@ -182,6 +182,8 @@ absl::StatusOr<std::vector<uint64_t>> Partition::FindTampered(Login* login) {
   return handles;
 }
 
+uint64_t Partition::Generation() const { return state_->Generation(); }
+
 bool Partition::IsCurrent(Login* login, const Object& object) {
   if (object.retired()) return false;
   if (login != nullptr && login->ended()) return false;

@@ -406,6 +406,12 @@ bool LocalToken::IsCurrent(SpaceId space, const hsm::Object& object) {
          (*partition)->IsCurrent(Access().get(), object);
 }
 
+uint64_t LocalToken::Generation(SpaceId space) {
+  const auto partition = PartitionIfThere(space);
+  return partition.ok() && *partition != nullptr ? (*partition)->Generation()
+                                                 : hsm::Store::kBusy;
+}
+
 absl::StatusOr<uint64_t> LocalToken::CostOf(SpaceId space,
                                             const AttributeSet& attributes) {
   if (space != space_) return NoSuchContainer();

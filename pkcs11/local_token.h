@@ -103,6 +103,7 @@ class LocalToken : public Token {
   absl::Status Clear(SpaceId space) override;
   absl::StatusOr<std::vector<uint64_t>> FindTampered(SpaceId space) override;
   bool IsCurrent(SpaceId space, const hsm::Object& object) override;
+  uint64_t Generation(SpaceId space) override;
   absl::StatusOr<uint64_t> CostOf(SpaceId space,
                                   const AttributeSet& attributes) override;
   absl::Status CheckWrapPolicy(SpaceId space, bool wrap,

@@ -76,10 +76,18 @@ absl::StatusOr<hsm::ObjectRef> Session::FindObject(
 
 absl::StatusOr<hsm::ObjectRef> Session::FindKey(CK_OBJECT_HANDLE handle) {
   const uint64_t epoch = application_->epoch();
+  const bool on_token = !IsSessionObject(handle);
+  const uint64_t generation =
+      on_token ? token_->Generation(space_) : hsm::Store::kBusy;
   if (last_key_ != nullptr && last_key_->handle() == handle &&
-      last_key_epoch_ == epoch && !last_key_->retired() &&
-      (IsSessionObject(handle) || token_->IsCurrent(space_, *last_key_))) {
-    return last_key_;
+      last_key_epoch_ == epoch && !last_key_->retired()) {
+    const bool unchanged =
+        generation != hsm::Store::kBusy && generation == last_key_generation_;
+    if (!on_token || unchanged) return last_key_;
+    if (token_->IsCurrent(space_, *last_key_)) {
+      last_key_generation_ = generation;
+      return last_key_;
+    }
   }
   absl::StatusOr<hsm::ObjectRef> found = FindObject(handle);
   if (!found.ok()) {
@@ -87,6 +95,7 @@ absl::StatusOr<hsm::ObjectRef> Session::FindKey(CK_OBJECT_HANDLE handle) {
   }
   last_key_ = *found;
   last_key_epoch_ = epoch;
+  last_key_generation_ = generation;
   return found;
 }
 
@@ -175,7 +184,8 @@ absl::Status Session::Start(const CK_MECHANISM& mechanism,
       RETURN_IF_ERROR(CheckKeyUse(*begun.mechanism, attributes, Kind::kUsage,
                                   kKeyErrors, token_->profile()));
     }
-    begun.authenticated = !AlwaysAuthenticates(attributes);
+    begun.asks_pin = again ? last.asks_pin : AlwaysAuthenticates(attributes);
+    begun.authenticated = !begun.asks_pin;
   }
   ParametersRef parameters;
   if constexpr (Kind::kParses) {
@@ -315,6 +325,7 @@ void Session::Complete() {
     last.mechanism = active.mechanism;
     last.key = std::move(active.key);
     last.approved = active.approved;
+    last.asks_pin = active.asks_pin;
     last.tool = std::move(active.tool);
   }
   place<Kind>().reset();

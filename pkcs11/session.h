@@ -262,12 +262,13 @@ class Session {
  private:
   struct Active {
     const Mechanism* mechanism = nullptr;
-    hsm::ObjectRef key;         // null for digests
-    uint64_t epoch = 0;         // the login epoch it began under
-    uint64_t number = 0;        // of its Init in this session
-    bool parts = false;         // something was fed
-    bool approved = false;      // approved.h
-    bool authenticated = true;  // false while CKA_ALWAYS_AUTHENTICATE waits
+    hsm::ObjectRef key;               // null for digests
+    uint64_t epoch = 0;               // the login epoch it began under
+    uint64_t number = 0;              // of its Init in this session
+    bool parts = false;               // something was fed
+    bool approved = false;            // approved.h
+    bool asks_pin = false;            // CKA_ALWAYS_AUTHENTICATE
+    bool authenticated = true;        // false while the PIN is waited for
     std::optional<SecretBytes> held;  // a result that did not fit
   };
   template <typename Kind>
@@ -284,6 +285,7 @@ class Session {
     const Mechanism* mechanism = nullptr;
     hsm::ObjectRef key;
     bool approved = false;
+    bool asks_pin = false;
     std::unique_ptr<typename Kind::Tool> tool;
   };
 
@@ -347,6 +349,8 @@ class Session {
   // The key of the last Init, to be used again if it is still current.
   hsm::ObjectRef last_key_ ABSL_GUARDED_BY(mu_);
   uint64_t last_key_epoch_ ABSL_GUARDED_BY(mu_) = 0;
+  // Of its space, before it was last found to be current.
+  uint64_t last_key_generation_ ABSL_GUARDED_BY(mu_) = 0;
   std::atomic<bool> last_approved_{false};
   uint64_t inits_ ABSL_GUARDED_BY(mu_) = 0;
 };

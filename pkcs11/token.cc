@@ -122,6 +122,7 @@ absl::StatusOr<std::vector<uint64_t>> Token::FindTampered(SpaceId) {
   return NotHere();
 }
 bool Token::IsCurrent(SpaceId, const hsm::Object&) { return false; }
+uint64_t Token::Generation(SpaceId) { return hsm::Store::kBusy; }
 absl::StatusOr<uint64_t> Token::CostOf(SpaceId, const AttributeSet&) {
   return NotHere();
 }

@@ -147,6 +147,8 @@ class Token {
   // Those that Find leaves out because their records were changed.
   virtual absl::StatusOr<std::vector<uint64_t>> FindTampered(SpaceId space);
   virtual bool IsCurrent(SpaceId space, const hsm::Object& object);
+  // hsm::Partition::Generation; hsm::Store::kBusy when it is not known.
+  virtual uint64_t Generation(SpaceId space);
   // Bytes of the token's storage.
   virtual absl::StatusOr<uint64_t> CostOf(SpaceId space,
                                           const AttributeSet& attributes);
