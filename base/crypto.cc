@@ -15,6 +15,7 @@
 #include <new>
 
 #include "absl/strings/str_cat.h"
+#include "base/crypto_pkcs8.h"
 #include "base/crypto_provider.h"
 #include "base/openssl_errors.h"
 
@@ -26,7 +27,6 @@ using UniqueKdfCtx = OpenSslPtr<EVP_KDF_CTX, EVP_KDF_CTX_free>;
 using UniqueMacCtx = OpenSslPtr<EVP_MAC_CTX, EVP_MAC_CTX_free>;
 using UniqueMdCtx = OpenSslPtr<EVP_MD_CTX, EVP_MD_CTX_free>;
 using UniquePkeyCtx = OpenSslPtr<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
-using UniquePkcs8 = OpenSslPtr<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free>;
 
 // Under the name "EC" OpenSSL would look for an engine of the host's first.
 constexpr char kEcType[] = "1.2.840.10045.2.1";
@@ -133,11 +133,6 @@ const Library& TheLibrary() {
   }
   OPENSSL_atexit(NoteOpenSslIsGone);
   return *ours.release();
-}
-
-absl::Status RefuseWhenGone() {
-  if (!OpenSslIsGone()) return absl::OkStatus();
-  return Error(CKR_CRYPTOKI_NOT_INITIALIZED, "the host has closed OpenSSL");
 }
 
 Bytes Digest(const EVP_MD* md, std::initializer_list<ByteSpan> parts) {
@@ -485,14 +480,7 @@ absl::StatusOr<P384Key> P384Key::Generate() {
 }
 
 absl::StatusOr<P384Key> P384Key::FromPrivateDer(ByteSpan der) {
-  RETURN_IF_ERROR(RefuseWhenGone());
-  const uint8_t* next = der.data();
-  UniquePkcs8 pkcs8(
-      d2i_PKCS8_PRIV_KEY_INFO(nullptr, &next, static_cast<long>(der.size())));
-  if (pkcs8 == nullptr || next != der.data() + der.size()) {
-    return OpenSslError(CKR_DATA_INVALID, "private key is not PKCS#8");
-  }
-  UniquePkey key(EVP_PKCS82PKEY_ex(pkcs8.get(), OpenSslContext(), nullptr));
+  ASSIGN_OR_RETURN(UniquePkey key, PrivateKeyFromDer(der));
   Bytes point = key == nullptr ? Bytes() : PointOf(key.get());
   if (point.empty()) {
     return OpenSslError(CKR_DATA_INVALID, "private key is not a P-384 key");
@@ -506,16 +494,7 @@ absl::StatusOr<P384Key> P384Key::FromPrivateDer(ByteSpan der) {
 }
 
 absl::StatusOr<SecretBytes> P384Key::PrivateDer() const {
-  UniquePkcs8 pkcs8(EVP_PKEY2PKCS8(key_.get()));
-  const int size =
-      pkcs8 == nullptr ? 0 : i2d_PKCS8_PRIV_KEY_INFO(pkcs8.get(), nullptr);
-  if (size <= 0) return OpenSslError(CKR_GENERAL_ERROR, "private key to DER");
-  SecretBytes der(static_cast<size_t>(size));
-  uint8_t* next = der.ExposeMutable().data();
-  if (i2d_PKCS8_PRIV_KEY_INFO(pkcs8.get(), &next) != size) {
-    return OpenSslError(CKR_GENERAL_ERROR, "private key to DER");
-  }
-  return der;
+  return PrivateKeyToDer(key_.get());
 }
 
 absl::StatusOr<Bytes> P384Key::Sign(ByteSpan message) const {

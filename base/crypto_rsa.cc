@@ -6,23 +6,20 @@
 #include <openssl/x509.h>
 
 #include <array>
+#include <utility>
+
+#include "base/crypto_pkcs8.h"
 
 namespace base {
 namespace {
 
 using UniquePkeyCtx = OpenSslPtr<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
-using UniquePkcs8 = OpenSslPtr<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free>;
 
 // Under the name "RSA" OpenSSL would look for an engine of the host's first.
 constexpr char kRsaType[] = "1.2.840.113549.1.1.1";
 constexpr unsigned int kBits = 3072;
 constexpr size_t kMaxSecret = 64;
 constexpr char kDigest[] = "SHA2-256";
-
-absl::Status RefuseWhenGone() {
-  if (!OpenSslIsGone()) return absl::OkStatus();
-  return Error(CKR_CRYPTOKI_NOT_INITIALIZED, "the host has closed OpenSSL");
-}
 
 bool IsRsa3072(const EVP_PKEY* key) {
   return key != nullptr && EVP_PKEY_is_a(key, "RSA") == 1 &&
@@ -84,28 +81,12 @@ absl::StatusOr<RsaTransportKey> RsaTransportKey::Generate() {
 }
 
 absl::StatusOr<RsaTransportKey> RsaTransportKey::FromPrivateDer(ByteSpan der) {
-  RETURN_IF_ERROR(RefuseWhenGone());
-  const uint8_t* next = der.data();
-  const UniquePkcs8 pkcs8(
-      d2i_PKCS8_PRIV_KEY_INFO(nullptr, &next, static_cast<long>(der.size())));
-  if (pkcs8 == nullptr || next != der.data() + der.size()) {
-    return OpenSslError(CKR_DATA_INVALID, "private key is not PKCS#8");
-  }
-  return Of(
-      UniquePkey(EVP_PKCS82PKEY_ex(pkcs8.get(), OpenSslContext(), nullptr)));
+  ASSIGN_OR_RETURN(UniquePkey key, PrivateKeyFromDer(der));
+  return Of(std::move(key));
 }
 
 absl::StatusOr<SecretBytes> RsaTransportKey::PrivateDer() const {
-  const UniquePkcs8 pkcs8(EVP_PKEY2PKCS8(key_.get()));
-  const int size =
-      pkcs8 == nullptr ? 0 : i2d_PKCS8_PRIV_KEY_INFO(pkcs8.get(), nullptr);
-  if (size <= 0) return OpenSslError(CKR_GENERAL_ERROR, "private key to DER");
-  SecretBytes der(static_cast<size_t>(size));
-  uint8_t* next = der.ExposeMutable().data();
-  if (i2d_PKCS8_PRIV_KEY_INFO(pkcs8.get(), &next) != size) {
-    return OpenSslError(CKR_GENERAL_ERROR, "private key to DER");
-  }
-  return der;
+  return PrivateKeyToDer(key_.get());
 }
 
 absl::StatusOr<SecretBytes> RsaTransportKey::Unwrap(ByteSpan label,

@@ -4,7 +4,6 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 
@@ -32,25 +31,6 @@ absl::string_view NameOf(Kind kind) {
   return kind == Kind::kBackup ? "backup" : "application";
 }
 
-absl::StatusOr<uint8_t> Part(absl::string_view text) {
-  uint32_t number = 0;
-  if (!absl::SimpleAtoi(text, &number) || number > UINT8_MAX ||
-      absl::StrCat(number) != text) {
-    return NoImage("the version is three numbers");
-  }
-  return static_cast<uint8_t>(number);
-}
-
-absl::StatusOr<FirmwareVersion> ParseVersion(absl::string_view text) {
-  const std::vector<absl::string_view> parts = absl::StrSplit(text, '.');
-  if (parts.size() != 3) return NoImage("the version is three numbers");
-  FirmwareVersion version;
-  ASSIGN_OR_RETURN(version.major_number, Part(parts[0]));
-  ASSIGN_OR_RETURN(version.minor_number, Part(parts[1]));
-  ASSIGN_OR_RETURN(version.patch, Part(parts[2]));
-  return version;
-}
-
 // The value of "name = value".
 absl::StatusOr<absl::string_view> ValueOf(absl::string_view line,
                                           absl::string_view name) {
@@ -61,9 +41,7 @@ absl::StatusOr<absl::string_view> ValueOf(absl::string_view line,
 }
 
 Bytes Signed(ByteSpan fuf) {
-  Bytes bytes = base::ToBytes(base::AsBytes(kLabel));
-  bytes.insert(bytes.end(), fuf.begin(), fuf.end());
-  return bytes;
+  return base::ToBytes(base::AsBytes(absl::StrCat(kLabel, Text(fuf))));
 }
 
 }  // namespace
@@ -91,7 +69,13 @@ absl::StatusOr<FirmwareImage> ParseFirmwareImage(ByteSpan fuf) {
       kind == NameOf(Kind::kBackup) ? Kind::kBackup : Kind::kApplication;
   ASSIGN_OR_RETURN(const absl::string_view version,
                    ValueOf(lines[2], "version"));
-  ASSIGN_OR_RETURN(image.version, ParseVersion(version));
+  const absl::StatusOr<FirmwareVersion> parsed =
+      FirmwareVersion::Parse(version);
+  // One form of it only.
+  if (!parsed.ok() || parsed->ToString() != version) {
+    return NoImage("the version is three numbers");
+  }
+  image.version = *parsed;
   if (FindFirmware(image.kind, image.version) == nullptr) {
     return base::Error(
         LUNA_RET_BAD_FW_VERSION,

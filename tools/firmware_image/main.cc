@@ -48,21 +48,14 @@ int List() {
 
 absl::Status Make(const Options& options) {
   ASSIGN_OR_RETURN(const hsm::Fleet fleet, hsm::Fleet::Open(options.fleet));
-  hsm::FirmwareImage wanted;
-  const hsm::FirmwareProfile* found = nullptr;
-  for (const hsm::FirmwareProfile& row : hsm::FirmwareProfiles()) {
-    if (row.kind == options.kind && row.version.ToString() == options.version) {
-      found = &row;
-    }
-  }
-  if (found == nullptr) {
+  const absl::StatusOr<hsm::FirmwareVersion> version =
+      hsm::FirmwareVersion::Parse(options.version);
+  if (!version.ok() || hsm::FindFirmware(options.kind, *version) == nullptr) {
     return base::Error(LUNA_RET_BAD_FW_VERSION,
                        absl::StrCat("there is no firmware ", options.version,
                                     " for such an HSM; try --list"));
   }
-  wanted.kind = found->kind;
-  wanted.version = found->version;
-  const std::string image = hsm::EncodeFirmwareImage(wanted);
+  const std::string image = hsm::EncodeFirmwareImage({options.kind, *version});
   ASSIGN_OR_RETURN(const std::string code,
                    hsm::FirmwareAuthCode(fleet, base::AsBytes(image)));
   RETURN_IF_ERROR(hsm::WriteNewFile(absl::StrCat(options.out, ".fuf"),
