@@ -12,7 +12,7 @@
 #include <filesystem>
 #include <functional>
 
-#include "tests/e2e/bench.h"
+#include "tests/e2e/interrupted.h"
 
 namespace e2e {
 namespace {
@@ -158,47 +158,19 @@ TEST_F(GadgetTest, SaysWhatItIs) {
   EXPECT_EQ(attribute("bNumInterfaces"), " 1\n");
 }
 
-struct ActAtFirstProgress {
-  std::function<void()> act;
-  CK_ULONG done = 0;
-  static CK_RV Note(void* context, CK_ULONG done, CK_ULONG) {
-    auto& self = *static_cast<ActAtFirstProgress*>(context);
-    if (self.done == 0) self.act();
-    self.done = done;
-    return CKR_OK;
-  }
-};
-
 // 300 objects, interrupted after the first of them; nothing is lost, and the
 // daemon need not be started again.
 void InterruptATransfer(const std::function<void()>& interrupt) {
   Bench bench(Link::kUsb);
-  const CK_SESSION_HANDLE app = bench.Officer();
-  for (int i = 0; i < 300; ++i) {
-    bench.host.Create(app, Note("note " + std::to_string(i)));
-  }
-  CK_SESSION_HANDLE archive = bench.NewArchive();
-  ActAtFirstProgress actor{interrupt};
-  PERIGEE_TRANSFER transfer = {};
-  transfer.ulSize = sizeof transfer;
-  transfer.pProgress = ActAtFirstProgress::Note;
-  transfer.pContext = &actor;
-  EXPECT_RV(CKR_DEVICE_REMOVED,
-            bench.host.perigee().Transfer(app, archive, &transfer));
-  ASSERT_GT(actor.done, 0u);
+  InterruptedTransfer cut(bench, interrupt);
+  EXPECT_RV(CKR_DEVICE_REMOVED, cut.rv());
   AwaitGadget();
-  bench.host.c().C_CloseSession(archive);
-  archive =
-      bench.host.OpenArchive(bench.host.backup(), bench.ContainerOf("archive"));
-  EXPECT_EQ(bench.host.Find(archive).size(), actor.done);
-  const Report report = bench.host.Transfer(app, archive);
-  EXPECT_OK(report.rv) << report.error;
-  EXPECT_EQ(bench.host.Find(archive).size(), 300u);
+  cut.ExpectAnAppendCompletesIt();
   // And back.
-  const auto before = ReadPartition(bench.host, app);
-  ASSERT_OK(bench.host.perigee().ClearPartition(app));
-  ExpectAllStored(bench.host.Transfer(archive, app), 300);
-  EXPECT_TRUE(ReadPartition(bench.host, app) == before);
+  const auto before = ReadPartition(bench.host, cut.app());
+  ASSERT_OK(bench.host.perigee().ClearPartition(cut.app()));
+  ExpectAllStored(bench.host.Transfer(cut.archive(), cut.app()), 300);
+  EXPECT_TRUE(ReadPartition(bench.host, cut.app()) == before);
   EXPECT_EQ(bench.site.daemon().Stop(), 0);
   EXPECT_EQ(ReadFile(kBinding), "\n");
 }

@@ -6,7 +6,7 @@
 #include <chrono>
 #include <set>
 
-#include "tests/e2e/bench.h"
+#include "tests/e2e/interrupted.h"
 #include "tests/e2e/proxy.h"
 
 namespace e2e {
@@ -288,41 +288,12 @@ TEST(KilledDaemonTest, AtAnyFrameOfABackup_AppendCompletesIt) {
   }
 }
 
-struct KillAtFirstProgress {
-  Daemon* daemon;
-  CK_ULONG done = 0;
-  static CK_RV Note(void* context, CK_ULONG done, CK_ULONG) {
-    auto& self = *static_cast<KillAtFirstProgress*>(context);
-    if (self.done == 0) self.daemon->Kill();
-    self.done = done;
-    return CKR_OK;
-  }
-};
-
 TEST(KilledDaemonTest, BetweenBatches_WhatItAnsweredForIsThere) {
   Bench bench(Link::kSocket);
-  const CK_SESSION_HANDLE app = bench.Officer();
-  for (int i = 0; i < 300; ++i) {
-    bench.host.Create(app, Note("note " + std::to_string(i)));
-  }
-  CK_SESSION_HANDLE archive = bench.NewArchive();
-  KillAtFirstProgress killer{&bench.site.daemon()};
-  PERIGEE_TRANSFER transfer = {};
-  transfer.ulSize = sizeof transfer;
-  transfer.pProgress = KillAtFirstProgress::Note;
-  transfer.pContext = &killer;
-  const CK_RV rv = bench.host.perigee().Transfer(app, archive, &transfer);
-  EXPECT_NE(rv, CK_RV{CKR_OK});
-  ASSERT_GT(killer.done, 0u);
+  InterruptedTransfer cut(bench, [&] { bench.site.daemon().Kill(); });
+  EXPECT_NE(cut.rv(), CK_RV{CKR_OK});
   bench.site.daemon().Restart();
-  bench.host.c().C_CloseSession(archive);
-  archive =
-      bench.host.OpenArchive(bench.host.backup(), bench.ContainerOf("archive"));
-  EXPECT_EQ(bench.host.Find(archive).size(), killer.done);
-  const Report report = bench.host.Transfer(app, archive);
-  EXPECT_OK(report.rv) << report.error;
-  EXPECT_EQ(report.Count(PERIGEE_OUTCOME_PRESENT), killer.done);
-  EXPECT_EQ(bench.host.Find(archive).size(), 300u);
+  cut.ExpectAnAppendCompletesIt();
 }
 
 TEST(KilledDaemonTest, ItsSessions_SayThatItIsGone) {

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "tests/e2e/bench.h"
+#include "tests/e2e/interrupted.h"
 
 namespace e2e {
 namespace {
@@ -63,38 +63,12 @@ TEST(ServiceTest, TellsWhenItServesThatItLivesAndThatItEnds) {
 
 TEST(ServiceTest, AskedToEndInATransfer_WhatItAnsweredForIsThere) {
   Bench bench(Link::kSocket);
-  const CK_SESSION_HANDLE app = bench.Officer();
-  for (int i = 0; i < 300; ++i) {
-    bench.host.Create(app, Note("note " + std::to_string(i)));
-  }
-  CK_SESSION_HANDLE archive = bench.NewArchive();
-  struct Stopper {
-    Daemon* daemon;
-    int status = -1;
-    CK_ULONG done = 0;
-    static CK_RV Note(void* context, CK_ULONG done, CK_ULONG) {
-      auto& self = *static_cast<Stopper*>(context);
-      if (self.done == 0) self.status = self.daemon->Stop();
-      self.done = done;
-      return CKR_OK;
-    }
-  } stopper{&bench.site.daemon()};
-  PERIGEE_TRANSFER transfer = {};
-  transfer.ulSize = sizeof transfer;
-  transfer.pProgress = Stopper::Note;
-  transfer.pContext = &stopper;
-  EXPECT_NE(bench.host.perigee().Transfer(app, archive, &transfer),
-            CK_RV{CKR_OK});
-  EXPECT_TRUE(WIFEXITED(stopper.status) && WEXITSTATUS(stopper.status) == 0);
-  ASSERT_GT(stopper.done, 0u);
+  int status = -1;
+  InterruptedTransfer cut(bench, [&] { status = bench.site.daemon().Stop(); });
+  EXPECT_NE(cut.rv(), CK_RV{CKR_OK});
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
   bench.site.daemon().Restart();
-  bench.host.c().C_CloseSession(archive);
-  archive =
-      bench.host.OpenArchive(bench.host.backup(), bench.ContainerOf("archive"));
-  EXPECT_EQ(bench.host.Find(archive).size(), stopper.done);
-  const Report report = bench.host.Transfer(app, archive);
-  EXPECT_OK(report.rv) << report.error;
-  EXPECT_EQ(bench.host.Find(archive).size(), 300u);
+  cut.ExpectAnAppendCompletesIt();
 }
 
 }  // namespace

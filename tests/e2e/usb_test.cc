@@ -3,7 +3,7 @@
 // others.
 #include <chrono>
 
-#include "tests/e2e/bench.h"
+#include "tests/e2e/interrupted.h"
 
 namespace e2e {
 namespace {
@@ -18,42 +18,14 @@ void InBoundedTime(Work work) {
   EXPECT_LT(std::chrono::steady_clock::now() - begun, kBound);
 }
 
-struct PullAtFirstProgress {
-  Daemon* daemon;
-  CK_ULONG done = 0;
-  static CK_RV Note(void* context, CK_ULONG done, CK_ULONG) {
-    auto& self = *static_cast<PullAtFirstProgress*>(context);
-    if (self.done == 0) self.daemon->Kill();
-    self.done = done;
-    return CKR_OK;
-  }
-};
-
 TEST(PulledCableTest, InATransfer_IsDeviceRemovedAndAnAppendCompletesIt) {
   Bench bench(Link::kUsb);
-  const CK_SESSION_HANDLE app = bench.Officer();
-  for (int i = 0; i < 300; ++i) {
-    bench.host.Create(app, Note("note " + std::to_string(i)));
-  }
-  CK_SESSION_HANDLE archive = bench.NewArchive();
-  PullAtFirstProgress puller{&bench.site.daemon()};
-  PERIGEE_TRANSFER transfer = {};
-  transfer.ulSize = sizeof transfer;
-  transfer.pProgress = PullAtFirstProgress::Note;
-  transfer.pContext = &puller;
   InBoundedTime([&] {
-    EXPECT_RV(CKR_DEVICE_REMOVED,
-              bench.host.perigee().Transfer(app, archive, &transfer));
+    InterruptedTransfer cut(bench, [&] { bench.site.daemon().Kill(); });
+    EXPECT_RV(CKR_DEVICE_REMOVED, cut.rv());
+    bench.site.Replug();
+    cut.ExpectAnAppendCompletesIt();
   });
-  ASSERT_GT(puller.done, 0u);
-  bench.site.Replug();
-  bench.host.c().C_CloseSession(archive);
-  archive =
-      bench.host.OpenArchive(bench.host.backup(), bench.ContainerOf("archive"));
-  EXPECT_EQ(bench.host.Find(archive).size(), puller.done);
-  const Report report = bench.host.Transfer(app, archive);
-  EXPECT_OK(report.rv) << report.error;
-  EXPECT_EQ(bench.host.Find(archive).size(), 300u);
 }
 
 TEST(PulledCableTest, BetweenCalls_TheTokenIsGoneUntilItIsBack) {
