@@ -77,6 +77,14 @@ constexpr Remedy kRemedies[] = {
      "It was re-initialised, deleted or zeroized meanwhile, or the device "
      "is gone: slot list shows what is there now."},
     {CKR_SLOT_ID_INVALID, nullptr, "slot list shows the slots."},
+    {CKR_SIGNATURE_INVALID, nullptr,
+     "perigee-firmware-image makes both files, with the fleet root that the "
+     "HSM trusts (the directory fleet of this host's state)."},
+    {LUNA_RET_BAD_FW_VERSION, nullptr,
+     "An update goes to a newer firmware of the same hardware: "
+     "perigee-firmware-image --list shows them. hsm rollbackfw goes back."},
+    {LUNA_RET_OPERATION_RESTRICTED, "storage-in-use",
+     "Delete backups (partition archive delete), update, and back up again."},
     {CKR_OBJECT_HANDLE_INVALID, nullptr,
      "partition contents (or partition archive contents) shows the "
      "handles."},
