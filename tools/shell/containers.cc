@@ -1,5 +1,8 @@
 #include "tools/shell/containers.h"
 
+#include "absl/strings/str_format.h"
+#include "tools/shell/text.h"
+
 namespace shell {
 
 absl::StatusOr<CK_ULONG> CreateContainer(
@@ -19,6 +22,20 @@ absl::StatusOr<CK_ULONG> CreateContainer(
   if (status.ok()) return container;
   ca.CA_SetCloningDomain(nullptr, 0);
   return status;
+}
+
+void PrintStorage(const PERIGEE_PARTITION_INFO& partition) {
+  absl::PrintF("\n        Partition Storage:\n");
+  absl::PrintF("                Total Storage Space:  %s\n",
+               SizeText(partition.ulTotal));
+  absl::PrintF("                Used Storage Space:   %s\n",
+               SizeText(partition.ulUsed));
+  absl::PrintF("                Free Storage Space:   %s\n",
+               SizeText(partition.ulFree));
+  absl::PrintF("                Object Count:         %d\n",
+               partition.ulObjects);
+  absl::PrintF("                Overhead:             %s\n",
+               SizeText(partition.ulOverhead));
 }
 
 }  // namespace shell

@@ -1,4 +1,4 @@
-// Making a partition of a Backup HSM.
+// Making a partition of a Backup HSM, and what showinfo says of one's storage.
 #ifndef PERIGEE_TOOLS_SHELL_CONTAINERS_H_
 #define PERIGEE_TOOLS_SHELL_CONTAINERS_H_
 
@@ -13,6 +13,8 @@ namespace shell {
 absl::StatusOr<CK_ULONG> CreateContainer(
     const Module& module, CK_SESSION_HANDLE so_session, std::string name,
     const SecretText& password, const SecretText* domain, CK_ULONG size);
+
+void PrintStorage(const PERIGEE_PARTITION_INFO& partition);
 
 }  // namespace shell
 

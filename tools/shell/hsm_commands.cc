@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tools/shell/containers.h"
 #include "tools/shell/policies.h"
 #include "tools/shell/shell.h"
 #include "tools/shell/text.h"
@@ -59,20 +60,6 @@ absl::Status Init(Shell& shell, const Arguments& arguments) {
           domain.has_value() ? domain->RevealBytes() : nullptr,
           domain.has_value() ? domain->size() : 0, 0, nullptr, 0, nullptr));
   return shell.ExplainPin(status, shell.slot(), PERIGEE_OWN_CONTAINER, CKU_SO);
-}
-
-void PrintStorage(const PERIGEE_PARTITION_INFO& partition) {
-  absl::PrintF("\n        Partition Storage:\n");
-  absl::PrintF("                Total Storage Space:  %s\n",
-               SizeText(partition.ulTotal));
-  absl::PrintF("                Used Storage Space:   %s\n",
-               SizeText(partition.ulUsed));
-  absl::PrintF("                Free Storage Space:   %s\n",
-               SizeText(partition.ulFree));
-  absl::PrintF("                Object Count:         %d\n",
-               partition.ulObjects);
-  absl::PrintF("                Overhead:             %s\n",
-               SizeText(partition.ulOverhead));
 }
 
 absl::Status PrintHsmStorage(const Module& module,

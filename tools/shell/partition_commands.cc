@@ -267,17 +267,7 @@ absl::Status ShowInfo(Shell& shell, const Arguments& arguments) {
     absl::PrintF("%s", Field("Role Status", WhoText(shell.LoggedIn(slot),
                                                     hsm.adminSlot == slot)));
   }
-  absl::PrintF("\n        Partition Storage:\n");
-  absl::PrintF("                Total Storage Space:  %s\n",
-               SizeText(partition.ulTotal));
-  absl::PrintF("                Used Storage Space:   %s\n",
-               SizeText(partition.ulUsed));
-  absl::PrintF("                Free Storage Space:   %s\n",
-               SizeText(partition.ulFree));
-  absl::PrintF("                Object Count:         %d\n",
-               partition.ulObjects);
-  absl::PrintF("                Overhead:             %s\n",
-               SizeText(partition.ulOverhead));
+  PrintStorage(partition);
   return absl::OkStatus();
 }
 
