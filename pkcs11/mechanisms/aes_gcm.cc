@@ -3,6 +3,7 @@
 #include <openssl/params.h>
 
 #include <climits>
+#include <cstring>
 
 #include "absl/container/inlined_vector.h"
 #include "base/openssl_errors.h"
@@ -63,9 +64,12 @@ absl::StatusOr<std::shared_ptr<GcmParameters>> Parsed(
   }
   auto parsed = std::make_shared<GcmParameters>();
   if (given.pIv == nullptr) return InvalidParameter("no GCM IV");
-  parsed->nonce.assign(given.pIv, given.pIv + given.ulIvLen);
-  ASSIGN_OR_RETURN(parsed->aad,
-                   CopyBuffer(given.pAAD, given.ulAADLen, INT_MAX));
+  parsed->nonce.resize(given.ulIvLen);
+  std::memcpy(parsed->nonce.data(), given.pIv, given.ulIvLen);
+  if (given.ulAADLen != 0) {
+    ASSIGN_OR_RETURN(parsed->aad,
+                     CopyBuffer(given.pAAD, given.ulAADLen, INT_MAX));
+  }
   parsed->tag_size = given.ulTagBits / 8;
   return parsed;
 }
@@ -91,6 +95,7 @@ absl::StatusOr<ParametersRef> Parse(const CK_MECHANISM& mechanism) {
 
 absl::Status SetIvAndAad(EVP_CIPHER_CTX* context, const GcmParameters& gcm) {
   RETURN_IF_ERROR(SetIv(context, gcm.nonce));
+  if (gcm.aad.empty()) return absl::OkStatus();
   return CipherUpdate(context, gcm.aad, nullptr).status();
 }
 
