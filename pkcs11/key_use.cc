@@ -86,6 +86,12 @@ absl::StatusOr<const Mechanism*> FindMechanism(const Token& token,
   return row;
 }
 
+absl::Status CheckStillUsable(const Mechanism& mechanism) {
+  RETURN_IF_ERROR(CheckNoErrorState());
+  return DrawsInOpenSsl(mechanism) ? base::CheckHostsRandom()
+                                   : absl::OkStatus();
+}
+
 absl::Status NoSuchUse(const Mechanism& mechanism) {
   return base::Error(CKR_MECHANISM_INVALID,
                      absl::StrCat(mechanism.name, " does not do this"));

@@ -30,6 +30,10 @@ inline constexpr KeyErrors kUnwrappingKeyErrors = {
 absl::StatusOr<const Mechanism*> FindMechanism(const Token& token,
                                                const CK_MECHANISM* mechanism);
 
+// What may have changed since the row was found: CKR_DEVICE_ERROR,
+// CKR_RANDOM_NO_RNG.
+absl::Status CheckStillUsable(const Mechanism& mechanism);
+
 // CKR_MECHANISM_INVALID for a mechanism that does not do the thing.
 absl::Status NoSuchUse(const Mechanism& mechanism);
 

@@ -157,7 +157,7 @@ absl::Status Session::Start(const CK_MECHANISM& mechanism,
       last.tool != nullptr && last.mechanism->type == mechanism.mechanism;
   if (again) {
     trace::NoteRead(&mechanism);
-    RETURN_IF_ERROR(CheckNoErrorState());
+    RETURN_IF_ERROR(CheckStillUsable(*last.mechanism));
     begun.mechanism = last.mechanism;
   } else {
     ASSIGN_OR_RETURN(begun.mechanism, FindMechanism(*token_, &mechanism));

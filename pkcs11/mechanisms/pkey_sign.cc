@@ -40,6 +40,11 @@ absl::Status PutNumber(ByteSpan number, MutableByteSpan out) {
   return absl::OkStatus();
 }
 
+// The key's context is as it was after its Init; the hash begins anew.
+bool AtRest(std::optional<MdLease>& hash) {
+  return !hash.has_value() || MdTraits::Reset(hash->get());
+}
+
 class PkeySigner final : public Signer {
  public:
   PkeySigner(PkeyLease key, std::optional<MdLease> hash,
@@ -63,6 +68,12 @@ class PkeySigner final : public Signer {
     if (hash_.has_value()) return Signer::Sign(data, out);
     RETURN_IF_ERROR(CheckData(form_, data));
     return SignDigest(data, out);
+  }
+
+  bool Rest() override { return AtRest(hash_); }
+  // A parameter may make another form of it.
+  bool Rearm(const Parameters* parameters) override {
+    return parameters == nullptr;
   }
 
  private:
@@ -123,6 +134,12 @@ class PkeyVerifier final : public Verifier {
     if (hash_.has_value()) return Verifier::Verify(data, signature);
     RETURN_IF_ERROR(CheckData(form_, data));
     return VerifyDigest(data, signature);
+  }
+
+  bool Rest() override { return AtRest(hash_); }
+  // A parameter may make another form of it.
+  bool Rearm(const Parameters* parameters) override {
+    return parameters == nullptr;
   }
 
  private:

@@ -239,6 +239,9 @@ TRAP(OpensslTrap, HostHasARandomMethod_NothingDependsOnIt) {
   const Module module;
   MUST_BE_OK(module->C_Initialize(nullptr));
   const CK_SESSION_HANDLE session = EnterToken(module.functions());
+  // One that signed before, so that its context is at hand.
+  const CK_OBJECT_HANDLE signer = MakeKey(module.functions(), session);
+  MUST_BE_OK(Sign(module.functions(), session, signer));
   RAND_METHOD constant = {};
   constant.bytes = constant.pseudorand = ConstantBytes;
   constant.status = [] { return 1; };
@@ -255,6 +258,7 @@ TRAP(OpensslTrap, HostHasARandomMethod_NothingDependsOnIt) {
   CK_ATTRIBUTE wanted = {CKA_VALUE, value, sizeof(value)};
   MUST_BE_OK(module->C_GetAttributeValue(session, key, &wanted, 1));
   MUST(std::memcmp(value, theirs, sizeof(theirs)) != 0);
+  MUST_BE(CKR_RANDOM_NO_RNG, Sign(module.functions(), session, signer));
   const Template pub = NewRsaPublic(), priv = NewRsaPrivate();
   CK_OBJECT_HANDLE public_key, private_key;
   MUST_BE(CKR_RANDOM_NO_RNG,
