@@ -207,9 +207,8 @@ std::optional<AuditLog::Mark> AuditLog::MarkOf(const AuditRow& row) const {
     return std::nullopt;
   }
   absl::StatusOr<Mark> mark = wire::Decode<Mark>(stored->body, "audit mark");
-  if (!mark.ok() ||
-      (mark->format != kRecordFormat && mark->format != kCountedMarkFormat) ||
-      mark->seq != row.seq ||
+  if (!mark.ok() || mark->format < kRecordFormat ||
+      mark->format > kSealedMarkFormat || mark->seq != row.seq ||
       mark->hash != HashOfLine(base::AsText(row.line))) {
     return std::nullopt;
   }
@@ -223,8 +222,33 @@ Bytes AuditLog::SealMark(const Mark& mark) const {
   return wire::Encode(sealed);
 }
 
+std::shared_ptr<const AuditLog::Chain> AuditLog::Pending() const {
+  return std::static_pointer_cast<const Chain>(core_->store().attachment());
+}
+
+void AuditLog::Keep(const Chain& chain) const {
+  core_->store().Attach(std::make_shared<const Chain>(chain));
+}
+
+absl::StatusOr<bool> AuditLog::HasBegun(Reader& reader) const {
+  ASSIGN_OR_RETURN(
+      const std::optional<AuditRecord> record,
+      core_->values().LoadAs<AuditRecord>(reader, kAdminSpace, kAuditValue));
+  return record.has_value();
+}
+
 absl::StatusOr<AuditLog::Chain> AuditLog::Load(Transaction& tx,
                                                Mode mode) const {
+  if (const auto pending = Pending()) {
+    Chain chain = *pending;
+    chain.now = absl::Now();
+    return chain;
+  }
+  if (!core_->store().InWrite()) {
+    return base::Error(CKR_GENERAL_ERROR,
+                       "a line of the audit log needs a "
+                       "write of its HSM");
+  }
   Chain chain;
   chain.now = absl::Now();
   ASSIGN_OR_RETURN(const std::optional<AuditRow> last, tx.LastAudit());
@@ -233,10 +257,8 @@ absl::StatusOr<AuditLog::Chain> AuditLog::Load(Transaction& tx,
   if (last.has_value()) mark = MarkOf(*last);
   bool begins = false;
   if (!last.has_value()) {
-    ASSIGN_OR_RETURN(
-        const std::optional<AuditRecord> record,
-        core_->values().LoadAs<AuditRecord>(tx, kAdminSpace, kAuditValue));
-    begins = !record.has_value();
+    ASSIGN_OR_RETURN(const bool begun, HasBegun(tx));
+    begins = !begun;
   }
   const absl::Status damaged = base::Error(
       CKR_DEVICE_ERROR, "the audit log's end is not as this HSM left it");
@@ -300,10 +322,9 @@ absl::Status AuditLog::WriteLine(Transaction& tx, Chain& chain,
   chain.mark.seq += 1;
   chain.mark.hash = HashOfLine(line);
   chain.mark.bytes += line.size();
-  RETURN_IF_ERROR(
-      tx.AppendAudit({chain.mark.seq, base::ToBytes(base::AsBytes(line)),
-                      SealMark(chain.mark)}));
-  TellWitness(chain);
+  RETURN_IF_ERROR(tx.AppendAudit(
+      {chain.mark.seq, base::ToBytes(base::AsBytes(line)), Bytes()}));
+  Keep(chain);
   if (!chain.journal.empty()) {
     core_->store().AfterCommit(
         [socket = chain.journal, seq = chain.mark.seq, line = std::move(line),

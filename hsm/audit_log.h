@@ -21,6 +21,7 @@
 #include "base/secret_bytes.h"
 #include "hsm/audit_line.h"
 #include "hsm/audit_settings.h"
+#include "hsm/joined_store.h"
 #include "hsm/store.h"
 #include "hsm/tpm_counter.h"
 
@@ -43,11 +44,24 @@ struct AuditInfo {
 };
 
 // Private to hsm but for what hsm.h hands on. Thread-safe.
-class AuditLog {
+class AuditLog : public JoinedStore::Guard {
  public:
+  // What the log's end knows of a space: a digest of its values, and the roots
+  // of its MAC trees; zeros for none.
+  struct SpaceSeal {
+    SpaceId space = 0;
+    AuditHash values{};
+    std::array<AuditHash, 2> trees{};
+    bool operator==(const SpaceSeal&) const = default;
+    template <typename V>
+    void Fields(V& v) {
+      v(space, values, trees[0], trees[1]);
+    }
+  };
+
   // Lives in `core`.
   AuditLog(HsmCore* core, base::SecretBytes key);
-  ~AuditLog();
+  ~AuditLog() override;
 
   // The defaults before this. A witness in a TPM is used through `counter` if
   // one is given.
@@ -71,6 +85,15 @@ class AuditLog {
   // of this process, and few altogether. Never fails.
   void NoteIntegrity(SpaceId space, uint64_t handle,
                      absl::string_view what) const;
+
+  // Whether `space` and the HSM's own values are as the log's end has them:
+  // CKR_DEVICE_ERROR (kTamperedReason) when those of an earlier time were put
+  // back. Reads all values of the space.
+  absl::Status CheckSeals(Reader& reader, SpaceId space) const;
+  // The values that the log's end vouches for.
+  static bool IsLookedAfter(absl::string_view name);
+  absl::Status BeforeCommit(Transaction& tx,
+                            const FormerValues& former) override;
 
   // Whether the store is as new as the configured witness has seen it, for
   // whoever opens it; each line that is written asks again. CKR_DEVICE_ERROR
@@ -115,7 +138,16 @@ class AuditLog {
       ABSL_LOCKS_EXCLUDED(mu_, counting_mu_);
   // Once the mark is durable.
   void TellWitness(const Chain& chain) const;
+  // What the calling thread's write did to the log until now; null: nothing.
+  std::shared_ptr<const Chain> Pending() const;
+  void Keep(const Chain& chain) const;
+  absl::StatusOr<bool> HasBegun(Reader& reader) const;
   absl::StatusOr<Chain> Load(Transaction& tx, AuditSettings::Mode mode) const;
+  // The seals of a mark that has none yet; of what a write changed.
+  absl::Status SealAll(Transaction& tx, Mark& mark,
+                       const FormerValues& former) const;
+  absl::Status Reseal(Transaction& tx, Mark& mark,
+                      const FormerValues& former) const;
   // nullopt: the last line's mark is missing or wrong.
   std::optional<Mark> MarkOf(const AuditRow& row) const;
   absl::Status Begin(Transaction& tx, Chain& chain) const;

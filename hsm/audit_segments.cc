@@ -118,8 +118,7 @@ absl::Status AuditLog::DropSegment(Transaction& tx, Chain& chain) const {
   chain.mark.first = last + 1;
   chain.mark.bytes -= std::min(chain.mark.closed_bytes, chain.mark.bytes);
   chain.mark.closed = chain.mark.closed_bytes = 0;
-  RETURN_IF_ERROR(tx.MarkAudit(SealMark(chain.mark)));
-  TellWitness(chain);
+  Keep(chain);
   return tx.DropAudit(last);
 }
 

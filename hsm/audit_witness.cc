@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -143,7 +144,7 @@ absl::Status AuditLog::MeetCounter(Chain& chain, uint64_t next) const {
     enrolled_ = *now;
   }
   chain.counter = *now;
-  mark.format = kCountedMarkFormat;
+  mark.format = std::max(mark.format, kCountedMarkFormat);
   // Left by a commit that shares its count with this one, or by a crash.
   if (mark.witness == *now + 1) return absl::OkStatus();
   if (mark.witness == *now && next < mark.witness_seq + with->every) {

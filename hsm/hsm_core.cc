@@ -59,7 +59,9 @@ HsmCore::HsmCore(std::unique_ptr<Store> store, SecretBytes mac_key,
       values_(std::move(mac_key)),
       wrap_key_(std::move(wrap_key)),
       value_key_(std::move(value_key)),
-      audit_(std::make_unique<AuditLog>(this, std::move(audit_key))) {}
+      audit_(std::make_unique<AuditLog>(this, std::move(audit_key))) {
+  store_.SetGuard(audit_.get(), AuditLog::IsLookedAfter);
+}
 
 absl::StatusOr<HsmView> HsmCore::Load(Reader& reader) const {
   ASSIGN_OR_RETURN(std::optional<HsmRecord> record,

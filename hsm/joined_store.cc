@@ -10,9 +10,10 @@ namespace hsm {
 // application HSM.
 struct JoinedStore::Frame {
   const JoinedStore* store;
-  Transaction* transaction;
+  NotingTransaction* transaction;
   absl::Status failure;  // to undo a nested write
   std::vector<std::function<void()>>* after_commit;
+  std::shared_ptr<const Attachment> attachment;
   Frame* outer;
 };
 
@@ -48,6 +49,20 @@ void JoinedStore::AfterCommit(std::function<void()> then) {
   if (Frame* outer = frame()) outer->after_commit->push_back(std::move(then));
 }
 
+std::shared_ptr<const JoinedStore::Attachment> JoinedStore::attachment() const {
+  const Frame* outer = frame();
+  return outer == nullptr ? nullptr : outer->attachment;
+}
+
+void JoinedStore::Attach(std::shared_ptr<const Attachment> attachment) {
+  if (Frame* outer = frame()) outer->attachment = std::move(attachment);
+}
+
+const FormerValues* JoinedStore::former() const {
+  const Frame* outer = frame();
+  return outer == nullptr ? nullptr : &outer->transaction->former();
+}
+
 absl::Status JoinedStore::Write(
     SpaceId touches, absl::FunctionRef<absl::Status(Transaction&)> write) {
   return WriteWith(/*freeing=*/false, touches, write);
@@ -64,26 +79,33 @@ absl::Status JoinedStore::WriteWith(
   if (Frame* outer = frame()) {
     // The counters of all spaces that it changes move in the end.
     const size_t before = outer->after_commit->size();
+    const std::shared_ptr<const Attachment> attached = outer->attachment;
     absl::Status inside = absl::OkStatus();
     absl::Status status = outer->transaction->Nested(
         [&] { return inside = write(*outer->transaction); });
     // It could not be undone alone.
     if (status != inside && outer->failure.ok()) outer->failure = status;
-    if (!status.ok()) outer->after_commit->resize(before);
+    if (!status.ok()) {
+      outer->after_commit->resize(before);
+      outer->attachment = attached;
+    }
     return status;
   }
   std::vector<std::function<void()>> after_commit;
   const auto framed = [&](Transaction& tx) -> absl::Status {
     after_commit.clear();  // of an earlier try
-    Frame frame{this, &tx, absl::OkStatus(), &after_commit,
-                static_cast<Frame*>(innermost_frame)};
+    NotingTransaction noting(tx, looked_after_);
+    Frame frame{this,          &noting, absl::OkStatus(),
+                &after_commit, nullptr, static_cast<Frame*>(innermost_frame)};
     struct Restore {
       Frame* outer;
       ~Restore() { innermost_frame = outer; }
     } restore{frame.outer};
     innermost_frame = &frame;
-    RETURN_IF_ERROR(write(tx));
-    return frame.failure;
+    RETURN_IF_ERROR(write(noting));
+    RETURN_IF_ERROR(frame.failure);
+    if (guard_ == nullptr) return absl::OkStatus();
+    return guard_->BeforeCommit(noting, noting.former());
   };
   RETURN_IF_ERROR(freeing ? inner_->WriteFreeing(touches, framed)
                           : inner_->Write(touches, framed));

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 
+#include "hsm/noting_transaction.h"
 #include "hsm/store.h"
 
 namespace hsm {
@@ -18,6 +19,18 @@ namespace hsm {
 // its own affair.
 class JoinedStore : public Store {
  public:
+  // What a thread's write keeps until its end.
+  struct Attachment {
+    virtual ~Attachment() = default;
+  };
+  // Has the last word before each commit; when it fails nothing has changed.
+  class Guard {
+   public:
+    virtual ~Guard() = default;
+    virtual absl::Status BeforeCommit(Transaction& tx,
+                                      const FormerValues& former) = 0;
+  };
+
   explicit JoinedStore(std::unique_ptr<Store> inner);
 
   const std::array<uint8_t, 16>& store_id() const override;
@@ -40,6 +53,19 @@ class JoinedStore : public Store {
   // write in which this is called. Nothing outside of a Write.
   void AfterCommit(std::function<void()> then);
 
+  // Before the first Write. The guard outlives them; `looked_after` says which
+  // values' former state it wants.
+  void SetGuard(Guard* guard, bool (*looked_after)(absl::string_view name)) {
+    guard_ = guard;
+    looked_after_ = looked_after;
+  }
+  // Of what the calling thread is writing now; null outside of a Write. A
+  // nested write that fails puts back what was attached before it.
+  std::shared_ptr<const Attachment> attachment() const;
+  void Attach(std::shared_ptr<const Attachment> attachment);
+  // What the calling thread's Write has changed; null outside of one.
+  const FormerValues* former() const;
+
  private:
   struct Frame;  // of the thread that writes
   Frame* frame() const;
@@ -47,6 +73,10 @@ class JoinedStore : public Store {
                          absl::FunctionRef<absl::Status(Transaction&)> write);
 
   std::unique_ptr<Store> inner_;
+  Guard* guard_ = nullptr;
+  bool (*looked_after_)(absl::string_view name) = [](absl::string_view) {
+    return false;
+  };
 };
 
 }  // namespace hsm

@@ -210,6 +210,7 @@ absl::StatusOr<std::optional<CheckedPin>> Partition::State_::Decide(
   absl::MutexLockMaybe lock(core->store().InWrite() ? nullptr : &login_mu);
   RoleView now;
   RETURN_IF_ERROR(core->store().Read([&](Reader& reader) -> absl::Status {
+    RETURN_IF_ERROR(core->audit().CheckSeals(reader, space));
     ASSIGN_OR_RETURN(now, LoadRole(reader, role));
     return absl::OkStatus();
   }));

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "hsm/hsm.h"
 #include "hsm/sqlite_connection.h"
 #include "hsm/sqlite_store.h"
 #include "hsm/writer_lock.h"
@@ -113,6 +114,23 @@ absl::Status CheckTables(SqliteConnection& connection, StoreReport& report) {
   return absl::OkStatus();
 }
 
+// Values of an earlier time, which only the log's end tells from the newest. A
+// directory that is no HSM has no log.
+void CheckSeals(const std::string& directory, StoreReport& report) {
+  const auto hsm = Hsm::Open(directory);
+  if (!hsm.ok()) return;
+  std::vector<SpaceId> spaces = {(*hsm)->admin().space()};
+  const auto partitions = (*hsm)->Partitions();
+  if (!partitions.ok()) return;  // told by the tables' check, or at its use
+  for (const PartitionInfo& one : *partitions) spaces.push_back(one.space);
+  for (const SpaceId space : spaces) {
+    const absl::Status status = (*hsm)->store().Read([&](Reader& reader) {
+      return (*hsm)->audit().CheckSeals(reader, space);
+    });
+    if (!status.ok()) Note(report, std::string(status.message()));
+  }
+}
+
 // The opened store keeps the process's lock and repairs what a crash left.
 struct Opened {
   std::unique_ptr<Store> store;
@@ -148,6 +166,7 @@ absl::StatusOr<StoreReport> CheckSqliteStore(const std::string& directory) {
     // Damage that ends the reading is a finding too.
     if (!status.ok()) Note(report, std::string(status.message()));
   }
+  CheckSeals(directory, report);
   return report;
 }
 
