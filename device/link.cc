@@ -152,6 +152,15 @@ void Link::BindRoles(hsm_io::Server& server) {
       [this](const hsm_io::InitRole& m, Call&) -> absl::StatusOr<Empty> {
         ASSIGN_OR_RETURN(hsm::Role role, ToRole(m.role));
         ASSIGN_OR_RETURN(hsm::Partition * partition, Space(m.space));
+        if (role == hsm::Role::kAuditor) {
+          // Makes itself while the SO is logged out.
+          if (LoginOf(m.space) != nullptr) {
+            return base::Error(CKR_USER_ANOTHER_ALREADY_LOGGED_IN,
+                               "the Auditor is made while nobody is logged in");
+          }
+          RETURN_IF_ERROR(partition->InitAuditor(m.pin));
+          return Empty{};
+        }
         ASSIGN_OR_RETURN(hsm::LoginRef login, NeedLogin(m.space));
         RETURN_IF_ERROR(partition->InitRole(*login, role, m.pin));
         return Empty{};

@@ -17,6 +17,29 @@ absl::Status Application::Enter(bool read_write) {
 bool Application::Leave(bool read_write) {
   absl::MutexLock lock(&mu_);
   --(read_write ? sessions_.read_write : sessions_.read_only);
+  return sessions_.all() == 0 && held_.empty();
+}
+
+absl::Status Application::Hold(const ApplicationId& id) {
+  absl::MutexLock lock(&mu_);
+  if (held_.insert(id).second) return absl::OkStatus();
+  return base::Error(CKR_ACCESS_ID_ALREADY_EXISTS,
+                     "the application id is open on this partition");
+}
+
+absl::StatusOr<bool> Application::Release(const ApplicationId& id) {
+  absl::MutexLock lock(&mu_);
+  if (held_.erase(id) == 0) {
+    return base::Error(CKR_ACCESS_ID_INVALID,
+                       "the application id is not open on this partition");
+  }
+  return sessions_.all() == 0 && held_.empty();
+}
+
+bool Application::ReleaseAll() {
+  absl::MutexLock lock(&mu_);
+  if (held_.empty()) return false;
+  held_.clear();
   return sessions_.all() == 0;
 }
 

@@ -9,11 +9,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "cloning/run_table.h"
 #include "hsm/partition.h"
+#include "pkcs11/application_id.h"
 #include "pkcs11/session_objects.h"
 
 namespace pkcs11 {
@@ -30,8 +32,14 @@ class Application {
   // A session opens: CKR_SESSION_READ_WRITE_SO_EXISTS for a read-only one
   // while the SO is logged in.
   absl::Status Enter(bool read_write);
-  // A session closes. True when it was the last one; the caller logs out.
+  // A session closes. True when it was the last one and no application id is
+  // open; the caller logs out.
   bool Leave(bool read_write);
+  // An application id opens: CKR_ACCESS_ID_ALREADY_EXISTS.
+  absl::Status Hold(const ApplicationId& id);
+  // It closes: CKR_ACCESS_ID_INVALID. True as for Leave.
+  absl::StatusOr<bool> Release(const ApplicationId& id);
+  bool ReleaseAll();
   Sessions sessions() const;
 
   // Whether `role` may log in now: CKR_USER_ALREADY_LOGGED_IN,
@@ -73,6 +81,7 @@ class Application {
 
   mutable absl::Mutex mu_;
   Sessions sessions_ ABSL_GUARDED_BY(mu_);
+  std::set<ApplicationId> held_ ABSL_GUARDED_BY(mu_);
   hsm::LoginRef login_ ABSL_GUARDED_BY(mu_);
   std::atomic<int> role_{kNobody};  // written under mu_
   std::atomic<bool> must_change_pin_{false};

@@ -58,10 +58,10 @@ struct Traced {
   [[gnu::noinline, gnu::cold]] static CK_RV Run(P... arguments,
                                                 const char* name,
                                                 Function function) noexcept {
-    const uintptr_t words[] = {trace::Word(arguments)...};
+    const uintptr_t words[] = {trace::Word(arguments)..., 0};
     return RunTraced({name, trace::PointersAmong<P...>(), CallWords,
                       reinterpret_cast<TracedFunction::Any>(function)},
-                     words, /*needs_library=*/true);
+                     {words, sizeof...(P)}, /*needs_library=*/true);
   }
   using FunctionAlways = absl::Status (*)(P...);
   [[gnu::noinline, gnu::cold]] static CK_RV RunAlways(

@@ -194,10 +194,19 @@ absl::Status Library::Start() {
 
 void Library::Stop() {
   CloseIf([](const Session&) { return true; });
+  // What open application ids kept.
+  for (const TokenRef& token : slots()->all()) {
+    for (const SpaceId space : token->spaces_in_use()) {
+      if (token->application(space)->ReleaseAll()) {
+        token->Logout(space).IgnoreError();
+      }
+    }
+  }
   auto no_config = std::make_shared<const Config>();
   auto no_slots = Slots::Make(no_config);
   {
     absl::MutexLock lock(&mu_);
+    application_id_ = {};
     config_.swap(no_config);
     slots_.swap(no_slots);
   }
@@ -215,6 +224,16 @@ std::shared_ptr<const Config> Library::config() const {
 std::shared_ptr<Slots> Library::slots() const {
   absl::ReaderMutexLock lock(&mu_);
   return slots_;
+}
+
+ApplicationId Library::application_id() const {
+  absl::ReaderMutexLock lock(&mu_);
+  return application_id_;
+}
+
+void Library::set_application_id(const ApplicationId& id) {
+  absl::MutexLock lock(&mu_);
+  application_id_ = id;
 }
 
 absl::StatusOr<TokenRef> Library::token(CK_SLOT_ID slot) const {
@@ -237,6 +256,7 @@ absl::StatusOr<SessionRef> Library::OpenSession(TokenRef token, SpaceId space,
   RETURN_IF_ERROR(token->Connect(space));
   auto session = std::make_shared<Session>(sessions_.Next(), std::move(token),
                                            space, read_write, flags);
+  session->set_application_id(application_id());
   RETURN_IF_ERROR(session->application().Enter(read_write));
   sessions_.Put(session->handle(), session);
   return session;

@@ -44,6 +44,10 @@ class Library {
 
   SavedStates& saved_states() { return saved_states_; }
 
+  // Of the sessions opened from now on; zeros at first.
+  ApplicationId application_id() const;
+  void set_application_id(const ApplicationId& id);
+
   // --- sessions --------------------------------------------------------------
 
   // CKR_SESSION_HANDLE_INVALID.
@@ -77,6 +81,7 @@ class Library {
   HandleMap<Session> sessions_;
   SavedStates saved_states_;
   mutable absl::Mutex mu_;
+  ApplicationId application_id_ ABSL_GUARDED_BY(mu_){};
   std::shared_ptr<const Config> config_ ABSL_GUARDED_BY(mu_);
   std::shared_ptr<Slots> slots_ ABSL_GUARDED_BY(mu_);
 };

@@ -310,6 +310,15 @@ absl::StatusOr<Token::Authenticated> LocalToken::Authenticate(
 
 absl::Status LocalToken::InitRole(SpaceId space, hsm::Role role,
                                   const SecretBytes& pin) {
+  if (role == hsm::Role::kAuditor) {
+    // Makes itself while the SO is logged out.
+    if (application(space)->role().has_value()) {
+      return base::Error(CKR_USER_ANOTHER_ALREADY_LOGGED_IN,
+                         "the Auditor is made while nobody is logged in");
+    }
+    ASSIGN_OR_RETURN(hsm::Partition* const admin, PartitionOf(space));
+    return admin->InitAuditor(pin);
+  }
   ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));
   ASSIGN_OR_RETURN(hsm::Partition* const partition, PartitionOf(space));
   return partition->InitRole(*login, role, pin);

@@ -151,6 +151,9 @@ class Session {
   CK_FLAGS flags() const { return flags_; }
   Application& application() const { return *application_; }
   CK_STATE state() const;
+  // Set right after its making, before anybody else has its handle.
+  const ApplicationId& application_id() const { return application_id_; }
+  void set_application_id(const ApplicationId& id) { application_id_ = id; }
 
   // The object behind a handle, as this session may see it;
   // CKR_OBJECT_HANDLE_INVALID. No lock of the session is taken.
@@ -330,6 +333,7 @@ class Session {
   const CK_SESSION_HANDLE handle_;
   const TokenRef token_;
   const SpaceId space_;
+  ApplicationId application_id_{};
   const bool read_write_;
   const CK_FLAGS flags_;
   const std::shared_ptr<Application> application_;

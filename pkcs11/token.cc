@@ -32,6 +32,15 @@ std::vector<std::shared_ptr<Application>> Token::applications() {
   return all;
 }
 
+std::vector<SpaceId> Token::spaces_in_use() {
+  absl::MutexLock lock(&mu_);
+  std::vector<SpaceId> spaces;
+  for (const auto& [space, application] : applications_) {
+    spaces.push_back(space);
+  }
+  return spaces;
+}
+
 absl::Status Token::Login(SpaceId space, hsm::Role role,
                           const SecretBytes& pin) {
   const std::shared_ptr<Application> application = this->application(space);

@@ -98,6 +98,7 @@ class Token {
   std::shared_ptr<Application> application(SpaceId space);
   // Everything that has one.
   std::vector<std::shared_ptr<Application>> applications();
+  std::vector<SpaceId> spaces_in_use();  // theirs
 
   // Checks the PIN and records the login for the whole process. Ending the
   // operations of sessions is not needed here, nothing ran under a login.

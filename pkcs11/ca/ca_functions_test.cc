@@ -4,6 +4,7 @@
 #include <sstream>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -52,5 +53,20 @@ Table Page() {
 }
 
 TEST(CaFunctionsPage, SaysWhatTheTableSays) { EXPECT_EQ(Page(), Rows()); }
+
+// | state | meaning | count |
+TEST(CaFunctionsPage, CountsThem) {
+  std::map<std::string, int> counts;
+  for (const auto& [name, state] : Rows()) ++counts[state];
+  const std::string text = PageText();
+  for (const auto& [state, count] : counts) {
+    const std::string row = absl::StrCat("\n| ", state, " | ");
+    const size_t at = text.find(row);
+    ASSERT_NE(at, std::string::npos) << state;
+    const std::string line = text.substr(at + 1, text.find('\n', at + 1) - at);
+    EXPECT_TRUE(absl::EndsWith(line, absl::StrCat(" | ", count, " |\n")))
+        << line << " has " << count;
+  }
+}
 
 }  // namespace

@@ -28,8 +28,10 @@ struct NotSupported {
 }  // namespace
 }  // namespace pkcs11
 
+#define PERIGEE_CA_CALL(name, ...) \
+  pkcs11::Call(#name, &pkcs11::ca::name __VA_OPT__(, ) __VA_ARGS__)
 #define PERIGEE_CA_DONE(name, arguments) \
-  pkcs11::Call(#name, &pkcs11::ca::name, PERIGEE_VALUES_##arguments)
+  PERIGEE_CA_CALL(name, PERIGEE_VALUES_##arguments)
 #define PERIGEE_CA_PARTLY(name, arguments) PERIGEE_CA_DONE(name, arguments)
 #define PERIGEE_CA_LATER(name, arguments) \
   pkcs11::NotSupported{#name}(PERIGEE_VALUES_##arguments)

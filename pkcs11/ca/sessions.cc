@@ -41,15 +41,14 @@ absl::Status CA_OpenSession(Library& library, CK_SLOT_ID slotID,
   return absl::OkStatus();
 }
 
-// There are no application ids: both halves are 0.
 absl::Status CA_GetSessionInfo(Library& library, CK_SESSION_HANDLE hSession,
                                CK_ULONG_PTR pulAppIDHigh,
                                CK_ULONG_PTR pulAppIDLow,
                                CK_ULONG_PTR pulContainer,
                                CK_ULONG_PTR pulAuthLevel) {
   ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
-  Tell<CK_ULONG>(pulAppIDHigh, 0);
-  Tell<CK_ULONG>(pulAppIDLow, 0);
+  Tell(pulAppIDHigh, HalfOf(session->application_id(), true));
+  Tell(pulAppIDLow, HalfOf(session->application_id(), false));
   Tell<CK_ULONG>(pulContainer, session->space());
   Tell<CK_ULONG>(pulAuthLevel, LevelOf(session->application()));
   return absl::OkStatus();

@@ -187,6 +187,15 @@ bool IsSpoilt(const KnownAnswer& test) {
   return name != nullptr && std::strcmp(name, test.name) == 0;
 }
 
+// A failed one is the error state.
+absl::Status Run(const KnownAnswer& test) {
+  const absl::Status status = RunKnownAnswer(test, IsSpoilt(test));
+  if (status.ok() || base::CkRv(status) == CKR_HOST_MEMORY) return status;
+  EnterErrorState(
+      absl::StrCat("self-test of ", test.name, ": ", status.message()));
+  return CheckNoErrorState();
+}
+
 size_t IndexOf(const Mechanism& row) {
   const auto& rows = Registry::Get().rows();
   const auto at = std::lower_bound(
@@ -225,16 +234,16 @@ absl::Status TestBeforeUse(const Mechanism& row) {
   const auto tests = KnownAnswers();
   for (size_t i = 0; i < tests.size() && i < kMostTests; ++i) {
     if (!tests[i].covers(row) || passed[i].load()) continue;
-    const absl::Status status = RunKnownAnswer(tests[i], IsSpoilt(tests[i]));
-    if (base::CkRv(status) == CKR_HOST_MEMORY) return status;
-    if (!status.ok()) {
-      EnterErrorState(
-          absl::StrCat("self-test of ", tests[i].name, ": ", status.message()));
-      return CheckNoErrorState();
-    }
+    RETURN_IF_ERROR(Run(tests[i]));
     passed[i].store(true);
   }
   if (at < kMostRows) row_tested[at].store(true, std::memory_order_release);
+  return absl::OkStatus();
+}
+
+absl::Status TestEverything() {
+  RETURN_IF_ERROR(CheckNoErrorState());
+  for (const KnownAnswer& test : KnownAnswers()) RETURN_IF_ERROR(Run(test));
   return absl::OkStatus();
 }
 

@@ -46,6 +46,8 @@ absl::Status RunKnownAnswer(const KnownAnswer& test, bool spoilt = false);
 // Runs what covers `row` unless it ran before. CKR_DEVICE_ERROR in the error
 // state.
 absl::Status TestBeforeUse(const Mechanism& row);
+// Runs them all, also those that ran before, with the same consequence.
+absl::Status TestEverything();
 
 // Asked at every step of every operation.
 extern std::atomic<bool> self_check_failed;
