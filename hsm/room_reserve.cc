@@ -13,8 +13,8 @@ namespace hsm {
 namespace {
 
 constexpr int64_t kSecondsToNextTry = 60;
-// The index of SQLite's log has 32 KiB.
-constexpr int64_t kForOpening = 64 << 10;
+// Opening takes 32 KiB for the index of SQLite's log.
+constexpr int64_t kPiece = 64 << 10;
 
 int64_t SizeOf(const std::string& path) {
   struct stat there = {};
@@ -39,14 +39,12 @@ void RoomReserve::Fill() {
   if (!kept) unlink(path_.c_str());
 }
 
-bool RoomReserve::Release() { return unlink(path_.c_str()) == 0; }
-
-bool RoomReserve::ReleaseForOpening() {
+bool RoomReserve::Release() {
   const int64_t size = SizeOf(path_);
-  if (size <= kForOpening) return Release();
+  if (size <= kPiece) return unlink(path_.c_str()) == 0;
   const int file = open(path_.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
   if (file < 0) return false;
-  const bool released = ftruncate(file, size - kForOpening) == 0;
+  const bool released = ftruncate(file, size - kPiece) == 0;
   close(file);
   return released;
 }

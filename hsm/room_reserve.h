@@ -22,11 +22,9 @@ class RoomReserve {
   // Makes the file if it is missing and there is room. Tries once a minute at
   // most.
   void Fill();
-  // False when there was none.
+  // Gives a piece of it back, enough to open the store, and no more: what
+  // comes next may be what the reserve is not for. False when there was none.
   bool Release();
-  // As much of it as opening the store takes, and no more: what the process
-  // goes on to do may be what the reserve is not for.
-  bool ReleaseForOpening();
 
  private:
   const std::string path_;

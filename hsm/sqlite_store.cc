@@ -260,9 +260,10 @@ absl::Status SqliteStore::WriteFreeing(
         ->Ask("PRAGMA wal_checkpoint(PASSIVE)", [](sqlite3_stmt*) {})
         .IgnoreError();
   }
-  status = Write(touches, write);
-  if (!IsFull(status) || !parts_->reserve.Release()) return status;
-  return Write(touches, write);
+  do {
+    status = Write(touches, write);
+  } while (IsFull(status) && parts_->reserve.Release());
+  return status;
 }
 
 absl::Status SqliteStore::OpenChanges(SqliteConnection& connection) {
@@ -476,7 +477,7 @@ absl::StatusOr<std::unique_ptr<Store>> OpenSqliteStore(
     return opened;
   }
   // SQLite needs two files beside the database.
-  if (!RoomReserve(absl::StrCat(real, "/reserve")).ReleaseForOpening()) {
+  if (!RoomReserve(absl::StrCat(real, "/reserve")).Release()) {
     return opened;
   }
   return SqliteStore::Open(real, mode);
