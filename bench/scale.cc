@@ -47,8 +47,9 @@ long Resident() {
 
 // A database of the same tables, WAL and synchronous FULL, that is given the
 // same rows as the store gets for one key: the record, its three tags, two
-// nodes of the MAC tree, the space's counters. Bytes are random; nothing is
-// sealed, checked or kept from other processes.
+// nodes of the MAC tree, the space's counters, the line of the audit log with
+// its mark. Bytes are random; nothing is sealed, checked or kept from other
+// processes.
 class BareRows {
  public:
   BareRows(const std::string& store, const std::string& directory) {
@@ -77,11 +78,14 @@ class BareRows {
     space_ = Prepare(
         "UPDATE space SET changes = changes + 1, records = records"
         " + 1, bytes = bytes + 1325, last_id = ?1");
+    unmark_ = Prepare("UPDATE audit SET mark = x'' WHERE seq = ?1");
+    line_ = Prepare("INSERT INTO audit VALUES (?1, ?2, ?3)");
     sqlite3_prepare_v2(db_, "BEGIN IMMEDIATE", -1, &begin_, nullptr);
     sqlite3_prepare_v2(db_, "COMMIT", -1, &commit_, nullptr);
   }
   ~BareRows() {
-    for (sqlite3_stmt* s : {record_, tag_, node_, space_, begin_, commit_}) {
+    for (sqlite3_stmt* s :
+         {record_, tag_, node_, space_, unmark_, line_, begin_, commit_}) {
       sqlite3_finalize(s);
     }
     sqlite3_close(db_);
@@ -122,6 +126,12 @@ class BareRows {
     PutNode("tree/1", 1065);
     sqlite3_bind_int64(space_, 1, id_);
     Step(space_);
+    sqlite3_bind_int64(unmark_, 1, id_ - 1);
+    Step(unmark_);
+    sqlite3_bind_int64(line_, 1, id_);
+    sqlite3_bind_blob(line_, 2, bytes_, 380, SQLITE_STATIC);
+    sqlite3_bind_blob(line_, 3, bytes_, 360, SQLITE_STATIC);
+    Step(line_);
     Step(commit_);
   }
 
@@ -149,7 +159,8 @@ class BareRows {
   }
 
   sqlite3* db_ = nullptr;
-  sqlite3_stmt *record_, *tag_, *node_, *space_, *begin_, *commit_;
+  sqlite3_stmt *record_, *tag_, *node_, *space_, *unmark_, *line_;
+  sqlite3_stmt *begin_, *commit_;
   sqlite3_int64 id_ = 0;
   std::minstd_rand random_;
   uint8_t bytes_[1100] = {1};
