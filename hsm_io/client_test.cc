@@ -212,6 +212,20 @@ TEST(HostileDeviceTest, Garbage_IsADeviceError) {
             CKR_DEVICE_ERROR);
 }
 
+TEST(HostileDeviceTest, AnotherVersion_SaysWhichEndToUpdate) {
+  const auto answer = [](const Frame& asked) {
+    Bytes bytes = Frame::Make(FrameOp::kError, asked.id(), {}).Encode();
+    bytes[5] = kFrameVersion + 1;
+    return bytes;
+  };
+  Client client([answer]() -> absl::StatusOr<std::unique_ptr<Transport>> {
+    return std::make_unique<ScriptedDevice>(answer);
+  });
+  const absl::Status status = client.Discover(Soon()).status();
+  EXPECT_EQ(base::CkRv(status), CKR_DEVICE_ERROR);
+  EXPECT_EQ(base::Reason(status), kOtherVersion);
+}
+
 TEST(HostileDeviceTest, AnswerToAnotherRequest_IsADeviceError) {
   EXPECT_EQ(DiscoverFrom([](const Frame&) {
               return Frame::Make(FrameOp::kDiscoverReply, Id(1),

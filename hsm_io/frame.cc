@@ -29,9 +29,11 @@ absl::StatusOr<Header> ParseHeader(ByteSpan bytes) {
   const uint32_t reserved = r.U32();
   if (!r.ok() || magic != kFrameMagic) return Malformed("not a Perigee frame");
   if (version != kFrameVersion) {
-    return Malformed(absl::StrCat("the other end speaks frame version ",
-                                  version, ", this one ", kFrameVersion,
-                                  ": update the older end"));
+    return base::ErrorWithReason(
+        CKR_DEVICE_ERROR, kOtherVersion,
+        absl::StrCat("link: the other end speaks version ", version,
+                     " of the link, this one ", kFrameVersion, ": update ",
+                     version > kFrameVersion ? "this end" : "the other end"));
   }
   if (op < static_cast<uint16_t>(FrameOp::kDiscover) ||
       op > static_cast<uint16_t>(FrameOp::kError)) {

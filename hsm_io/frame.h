@@ -17,6 +17,10 @@ inline constexpr size_t kFrameHeaderSize = 32;
 // Bodies are at most 2 MiB; a longer length is refused before memory is taken.
 inline constexpr uint32_t kMaxFrameBody = 2u << 20;
 
+// The reason of the error for a frame of another version. A device answers it
+// with an error in its own version, by which the host can tell who is older.
+inline constexpr char kOtherVersion[] = "link-version";
+
 using RequestId = std::array<uint8_t, 16>;
 
 // What a frame is for on the link, below the channel.
@@ -34,7 +38,8 @@ enum class FrameOp : uint16_t {
 class Frame {
  public:
   static Frame Make(FrameOp op, const RequestId& id, Bytes body);
-  // CKR_DEVICE_ERROR (DataLoss) for a wrong magic, version, op or length.
+  // CKR_DEVICE_ERROR (DataLoss) for a wrong magic, version, op or length; of
+  // reason kOtherVersion where only the version is another.
   static absl::StatusOr<Frame> Parse(ByteSpan bytes);
 
   FrameOp op() const { return op_; }

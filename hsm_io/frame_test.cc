@@ -56,6 +56,20 @@ TEST(FrameTest, EveryFlippedBitOfTheFixedFields_IsRefusedOrAnotherOp) {
   }
 }
 
+TEST(FrameTest, AnotherVersion_SaysWhichEndToUpdate) {
+  Bytes newer = SomeFrame(), older = SomeFrame();
+  newer[5] = kFrameVersion + 1;
+  older[5] = kFrameVersion - 1;
+  const absl::Status from_newer = Frame::Parse(newer).status();
+  EXPECT_EQ(from_newer.message(),
+            "link: the other end speaks version 2 of the link, this one 1: "
+            "update this end");
+  EXPECT_EQ(base::Reason(from_newer), kOtherVersion);
+  EXPECT_EQ(Frame::Parse(older).status().message(),
+            "link: the other end speaks version 0 of the link, this one 1: "
+            "update the other end");
+}
+
 TEST(TakeFrameTest, WaitsForTheRestAndLeavesTheNext) {
   const Bytes one = SomeFrame();
   Bytes received(one.begin(), one.end() - 1);

@@ -7,6 +7,8 @@
 
 #include <utility>
 
+#include "hsm_io/sealed_message.h"
+
 namespace hsm_io {
 namespace {
 
@@ -50,7 +52,10 @@ class Link : public ServedLink {
   bool Serve() {
     while (!has_output()) {
       absl::StatusOr<std::optional<Frame>> frame = TakeFrame(input_);
-      if (!frame.ok()) return false;
+      if (!frame.ok()) {
+        Refuse(frame.status());
+        return false;
+      }
       if (!frame->has_value()) return true;
       absl::StatusOr<Frame> answer = server_->Serve(**frame);
       if (!answer.ok()) return false;
@@ -60,6 +65,15 @@ class Link : public ServedLink {
       if (!Flush()) return false;
     }
     return true;
+  }
+
+  // What is no frame gets no answer, a frame of another version does.
+  void Refuse(const absl::Status& status) {
+    if (base::Reason(status) != kOtherVersion) return;
+    output_ =
+        Frame::Make(FrameOp::kError, {}, EncodeLinkError(status)).Encode();
+    sent_ = 0;
+    Flush();
   }
 
   bool Flush() {

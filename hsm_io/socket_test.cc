@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "hsm_io/socket_server.h"
 #include "hsm_io/socket_transport.h"
@@ -128,6 +129,21 @@ TEST_P(SocketTest, Garbage_ClosesOnlyItsOwnLink) {
   ASSERT_TRUE(hostile->Write(Bytes(1000, 0x41), Soon()).ok());
   EXPECT_EQ(base::CkRv(hostile->Read(1, Soon()).status()), CKR_DEVICE_REMOVED);
   EXPECT_TRUE(client.Call(GetRoleStatus(), Soon()).ok());
+}
+
+// So that a newer host finds an answer of an older version, and not silence.
+TEST_P(SocketTest, HostOfAnotherVersion_IsAnsweredInOurs) {
+  auto other = NewSocketTransport(listener_->address());
+  ASSERT_TRUE(other->Open(Soon()).ok());
+  Bytes hello = Frame::Make(FrameOp::kDiscover, Id(1), {}).Encode();
+  hello[5] = kFrameVersion + 1;
+  ASSERT_TRUE(other->Write(hello, Soon()).ok());
+  const absl::StatusOr<Frame> answer = ReadFrame(*other, Soon());
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->op(), FrameOp::kError);
+  EXPECT_THAT(std::string(DecodeLinkError(answer->body()).message()),
+              testing::HasSubstr("speaks version 2 of the link, this one 1"));
+  EXPECT_EQ(base::CkRv(other->Read(1, Soon()).status()), CKR_DEVICE_REMOVED);
 }
 
 TEST_P(SocketTest, SilentDevice_EndsAtTheDeadline) {

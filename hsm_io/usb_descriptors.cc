@@ -168,6 +168,7 @@ absl::StatusOr<UsbPipes> UsbPipes::Parse(ByteSpan bytes) {
   UsbPipes pipes;
   pipes.configuration = bytes[5];
   bool ours = false;
+  int other_version = 0;
   for (ByteSpan rest = bytes.subspan(9); !rest.empty();) {
     const size_t size = rest[0];
     if (size < 2 || size > rest.size()) return Nonsense("a length lies");
@@ -176,8 +177,11 @@ absl::StatusOr<UsbPipes> UsbPipes::Parse(ByteSpan bytes) {
     if (each[1] == Type(UsbDescriptor::kInterface)) {
       if (size < 9) return Nonsense("a short interface");
       // Only the setting that a device has without being asked.
-      ours = each[3] == 0 && each[5] == kUsbClass && each[6] == kUsbSubclass &&
-             each[7] == kUsbProtocol && pipes.out == 0 && pipes.in == 0;
+      const bool is_link =
+          each[3] == 0 && each[5] == kUsbClass && each[6] == kUsbSubclass;
+      if (is_link && each[7] != kUsbProtocol) other_version = each[7];
+      ours =
+          is_link && each[7] == kUsbProtocol && pipes.out == 0 && pipes.in == 0;
       if (ours) pipes.interface = each[2];
     } else if (ours && each[1] == Type(UsbDescriptor::kEndpoint)) {
       if (size < 7) return Nonsense("a short endpoint");
@@ -192,6 +196,12 @@ absl::StatusOr<UsbPipes> UsbPipes::Parse(ByteSpan bytes) {
         return Nonsense("an endpoint that cannot be");
       }
     }
+  }
+  if (pipes.out == 0 && pipes.in == 0 && other_version != 0) {
+    return Nonsense(absl::StrCat(
+        "the Backup HSM speaks version ", other_version,
+        " of the link, this host ", kUsbProtocol, ": update ",
+        other_version > kUsbProtocol ? "this host" : "the Backup HSM"));
   }
   if (pipes.configuration == 0 || pipes.out == 0 || pipes.in == 0) {
     return Nonsense("no interface of a Perigee Backup HSM");

@@ -173,6 +173,17 @@ TEST(UsbPipesTest, AnotherClass_IsNotOurs) {
   EXPECT_EQ(base::CkRv(UsbPipes::Parse(bytes).status()), CKR_DEVICE_ERROR);
 }
 
+TEST(UsbPipesTest, AnotherVersionOfTheLink_SaysWhichEndToUpdate) {
+  Bytes bytes = *MakeUsbDescriptor(UsbSpeed::kHigh, "", 2, 0);
+  bytes[9 + 7] = kUsbProtocol + 1;
+  const absl::Status newer = UsbPipes::Parse(bytes).status();
+  EXPECT_EQ(base::CkRv(newer), CKR_DEVICE_ERROR);
+  EXPECT_NE(newer.message().find("speaks version 2 of the link, this host 1: "
+                                 "update this host"),
+            absl::string_view::npos)
+      << newer;
+}
+
 TEST(UsbPipesTest, MovedEndpoints_AreFound) {
   Bytes bytes = *MakeUsbDescriptor(UsbSpeed::kHigh, "", 2, 0);
   bytes[18 + 2] = 0x02;

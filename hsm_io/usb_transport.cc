@@ -35,8 +35,9 @@ bool HasOurInterface(libusb_device* device, uint8_t index) {
     for (int j = 0; j < interface.num_altsetting; ++j) {
       const libusb_interface_descriptor& each = interface.altsetting[j];
       if (each.bInterfaceClass == kUsbClass &&
-          each.bInterfaceSubClass == kUsbSubclass &&
-          each.bInterfaceProtocol == kUsbProtocol) {
+          each.bInterfaceSubClass == kUsbSubclass) {
+        // Its protocol is the version of the link: who opens it is told when
+        // that is another.
         return true;
       }
     }
