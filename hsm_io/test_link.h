@@ -149,13 +149,18 @@ class RawHost {
 
   template <typename Request>
   Frame Seal(const RequestId& id, const Request& request) {
-    const base::SecretBytes message =
-        EncodeRequest(Request::kOp, wire::Encode(request));
+    return SealMessage(
+        id, EncodeRequest(Request::kOp, wire::Encode(request)).Expose());
+  }
+  Frame SealMessage(const RequestId& id, ByteSpan message) {
     return Frame::Make(FrameOp::kSealed, id,
-                       *channel_->Seal(FrameOp::kSealed, id, message.Expose()));
+                       *channel_->Seal(FrameOp::kSealed, id, message));
+  }
+  absl::StatusOr<base::SecretBytes> OpenMessage(const Frame& answer) {
+    return channel_->Open(answer);
   }
   absl::Status StatusOf(const Frame& answer) {
-    ASSIGN_OR_RETURN(base::SecretBytes reply, channel_->Open(answer));
+    ASSIGN_OR_RETURN(base::SecretBytes reply, OpenMessage(answer));
     return DecodeReply(reply.Expose()).status();
   }
 
