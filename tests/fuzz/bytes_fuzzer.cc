@@ -16,7 +16,7 @@
 #include "hsm/statement.h"
 #include "hsm/vault.h"
 #include "hsm_io/frame.h"
-#include "hsm_io/messages.h"
+#include "hsm_io/message_list.h"
 #include "hsm_io/sealed_message.h"
 #include "pkcs11/mechanism.h"
 
@@ -85,6 +85,17 @@ void Messages(ByteSpan in) {
   }
 }
 
+// By the number of the request.
+void AnyMessage(ByteSpan in) {
+  if (in.empty()) return;
+  const uint16_t op = in[0];
+  in.remove_prefix(1);
+  hsm_io::AllMessages::ForOp(op, [&](auto request) {
+    RoundTrip<decltype(request)>(in);
+    RoundTrip<typename decltype(request)::Reply>(in);
+  });
+}
+
 void Replies(ByteSpan in) {
   hsm_io::DecodeRequest(in).status().IgnoreError();
   hsm_io::DecodeReply(in).status().IgnoreError();
@@ -150,7 +161,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (size == 0) return 0;
   const ByteSpan in(bytes + 1, size - 1);
   // What was made for the first eight stays what it is.
-  switch (bytes[0] == 8 ? 8 : bytes[0] % 8) {
+  switch (bytes[0] < 10 ? bytes[0] : bytes[0] % 8) {
     case 0:
       Frames(in);
       break;
@@ -174,6 +185,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
       break;
     case 7:
       KeyFiles(in);
+      break;
+    case 9:
+      AnyMessage(in);
       break;
     default:
       AuditLogs(in);
