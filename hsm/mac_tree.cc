@@ -56,33 +56,10 @@ auto Position(const LivePairs& pairs, uint64_t id) {
 
 }  // namespace
 
-struct MacTree::Root {
-  uint64_t sequence = 0;
-  Bytes middles = Bytes(kSlotsSize);
-};
-
-// What lies between a bucket and the root, all of it checked.
-struct MacTree::Path {
-  Root root;
-  Bytes leaves;
-  LivePairs pairs;
-};
-
 std::optional<uint64_t> LiveVersion(const LivePairs& pairs, uint64_t id) {
   auto it = Position(pairs, id);
   if (it == pairs.end() || it->id != id) return std::nullopt;
   return it->version;
-}
-
-absl::StatusOr<MacTree> MacTree::For(const Store& store, SpaceId space,
-                                     uint8_t key_number, ByteSpan sealing_key) {
-  wire::Writer info;
-  info.Raw(base::AsBytes("perigee tree 1"));
-  info.U32(space);
-  info.U8(key_number);
-  ASSIGN_OR_RETURN(auto key, base::HkdfSha256(sealing_key, store.store_id(),
-                                              info.bytes(), base::kSha256Size));
-  return MacTree(space, key_number, std::move(key));
 }
 
 absl::Status MacTree::Begin(Transaction& tx) const {
@@ -99,38 +76,70 @@ absl::Status MacTree::Begin(Transaction& tx) const {
   for (const std::string& name : former) {
     RETURN_IF_ERROR(tx.DeleteValue(space_, name));
   }
-  return StoreRoot(tx, Root());
+  return StoreRoot(tx, Root{0, Bytes(kSlotsSize)});
 }
 
 absl::StatusOr<LivePairs> MacTree::Check(Reader& reader,
                                          uint32_t bucket) const {
-  ASSIGN_OR_RETURN(Path path, LoadPath(reader, bucket));
-  return std::move(path.pairs);
+  ASSIGN_OR_RETURN(const Root root, LoadRoot(reader));
+  ASSIGN_OR_RETURN(const Bytes leaves,
+                   LoadMiddle(reader, root, bucket / kFanOut));
+  return LoadBucket(reader, leaves, bucket);
 }
 
 absl::Status MacTree::Change(Transaction& tx, uint64_t id,
                              std::optional<uint64_t> from,
                              std::optional<uint64_t> to) const {
+  Changes one(*this, tx);
+  RETURN_IF_ERROR(one.Change(id, from, to));
+  return one.Finish();
+}
+
+absl::Status MacTree::Changes::Change(uint64_t id, std::optional<uint64_t> from,
+                                      std::optional<uint64_t> to) {
   const auto bucket = static_cast<uint32_t>(id % kBuckets);
   const uint32_t middle = bucket / kFanOut;
-  ASSIGN_OR_RETURN(Path path, LoadPath(tx, bucket));
-  if (LiveVersion(path.pairs, id) != from) {
-    return Damaged(absl::StrCat("record ", id, " is not the live one"));
+  if (!root_.has_value()) {
+    ASSIGN_OR_RETURN(root_, tree_.LoadRoot(tx_));
   }
-  auto at =
-      path.pairs.begin() + (Position(path.pairs, id) - path.pairs.cbegin());
-  if (from.has_value()) at = path.pairs.erase(at);
-  if (to.has_value()) path.pairs.insert(at, {id, *to});
+  auto leaves = leaves_.find(middle);
+  if (leaves == leaves_.end()) {
+    ASSIGN_OR_RETURN(Bytes loaded, tree_.LoadMiddle(tx_, *root_, middle));
+    leaves = leaves_.emplace(middle, std::move(loaded)).first;
+  }
+  auto known = buckets_.find(bucket);
+  if (known == buckets_.end()) {
+    ASSIGN_OR_RETURN(LivePairs loaded,
+                     tree_.LoadBucket(tx_, leaves->second, bucket));
+    known = buckets_.emplace(bucket, std::move(loaded)).first;
+  }
+  LivePairs& pairs = known->second;
+  if (LiveVersion(pairs, id) != from) {
+    return tree_.Damaged(absl::StrCat("record ", id, " is not the live one"));
+  }
+  auto at = pairs.begin() + (Position(pairs, id) - pairs.cbegin());
+  if (from.has_value()) at = pairs.erase(at);
+  if (to.has_value()) pairs.insert(at, {id, *to});
+  ++root_->sequence;
+  return absl::OkStatus();
+}
 
-  SetSlot(path.leaves, bucket % kFanOut, LeafMac(bucket, path.pairs));
-  if (AllZero(path.leaves)) {
-    RETURN_IF_ERROR(tx.DeleteValue(space_, MiddleName(middle)));
-  } else {
-    RETURN_IF_ERROR(tx.PutValue(space_, MiddleName(middle), path.leaves));
+absl::Status MacTree::Changes::Finish() {
+  if (!root_.has_value()) return absl::OkStatus();
+  for (const auto& [bucket, pairs] : buckets_) {
+    SetSlot(leaves_[bucket / kFanOut], bucket % kFanOut,
+            tree_.LeafMac(bucket, pairs));
   }
-  SetSlot(path.root.middles, middle, MiddleMac(middle, path.leaves));
-  ++path.root.sequence;
-  return StoreRoot(tx, path.root);
+  for (const auto& [middle, leaves] : leaves_) {
+    const std::string name = tree_.MiddleName(middle);
+    if (AllZero(leaves)) {
+      RETURN_IF_ERROR(tx_.DeleteValue(tree_.space_, name));
+    } else {
+      RETURN_IF_ERROR(tx_.PutValue(tree_.space_, name, leaves));
+    }
+    SetSlot(root_->middles, middle, tree_.MiddleMac(middle, leaves));
+  }
+  return tree_.StoreRoot(tx_, *root_);
 }
 
 absl::StatusOr<LivePairs> MacTree::CheckAll(Reader& reader) const {
@@ -202,33 +211,29 @@ absl::StatusOr<Bytes> MacTree::LoadMiddle(Reader& reader, const Root& root,
   return leaves;
 }
 
-absl::StatusOr<MacTree::Path> MacTree::LoadPath(Reader& reader,
-                                                uint32_t bucket) const {
-  Path path;
-  ASSIGN_OR_RETURN(path.root, LoadRoot(reader));
-  ASSIGN_OR_RETURN(path.leaves,
-                   LoadMiddle(reader, path.root, bucket / kFanOut));
+absl::StatusOr<LivePairs> MacTree::LoadBucket(Reader& reader, ByteSpan leaves,
+                                              uint32_t bucket) const {
   ASSIGN_OR_RETURN(const auto stamps,
                    reader.Bucket(space_, key_number_, bucket));
-  path.pairs = PairsOf(stamps);
-  if (!base::ConstantTimeEquals(LeafMac(bucket, path.pairs),
-                                Slot(path.leaves, bucket % kFanOut))) {
+  LivePairs pairs = PairsOf(stamps);
+  if (!base::ConstantTimeEquals(LeafMac(bucket, pairs),
+                                Slot(leaves, bucket % kFanOut))) {
     return Damaged(absl::StrCat("bucket ", bucket));
   }
-  return path;
+  return pairs;
 }
 
 base::SecretBytes MacTree::RootMac(uint64_t sequence, ByteSpan middles) const {
   wire::Writer head;
   head.U8(kRoot);
   head.U64(sequence);
-  return base::HmacSha256(key_.Expose(), {head.bytes(), middles});
+  return base::HmacSha256(key_->Expose(), {head.bytes(), middles});
 }
 
 Tag MacTree::MiddleMac(uint32_t middle, ByteSpan leaves) const {
   if (AllZero(leaves)) return Tag{};
   const uint8_t head[] = {kMiddle, static_cast<uint8_t>(middle)};
-  return FirstSixteen(base::HmacSha256(key_.Expose(), {head, leaves}));
+  return FirstSixteen(base::HmacSha256(key_->Expose(), {head, leaves}));
 }
 
 Tag MacTree::LeafMac(uint32_t bucket, const LivePairs& pairs) const {
@@ -240,7 +245,7 @@ Tag MacTree::LeafMac(uint32_t bucket, const LivePairs& pairs) const {
     in.U64(pair.id);
     in.U64(pair.version);
   }
-  return FirstSixteen(base::HmacSha256(key_.Expose(), {in.bytes()}));
+  return FirstSixteen(base::HmacSha256(key_->Expose(), {in.bytes()}));
 }
 
 absl::Status MacTree::Damaged(absl::string_view what) const {

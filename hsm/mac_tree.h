@@ -5,7 +5,10 @@
 #define PERIGEE_HSM_MAC_TREE_H_
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/secret_bytes.h"
@@ -26,12 +29,13 @@ using LivePairs = std::vector<LivePair>;  // ids ascending
 // The version of `id` in `pairs`, if it is live.
 std::optional<uint64_t> LiveVersion(const LivePairs& pairs, uint64_t id);
 
-// Holds the tree's key; made for one operation and dropped. Damage is
-// CKR_DEVICE_ERROR everywhere.
+// Holds the tree's key (DerivedKeys::Use::kTree); made for one operation and
+// dropped. Damage is CKR_DEVICE_ERROR everywhere.
 class MacTree {
  public:
-  static absl::StatusOr<MacTree> For(const Store& store, SpaceId space,
-                                     uint8_t key_number, ByteSpan sealing_key);
+  MacTree(SpaceId space, uint8_t key_number,
+          std::shared_ptr<const base::SecretBytes> key)
+      : space_(space), key_number_(key_number), key_(std::move(key)) {}
 
   // Writes an empty tree; CKR_FUNCTION_FAILED while the key has records.
   absl::Status Begin(Transaction& tx) const;
@@ -46,15 +50,19 @@ class MacTree {
                       std::optional<uint64_t> from,
                       std::optional<uint64_t> to) const;
 
+  // The same for many records, in one transaction: each node is read and
+  // checked once and written once. While it lives nothing else changes the
+  // tree. Without Finish nothing is written.
+  class Changes;
+
   // Checks every node against the live records; all pairs, ids ascending.
   absl::StatusOr<LivePairs> CheckAll(Reader& reader) const;
 
  private:
-  struct Root;
-  struct Path;
-
-  MacTree(SpaceId space, uint8_t key_number, base::SecretBytes key)
-      : space_(space), key_number_(key_number), key_(std::move(key)) {}
+  struct Root {
+    uint64_t sequence = 0;
+    Bytes middles;
+  };
 
   std::string RootName() const;
   std::string MiddleName(uint32_t middle) const;
@@ -62,7 +70,8 @@ class MacTree {
   // The leaf MACs of a middle node, after it was checked against `root`.
   absl::StatusOr<Bytes> LoadMiddle(Reader& reader, const Root& root,
                                    uint32_t middle) const;
-  absl::StatusOr<Path> LoadPath(Reader& reader, uint32_t bucket) const;
+  absl::StatusOr<LivePairs> LoadBucket(Reader& reader, ByteSpan leaves,
+                                       uint32_t bucket) const;
   absl::Status StoreRoot(Transaction& tx, const Root& root) const;
   base::SecretBytes RootMac(uint64_t sequence, ByteSpan middles) const;
   Tag MiddleMac(uint32_t middle, ByteSpan leaves) const;
@@ -71,7 +80,23 @@ class MacTree {
 
   SpaceId space_;
   uint8_t key_number_;
-  base::SecretBytes key_;
+  std::shared_ptr<const base::SecretBytes> key_;
+};
+
+class MacTree::Changes {
+ public:
+  Changes(const MacTree& tree, Transaction& tx) : tree_(tree), tx_(tx) {}
+
+  absl::Status Change(uint64_t id, std::optional<uint64_t> from,
+                      std::optional<uint64_t> to);
+  absl::Status Finish();
+
+ private:
+  const MacTree& tree_;
+  Transaction& tx_;
+  std::optional<Root> root_;
+  std::map<uint32_t, Bytes> leaves_;       // by middle node
+  std::map<uint32_t, LivePairs> buckets_;  // those that were changed
 };
 
 }  // namespace hsm

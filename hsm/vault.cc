@@ -80,33 +80,28 @@ Bytes SecretAad(absl::string_view label) {
 
 using Tagged = std::vector<std::pair<uint64_t, ByteSpan>>;
 
-absl::StatusOr<std::vector<Tag>> TagsOf(const Store& store, SpaceId space,
-                                        uint8_t key_number,
-                                        ByteSpan sealing_key,
-                                        const Tagged& tagged) {
-  std::vector<Tag> tags;
-  if (tagged.empty()) return tags;
-  wire::Writer info;
-  info.Raw(base::AsBytes("perigee index 1"));
-  info.U32(space);
-  info.U8(key_number);
-  ASSIGN_OR_RETURN(
-      const SecretBytes index_key,
-      base::HkdfSha256(sealing_key, store.store_id(), info.bytes(), kKeySize));
-  for (const auto& [type, value] : tagged) {
-    wire::Writer head;
-    head.U64(type);
-    const SecretBytes mac =
-        base::HmacSha256(index_key.Expose(), {head.bytes(), value});
-    std::copy_n(mac.Expose().begin(), sizeof(Tag), tags.emplace_back().begin());
-  }
-  return tags;
-}
-
 // The ring's key of that number; empty when it does not hold it.
 ByteSpan KeyOf(const KeyRing& keys, uint8_t number) {
   return number == Vault::kPublicKey ? keys.public_key.Expose()
                                      : keys.private_key.Expose();
+}
+
+absl::StatusOr<std::vector<Tag>> TagsOf(const Store& store, SpaceId space,
+                                        uint8_t key_number, const KeyRing& keys,
+                                        const Tagged& tagged) {
+  std::vector<Tag> tags;
+  if (tagged.empty()) return tags;
+  ASSIGN_OR_RETURN(const auto index_key,
+                   keys.derived.Get(DerivedKeys::Use::kIndex, store, space,
+                                    key_number, KeyOf(keys, key_number)));
+  for (const auto& [type, value] : tagged) {
+    wire::Writer head;
+    head.U64(type);
+    const SecretBytes mac =
+        base::HmacSha256(index_key->Expose(), {head.bytes(), value});
+    std::copy_n(mac.Expose().begin(), sizeof(Tag), tags.emplace_back().begin());
+  }
+  return tags;
 }
 
 constexpr uint8_t kKeyNumbers[] = {Vault::kPublicKey, Vault::kPrivateKey};
@@ -125,7 +120,7 @@ absl::Status Tampered(SpaceId space, uint64_t id, absl::string_view what) {
 }  // namespace
 
 KeyRing KeyRing::Clone() const {
-  return {public_key.Clone(), private_key.Clone(), trust_key.Clone()};
+  return {public_key.Clone(), private_key.Clone(), trust_key.Clone(), {}};
 }
 
 absl::StatusOr<Bytes> SealSecret(ByteSpan key, absl::string_view label,
@@ -158,8 +153,14 @@ struct Vault::State {
   State(Store* the_store, SpaceId the_space)
       : store(the_store), space(the_space) {}
 
-  absl::StatusOr<MacTree> Tree(uint8_t key, ByteSpan sealing_key) const {
-    return MacTree::For(*store, space, key, sealing_key);
+  absl::StatusOr<MacTree> Tree(uint8_t number, ByteSpan sealing_key,
+                               const DerivedKeys& derived) const {
+    ASSIGN_OR_RETURN(auto key, derived.Get(DerivedKeys::Use::kTree, *store,
+                                           space, number, sealing_key));
+    return MacTree(space, number, std::move(key));
+  }
+  absl::StatusOr<MacTree> Tree(const KeyRing& keys, uint8_t number) const {
+    return Tree(number, KeyOf(keys, number), keys.derived);
   }
 
   // The live version of `id` under a key that the ring holds, by the tree on
@@ -199,29 +200,49 @@ Vault::~Vault() = default;
 
 absl::Status Vault::Begin(Transaction& tx, KeyNumber key,
                           ByteSpan sealing_key) {
-  ASSIGN_OR_RETURN(const MacTree tree, state_->Tree(key, sealing_key));
+  ASSIGN_OR_RETURN(const MacTree tree,
+                   state_->Tree(key, sealing_key, DerivedKeys()));
   return tree.Begin(tx);
 }
 
 absl::StatusOr<uint64_t> Vault::Insert(Transaction& tx, const KeyRing& keys,
                                        const Draft& draft, uint64_t id) {
-  const ByteSpan sealing_key = KeyOf(keys, draft.key);
-  if (sealing_key.empty()) {
-    return base::Error(CKR_USER_NOT_LOGGED_IN, "the sealing key is not known");
-  }
   if (id == 0) {
     ASSIGN_OR_RETURN(id, tx.NextId());
-  } else {
-    // The tree would only notice one under the same key.
-    ASSIGN_OR_RETURN(const auto taken, tx.Get(state_->space, id));
-    if (taken.has_value()) {
-      return base::Error(CKR_GENERAL_ERROR, "an insert under an id in use");
-    }
   }
-  ASSIGN_OR_RETURN(const MacTree tree, state_->Tree(draft.key, sealing_key));
-  RETURN_IF_ERROR(tree.Change(tx, id, std::nullopt, 1));
-  RETURN_IF_ERROR(state_->PutSealed(tx, keys, draft, id, 1));
+  RETURN_IF_ERROR(InsertAll(tx, keys, {&draft, 1}, {&id, 1}));
   return id;
+}
+
+absl::Status Vault::InsertAll(Transaction& tx, const KeyRing& keys,
+                              absl::Span<const Draft> drafts,
+                              absl::Span<const uint64_t> ids) {
+  for (const uint8_t key : kKeyNumbers) {
+    std::optional<MacTree> tree;
+    std::optional<MacTree::Changes> changes;
+    for (size_t i = 0; i < drafts.size(); ++i) {
+      if (drafts[i].key != key) continue;
+      if (KeyOf(keys, key).empty()) {
+        return base::Error(CKR_USER_NOT_LOGGED_IN,
+                           "the sealing key is not known");
+      }
+      // The tree would only notice one under the same key.
+      ASSIGN_OR_RETURN(const auto taken, tx.Get(state_->space, ids[i]));
+      if (taken.has_value()) {
+        return base::Error(CKR_GENERAL_ERROR, "an insert under an id in use");
+      }
+      if (!tree.has_value()) {
+        ASSIGN_OR_RETURN(tree, state_->Tree(keys, key));
+        changes.emplace(*tree, tx);
+      }
+      RETURN_IF_ERROR(changes->Change(ids[i], std::nullopt, 1));
+    }
+    if (changes.has_value()) RETURN_IF_ERROR(changes->Finish());
+  }
+  for (size_t i = 0; i < drafts.size(); ++i) {
+    RETURN_IF_ERROR(state_->PutSealed(tx, keys, drafts[i], ids[i], 1));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<uint64_t> Vault::Replace(Transaction& tx, const KeyRing& keys,
@@ -237,8 +258,7 @@ absl::StatusOr<uint64_t> Vault::Replace(Transaction& tx, const KeyRing& keys,
                        "a private object stays private");
   }
   const uint64_t version = former.version + 1;
-  ASSIGN_OR_RETURN(const MacTree tree,
-                   state_->Tree(former.key, KeyOf(keys, former.key)));
+  ASSIGN_OR_RETURN(const MacTree tree, state_->Tree(keys, former.key));
   if (draft.key == former.key) {
     RETURN_IF_ERROR(tree.Change(tx, id, former.version, version));
   } else {
@@ -247,7 +267,7 @@ absl::StatusOr<uint64_t> Vault::Replace(Transaction& tx, const KeyRing& keys,
       return base::Error(CKR_USER_NOT_LOGGED_IN,
                          "the sealing key is not known");
     }
-    ASSIGN_OR_RETURN(const MacTree other, state_->Tree(draft.key, sealing_key));
+    ASSIGN_OR_RETURN(const MacTree other, state_->Tree(keys, draft.key));
     RETURN_IF_ERROR(tree.Change(tx, id, former.version, std::nullopt));
     RETURN_IF_ERROR(other.Change(tx, id, std::nullopt, version));
   }
@@ -257,8 +277,7 @@ absl::StatusOr<uint64_t> Vault::Replace(Transaction& tx, const KeyRing& keys,
 
 absl::Status Vault::Erase(Transaction& tx, const KeyRing& keys, uint64_t id) {
   ASSIGN_OR_RETURN(const Record former, state_->Former(tx, keys, id));
-  ASSIGN_OR_RETURN(const MacTree tree,
-                   state_->Tree(former.key, KeyOf(keys, former.key)));
+  ASSIGN_OR_RETURN(const MacTree tree, state_->Tree(keys, former.key));
   RETURN_IF_ERROR(tree.Change(tx, id, former.version, std::nullopt));
   return tx.Delete(state_->space, id);
 }
@@ -304,8 +323,8 @@ absl::StatusOr<std::vector<RecordStamp>> Vault::Find(
     RecordQuery query;
     query.key = key;
     query.object_class = object_class;
-    ASSIGN_OR_RETURN(query.tags, TagsOf(*state_->store, state_->space, key,
-                                        sealing_key, tagged));
+    ASSIGN_OR_RETURN(query.tags,
+                     TagsOf(*state_->store, state_->space, key, keys, tagged));
     ASSIGN_OR_RETURN(const auto under_key, reader.Find(state_->space, query));
     found.insert(found.end(), under_key.begin(), under_key.end());
   }
@@ -319,7 +338,7 @@ absl::Status Vault::CheckAll(Reader& reader, const KeyRing& keys) {
   for (const uint8_t key : kKeyNumbers) {
     const ByteSpan sealing_key = KeyOf(keys, key);
     if (sealing_key.empty()) continue;
-    ASSIGN_OR_RETURN(const MacTree tree, state_->Tree(key, sealing_key));
+    ASSIGN_OR_RETURN(const MacTree tree, state_->Tree(keys, key));
     ASSIGN_OR_RETURN(const LivePairs pairs, tree.CheckAll(reader));
     for (const LivePair& pair : pairs) {
       ASSIGN_OR_RETURN(const std::optional<Record> record,
@@ -360,7 +379,7 @@ absl::StatusOr<std::optional<uint64_t>> Vault::State::Live(
       if (!expected.has_value() || live == *expected) return live;
     }
   }
-  ASSIGN_OR_RETURN(const MacTree tree, Tree(key, KeyOf(keys, key)));
+  ASSIGN_OR_RETURN(const MacTree tree, Tree(keys, key));
   ASSIGN_OR_RETURN(LivePairs pairs, tree.Check(reader, bucket));
   const std::optional<uint64_t> live = LiveVersion(pairs, id);
   if (generation != kBusyGeneration) {
@@ -408,7 +427,7 @@ absl::Status Vault::State::PutSealed(Transaction& tx, const KeyRing& keys,
                                                RecordAad(*store, space, record),
                                                draft.plaintext));
   ASSIGN_OR_RETURN(const std::vector<Tag> tags,
-                   TagsOf(*store, space, draft.key, sealing_key, draft.tagged));
+                   TagsOf(*store, space, draft.key, keys, draft.tagged));
   return tx.Put(space, record, tags);
 }
 

@@ -19,6 +19,7 @@
 
 #include "base/secret_bytes.h"
 #include "base/wire.h"
+#include "hsm/derived_keys.h"
 #include "hsm/store.h"
 
 namespace hsm {
@@ -53,6 +54,7 @@ struct KeyRing {
   SecretBytes public_key;   // K_public: seals CKA_PRIVATE false objects
   SecretBytes private_key;  // K_private
   SecretBytes trust_key;    // K_trust: MACs of roles, policies, trust
+  DerivedKeys derived;      // not stored, not copied
   KeyRing Clone() const;
   template <typename V>
   void Fields(V& v) {
@@ -107,6 +109,10 @@ class Vault {
   // CKR_USER_NOT_LOGGED_IN when the ring lacks the draft's key.
   absl::StatusOr<uint64_t> Insert(Transaction& tx, const KeyRing& keys,
                                   const Draft& draft, uint64_t id = 0);
+  // Several at once, which costs less: all ids are from tx.NextId().
+  absl::Status InsertAll(Transaction& tx, const KeyRing& keys,
+                         absl::Span<const Draft> drafts,
+                         absl::Span<const uint64_t> ids);
   // Replaces the record, which must be at `expected_version`
   // (CKR_OBJECT_HANDLE_INVALID when it is gone, CKR_FUNCTION_FAILED when
   // somebody else replaced it); returns the new version. The sealing key may

@@ -164,6 +164,60 @@ class VaultTest : public testing::Test {
 
 using Ids = std::vector<uint64_t>;
 
+TEST_F(VaultTest, InsertAll_IsInsertForEach) {
+  // In two buckets of two middle nodes, two of them in one bucket, of both
+  // keys, and none with a hole in front: what single changes find must fit.
+  std::vector<uint64_t> ids;
+  const Bytes text = {1, 2, 3};
+  std::vector<Vault::Draft> drafts;
+  const auto all = Write([&](Transaction& tx) -> absl::Status {
+    for (const uint64_t id :
+         {uint64_t{1}, uint64_t{65}, uint64_t{1 + kBuckets}, uint64_t{3}}) {
+      ids.push_back(id);
+      Vault::Draft draft;
+      draft.key = id == 3 ? Vault::kPublicKey : Vault::kPrivateKey;
+      draft.plaintext = text;
+      drafts.push_back(draft);
+    }
+    return vault_.InsertAll(tx, keys_, drafts, ids);
+  });
+  ASSERT_TRUE(all.ok()) << all;
+  ASSERT_TRUE(store_
+                  ->Read([&](Reader& reader) -> absl::Status {
+                    for (const uint64_t id : ids) {
+                      EXPECT_TRUE(vault_.Open(reader, keys_, id).ok()) << id;
+                    }
+                    return vault_.CheckAll(reader, keys_);
+                  })
+                  .ok());
+  ASSERT_TRUE(
+      Write([&](Transaction& tx) { return vault_.Erase(tx, keys_, 1); }).ok());
+  EXPECT_EQ(base::CkRv(Write([&](Transaction& tx) {
+              return vault_.InsertAll(tx, keys_, {drafts.data(), 1},
+                                      {ids.data() + 1, 1});
+            })),
+            CK_RV{CKR_GENERAL_ERROR});  // in use
+}
+
+TEST_F(VaultTest, KeyThatWasChanged_IsNotServedAnOldDerivedOne) {
+  KeyRing ring = NewRing();
+  const auto derive = [&](const SecretBytes& key) {
+    return *ring.derived.Get(DerivedKeys::Use::kTree, *store_, kSpace, 0,
+                             key.Expose());
+  };
+  const auto first = derive(ring.public_key);
+  EXPECT_EQ(derive(ring.public_key), first);  // the very same
+  EXPECT_FALSE(derive(ring.private_key)->Equals(*first));
+  const auto index = *ring.derived.Get(DerivedKeys::Use::kIndex, *store_,
+                                       kSpace, 0, ring.public_key.Expose());
+  EXPECT_FALSE(index->Equals(*first));
+  const auto elsewhere =
+      *ring.derived.Get(DerivedKeys::Use::kTree, *store_, kSpace + 1, 0,
+                        ring.public_key.Expose());
+  EXPECT_FALSE(elsewhere->Equals(*first));
+  EXPECT_TRUE(derive(ring.public_key)->Equals(*first));
+}
+
 TEST_F(VaultTest, Inserted_OpensAndChecks) {
   const uint64_t id = Insert("one");
   const uint64_t other = Insert("two", Vault::kPublicKey);
