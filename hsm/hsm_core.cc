@@ -100,10 +100,15 @@ absl::Status HsmCore::SavePolicies(Transaction& tx,
 }
 
 absl::StatusOr<std::shared_ptr<const HsmView>> HsmCore::View() {
-  const uint64_t now = store_.Generation(kAdminSpace);
+  const uint64_t now = store_.ValuesGeneration(kAdminSpace);
   if (now != kBusyGeneration) {
     absl::MutexLock lock(&mu_);
     if (now == generation_) return view_;
+    if (view_ != nullptr &&
+        store_.OnlyRecordsChanged(kAdminSpace, generation_, now)) {
+      generation_ = now;
+      return view_;
+    }
   }
   auto fresh = std::make_shared<HsmView>();
   uint64_t read_at = kBusyGeneration;

@@ -36,7 +36,6 @@ inline constexpr char kPartitionPoliciesValue[] = "partition policies";
 inline constexpr char kDomainValue[] = "domain";
 inline constexpr char kEscrowValue[] = "escrow";
 inline constexpr char kRolePrefix[] = "role/";
-inline constexpr char kSealedPrefix[] = "x/";
 inline constexpr char kAuditValue[] = "audit";
 
 // Policies as they stand in a value.

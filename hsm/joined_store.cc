@@ -40,6 +40,14 @@ uint64_t JoinedStore::Generation(SpaceId space) {
   return frame() != nullptr ? kBusy : inner_->Generation(space);
 }
 
+uint64_t JoinedStore::ValuesGeneration(SpaceId space) {
+  const Frame* const outer = frame();
+  if (outer != nullptr && outer->transaction->MayHaveRevalued(space)) {
+    return kBusy;
+  }
+  return inner_->Generation(space);
+}
+
 absl::Status JoinedStore::Read(absl::FunctionRef<absl::Status(Reader&)> read) {
   if (Frame* outer = frame()) return read(*outer->transaction);
   return inner_->Read(read);

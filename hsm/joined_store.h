@@ -43,6 +43,9 @@ class JoinedStore : public Store {
       SpaceId touches,
       absl::FunctionRef<absl::Status(Transaction&)> write) override;
   uint64_t Generation(SpaceId space) override;
+  // For what is made of a space's values alone (OnlyRecordsChanged says which):
+  // inside a Write that has changed none of them, the generation before it.
+  uint64_t ValuesGeneration(SpaceId space);
   // Whether the calling thread is inside a Write of this store.
   bool OnlyRecordsChanged(SpaceId space, uint64_t from, uint64_t to) override {
     return inner_->OnlyRecordsChanged(space, from, to);

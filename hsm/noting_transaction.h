@@ -106,6 +106,9 @@ class NotingTransaction : public Transaction {
     if (!status.ok()) former_.dropped = dropped;
     return status;
   }
+  bool MayHaveRevalued(SpaceId space) const override {
+    return inner_.MayHaveRevalued(space);
+  }
 
  private:
   absl::Status Note(SpaceId space, absl::string_view name) {

@@ -46,7 +46,7 @@ void Login::State::End() {
 // --- views -------------------------------------------------------------------
 
 absl::StatusOr<std::shared_ptr<const PartitionView>> Partition::State_::View() {
-  const uint64_t now = Generation();
+  const uint64_t now = core->store().ValuesGeneration(space);
   if (now != kBusyGeneration) {
     absl::MutexLock lock(&mu);
     if (now == view_generation) return view;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "hsm/joined_store.h"
 #include "hsm/sqlite_store.h"
 #include "hsm/temporary_directory.h"
 
@@ -213,9 +214,36 @@ TEST_F(SqliteGroupTest, RunsOfRecordChanges_AreKnown) {
   EXPECT_FALSE(
       store_->OnlyRecordsChanged(kSpace, later, store_->Generation(kSpace)));
   const uint64_t before_label = store_->Generation(kSpace);
+  write("x/of another module");
+  EXPECT_TRUE(store_->OnlyRecordsChanged(kSpace, before_label,
+                                         store_->Generation(kSpace)));
   write("label");
   EXPECT_FALSE(store_->OnlyRecordsChanged(kSpace, before_label,
                                           store_->Generation(kSpace)));
+}
+
+// What is made of a space's values need not be made again inside a transaction
+// that leaves them alone.
+TEST_F(SqliteGroupTest, InsideAWrite_ValuesAreKnownUntilItChangesThem) {
+  JoinedStore joined(std::move(store_));
+  const uint64_t before = joined.Generation(kSpace);
+  ASSERT_TRUE(
+      joined
+          .Write(kSpace,
+                 [&](Transaction& tx) -> absl::Status {
+                   EXPECT_EQ(joined.Generation(kSpace), kBusyGeneration);
+                   EXPECT_EQ(joined.ValuesGeneration(kSpace), before);
+                   RETURN_IF_ERROR(PutName(tx, absl::StrCat(kRecordValues, 1)));
+                   RETURN_IF_ERROR(PutName(tx, absl::StrCat(kSealedPrefix, 1)));
+                   EXPECT_EQ(joined.ValuesGeneration(kSpace), before);
+                   RETURN_IF_ERROR(PutName(tx, "label"));
+                   EXPECT_EQ(joined.ValuesGeneration(kSpace), kBusyGeneration);
+                   EXPECT_NE(joined.ValuesGeneration(7), kBusyGeneration);
+                   return absl::OkStatus();
+                 })
+          .ok());
+  EXPECT_EQ(joined.ValuesGeneration(kSpace), joined.Generation(kSpace));
+  EXPECT_NE(joined.Generation(kSpace), before);
 }
 
 }  // namespace

@@ -266,7 +266,11 @@ absl::Status SqliteView::Delete(SpaceId space, uint64_t id) {
 
 void SqliteView::EditValue(SpaceId space, absl::string_view name) {
   Edit(space);
-  if (!absl::StartsWith(name, kRecordValues)) revalued_.insert(space);
+  if (absl::StartsWith(name, kRecordValues) ||
+      absl::StartsWith(name, kSealedPrefix)) {
+    return;
+  }
+  revalued_.insert(space);
 }
 
 absl::Status SqliteView::PutValue(SpaceId space, absl::string_view name,

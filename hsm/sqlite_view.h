@@ -50,6 +50,9 @@ class SqliteView : public Transaction {
   absl::Status MarkAudit(ByteSpan mark) override;
   absl::Status DropAudit(uint64_t last) override;
   absl::Status Nested(absl::FunctionRef<absl::Status()> work) override;
+  bool MayHaveRevalued(SpaceId space) const override {
+    return revalued_.count(space) > 0;
+  }
 
   // True when something was changed and not undone.
   bool dirty() const { return !touched_.empty() || audited_; }

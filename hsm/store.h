@@ -36,6 +36,8 @@ inline constexpr uint32_t kBuckets = 4096;
 
 // Named values that change with each record begin so (the MAC trees).
 inline constexpr absl::string_view kRecordValues = "tree/";
+// And those that no view of a space is made of (what other modules keep).
+inline constexpr absl::string_view kSealedPrefix = "x/";
 
 // No answer about a generation, see Store::Generation.
 inline constexpr uint64_t kBusyGeneration = ~uint64_t{0};
@@ -137,6 +139,9 @@ class Transaction : public Reader {
   // undone and the rest of the transaction may go on; an error other than that
   // of `work` means that undoing failed, and the transaction must fail. Nests.
   virtual absl::Status Nested(absl::FunctionRef<absl::Status()> work) = 0;
+  // Whether this transaction has changed, or may have, other values of `space`
+  // than OnlyRecordsChanged lets pass. True is always right.
+  virtual bool MayHaveRevalued(SpaceId /*space*/) const { return true; }
 };
 
 class Store {
@@ -177,8 +182,8 @@ class Store {
 
   // True when every commit between these two generations of the space is known
   // to have changed records only, and values that belong to them
-  // (kRecordValues): what was read of its other values still holds. False is
-  // always right.
+  // (kRecordValues) or that other modules keep (kSealedPrefix): what was read
+  // of its other values still holds. False is always right.
   virtual bool OnlyRecordsChanged(SpaceId /*space*/, uint64_t /*from*/,
                                   uint64_t /*to*/) {
     return false;
