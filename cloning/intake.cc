@@ -66,18 +66,25 @@ absl::Status Conflict() {
 
 }  // namespace
 
-absl::Status Intake::Add(ObjectRecord record) {
-  TargetResult result;
-  result.ouid = record.ouid;
-  const absl::Status status =
-      stopped_ ? base::Error(CKR_CLONE_NOT_ATTEMPTED,
-                             "an object before this one was refused")
-               : Decide(std::move(record), result);
-  if (!status.ok()) {
-    if (EndsRun(status)) return status;
-    Refuse(status, result);
+absl::Status Intake::Add(std::vector<ObjectRecord> records) {
+  std::vector<hsm::Ouid> ouids;
+  for (const ObjectRecord& record : records) ouids.push_back(record.ouid);
+  RETURN_IF_ERROR(CheckLogin(login_));
+  ASSIGN_OR_RETURN(const std::vector<absl::StatusOr<hsm::ObjectRef>> there,
+                   partition_.FindOuids(login_.get(), ouids));
+  for (size_t i = 0; i < records.size(); ++i) {
+    TargetResult result;
+    result.ouid = ouids[i];
+    const absl::Status status =
+        stopped_ ? base::Error(CKR_CLONE_NOT_ATTEMPTED,
+                               "an object before this one was refused")
+                 : Decide(std::move(records[i]), there[i], result);
+    if (!status.ok()) {
+      if (EndsRun(status)) return status;
+      Refuse(status, result);
+    }
+    results_.push_back(std::move(result));
   }
-  results_.push_back(std::move(result));
   return absl::OkStatus();
 }
 
@@ -90,7 +97,9 @@ void Intake::Refuse(const absl::Status& status, TargetResult& result) {
   if (options_.stop_at_refusal) stopped_ = true;
 }
 
-absl::Status Intake::Decide(ObjectRecord record, TargetResult& result) {
+absl::Status Intake::Decide(ObjectRecord record,
+                            const absl::StatusOr<hsm::ObjectRef>& found,
+                            TargetResult& result) {
   RETURN_IF_ERROR(CheckRules(record));
   ASSIGN_OR_RETURN(
       hsm::AttributeSet attributes,
@@ -106,7 +115,9 @@ absl::Status Intake::Decide(ObjectRecord record, TargetResult& result) {
     same_as_[results_.size()] = other.result;
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(const hsm::ObjectRef there, FindOuid(record.ouid));
+  // A damaged one is in the way as well, and nothing can be said of it.
+  if (!found.ok()) return Conflict();
+  const hsm::ObjectRef& there = *found;
   hsm::NewObject object;
   uint64_t given_back = 0;
   if (there != nullptr) {
@@ -127,6 +138,7 @@ absl::Status Intake::Decide(ObjectRecord record, TargetResult& result) {
   object.origin = std::move(record.origin);
   object.making = hsm::NewObject::Making::kReceived;
   object.peer = source_.serial;
+  object.looked_up = true;
   taken_[record.ouid] = group_.size();
   group_.push_back({std::move(object), results_.size()});
   return absl::OkStatus();
@@ -141,15 +153,6 @@ absl::Status Intake::CheckRules(const ObjectRecord& record) {
   }
   RETURN_IF_ERROR(hsm::CheckTransfer(source_, own, record.origin));
   return CheckObject(partition_, *login_, record.attributes);
-}
-
-absl::StatusOr<hsm::ObjectRef> Intake::FindOuid(const hsm::Ouid& ouid) {
-  hsm::AttributeSet pattern;
-  pattern.Set(CKA_OUID, ouid);
-  ASSIGN_OR_RETURN(const std::vector<uint64_t> handles,
-                   partition_.Find(login_.get(), pattern));
-  if (handles.empty()) return hsm::ObjectRef();
-  return partition_.Get(login_.get(), handles.front());
 }
 
 absl::Status Intake::TakeRoom(uint64_t cost, uint64_t given_back) {
@@ -170,9 +173,20 @@ absl::Status Intake::TakeRoom(uint64_t cost, uint64_t given_back) {
 
 absl::Status Intake::GiveWay() {
   std::vector<Draft> left;
-  for (Draft& draft : group_) {
+  std::vector<hsm::Ouid> ouids;
+  for (const Draft& draft : group_) {
+    ouids.push_back(results_[draft.result].ouid);
+  }
+  ASSIGN_OR_RETURN(const std::vector<absl::StatusOr<hsm::ObjectRef>> found,
+                   partition_.FindOuids(login_.get(), ouids));
+  for (size_t i = 0; i < group_.size(); ++i) {
+    Draft& draft = group_[i];
     TargetResult& result = results_[draft.result];
-    ASSIGN_OR_RETURN(const hsm::ObjectRef there, FindOuid(result.ouid));
+    if (!found[i].ok()) {
+      Refuse(Conflict(), result);
+      continue;
+    }
+    const hsm::ObjectRef& there = *found[i];
     if (there == nullptr || there->handle() == draft.object.replaces) {
       left.push_back(std::move(draft));
     } else if (IsEqual(draft.object.attributes, there->attributes())) {

@@ -26,9 +26,10 @@ class Intake {
         source_(source),
         options_(options) {}
 
-  // Decides on the next record. An error means that the run is over; that the
-  // record is refused is noted in its result.
-  absl::Status Add(ObjectRecord record);
+  // Decides on the records, in order. An error means that the run is over; that
+  // a record is refused is noted in its result. With Commit in one
+  // Hsm::Atomically: then what is there stays as it was found.
+  absl::Status Add(std::vector<ObjectRecord> records);
 
   // Stores what was accepted: all of it durable when OK, nothing otherwise;
   // but when it turns out that the space does not suffice, as much of it, in
@@ -42,9 +43,11 @@ class Intake {
   };
   // What stands in the way of storing the record, or OK (then it is in
   // group_) or OK with an outcome in `result` (it is present).
-  absl::Status Decide(ObjectRecord record, TargetResult& result);
+  // `found`: the object with its OUID, as Partition::FindOuids says.
+  absl::Status Decide(ObjectRecord record,
+                      const absl::StatusOr<hsm::ObjectRef>& found,
+                      TargetResult& result);
   absl::Status CheckRules(const ObjectRecord& record);
-  absl::StatusOr<hsm::ObjectRef> FindOuid(const hsm::Ouid& ouid);
   // Takes out of group_ what somebody else has stored since; an error when
   // that is nothing.
   absl::Status GiveWay();

@@ -13,6 +13,12 @@ namespace {
 
 using Outcome = TargetResult::Outcome;
 
+std::vector<ObjectRecord> Of(ObjectRecord record) {
+  std::vector<ObjectRecord> one;
+  one.push_back(std::move(record));
+  return one;
+}
+
 class IntakeTest : public ::testing::Test {
  protected:
   IntakeTest() {
@@ -44,10 +50,10 @@ TEST_F(IntakeTest, SameObjectsAtOnce_AreStoredOnceAndPresentForTheSecond) {
   const uint64_t three = from_.Add(DataObject("three"));
   Intake first = NewIntake(), second = NewIntake();
   for (const uint64_t handle : {one, two}) {
-    ASSERT_TRUE(first.Add(RecordOf(handle)).ok());
+    ASSERT_TRUE(first.Add(Of(RecordOf(handle))).ok());
   }
   for (const uint64_t handle : {one, two, three}) {
-    ASSERT_TRUE(second.Add(RecordOf(handle)).ok());
+    ASSERT_TRUE(second.Add(Of(RecordOf(handle))).ok());
   }
   const auto stored = std::move(first).Commit();
   ASSERT_TRUE(stored.ok()) << stored.status();
@@ -68,8 +74,8 @@ TEST_F(IntakeTest, OtherContentsAtOnce_AreAConflictForTheSecond) {
   ObjectRecord changed = RecordOf(one);
   changed.attributes.SetText(CKA_LABEL, "changed");
   Intake first = NewIntake(), second = NewIntake();
-  ASSERT_TRUE(first.Add(RecordOf(one)).ok());
-  ASSERT_TRUE(second.Add(std::move(changed)).ok());
+  ASSERT_TRUE(first.Add(Of(RecordOf(one))).ok());
+  ASSERT_TRUE(second.Add(Of(std::move(changed))).ok());
   ASSERT_TRUE(std::move(first).Commit().ok());
   const auto late = std::move(second).Commit();
   ASSERT_TRUE(late.ok()) << late.status();

@@ -76,8 +76,8 @@ absl::Status LocalEndpoint::Bind(ByteSpan reply) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<RecordDraft> LocalEndpoint::Prepare(uint64_t handle,
-                                                   SourceItem& item) {
+absl::StatusOr<LocalEndpoint::Prepared> LocalEndpoint::Prepare(
+    uint64_t handle, SourceItem& item) {
   item.handle = handle;
   RETURN_IF_ERROR(CheckLogin(login_));
   ASSIGN_OR_RETURN(const hsm::ObjectRef object,
@@ -102,37 +102,40 @@ absl::StatusOr<RecordDraft> LocalEndpoint::Prepare(uint64_t handle,
   if (attributes.Value(CKA_OUID).size() != item.ouid.size()) {
     return base::Error(CKR_ATTRIBUTE_VALUE_INVALID, "object without an OUID");
   }
-  RecordDraft draft = RecordDraft::Of(record);
-  if (source_->Overhead() + source_->SizeOf(draft) > kMaxSingleMessage) {
+  Prepared prepared{object, RecordDraft::Of(record)};
+  if (source_->Overhead() + source_->SizeOf(prepared.draft) >
+      kMaxSingleMessage) {
     return base::Error(CKR_DEVICE_MEMORY, "object is too large to be cloned");
   }
-  return draft;
+  return prepared;
 }
 
 absl::StatusOr<Batch> LocalEndpoint::Next(absl::Span<const uint64_t> handles) {
   if (!source_.has_value()) return NotOpen();
   Batch batch;
   std::vector<RecordDraft> drafts;
+  std::vector<hsm::ObjectRef> sent;
   size_t size = source_->Overhead();
   bool left_out = false;
   for (uint64_t handle : handles) {
     if (batch.items.size() == kMaxRecords) break;
     SourceItem item;
-    absl::StatusOr<RecordDraft> draft = Prepare(handle, item);
-    if (draft.ok()) {
+    absl::StatusOr<Prepared> prepared = Prepare(handle, item);
+    if (prepared.ok()) {
       if (left_out) break;
-      const size_t more = source_->SizeOf(*draft);
+      const size_t more = source_->SizeOf(prepared->draft);
       if (drafts.size() == source_->max_records() ||
           size + more > kMaxMessage) {
         break;
       }
       size += more;
-      drafts.push_back(*std::move(draft));
-    } else if (EndsRun(draft.status())) {
+      drafts.push_back(std::move(prepared->draft));
+      sent.push_back(std::move(prepared->object));
+    } else if (EndsRun(prepared.status())) {
       Reset();
-      return draft.status();
+      return prepared.status();
     } else {
-      NoteRefusal(draft.status(), item);
+      NoteRefusal(prepared.status(), item);
       left_out = true;
     }
     batch.items.push_back(std::move(item));
@@ -140,7 +143,10 @@ absl::StatusOr<Batch> LocalEndpoint::Next(absl::Span<const uint64_t> handles) {
   if (drafts.empty()) return batch;
   absl::StatusOr<Bytes> sealed = source_->Seal(drafts);
   absl::Status status = sealed.status();
-  if (status.ok()) status = NoteSent(batch);
+  // Before they leave.
+  if (status.ok()) {
+    status = partition_->NoteSent(*login_, sent, source_->target().serial);
+  }
   if (!status.ok()) {
     Reset();
     return status;
@@ -149,22 +155,11 @@ absl::StatusOr<Batch> LocalEndpoint::Next(absl::Span<const uint64_t> handles) {
   return batch;
 }
 
-absl::Status LocalEndpoint::NoteSent(const Batch& batch) {
-  std::vector<hsm::ObjectRef> sent;
-  for (const SourceItem& item : batch.items) {
-    if (item.rv != CKR_OK) continue;
-    ASSIGN_OR_RETURN(hsm::ObjectRef object,
-                     partition_->Get(login_.get(), item.handle));
-    sent.push_back(std::move(object));
-  }
-  return partition_->NoteSent(*login_, sent, source_->target().serial);
-}
-
 absl::StatusOr<size_t> LocalEndpoint::SizeOfNext(uint64_t handle) {
   if (!source_.has_value()) return NotOpen();
   SourceItem item;
-  ASSIGN_OR_RETURN(const RecordDraft draft, Prepare(handle, item));
-  return source_->Overhead() + source_->SizeOf(draft);
+  ASSIGN_OR_RETURN(const Prepared prepared, Prepare(handle, item));
+  return source_->Overhead() + source_->SizeOf(prepared.draft);
 }
 
 absl::StatusOr<Batch> LocalEndpoint::End() {
@@ -200,13 +195,15 @@ absl::StatusOr<std::vector<TargetResult>> LocalEndpoint::Accept(
   ASSIGN_OR_RETURN(TargetRun::Opened opened, run.Open(sealed));
   peer_ = run.source();
   ended_ = opened.end;
-  Intake intake(*partition_, login_, own_, *peer_, options);
-  for (ObjectRecord& record : opened.objects) {
-    RETURN_IF_ERROR(intake.Add(std::move(record)));
-  }
-  ASSIGN_OR_RETURN(std::vector<TargetResult> results,
-                   std::move(intake).Commit());
-  if (!ended_) target_ = std::move(run);
+  std::vector<TargetResult> results;
+  if (ended_) return results;
+  RETURN_IF_ERROR(partition_->hsm().Atomically([&]() -> absl::Status {
+    Intake intake(*partition_, login_, own_, *peer_, options);
+    RETURN_IF_ERROR(intake.Add(std::move(opened.objects)));
+    ASSIGN_OR_RETURN(results, std::move(intake).Commit());
+    return absl::OkStatus();
+  }));
+  target_ = std::move(run);
   return results;
 }
 
@@ -215,36 +212,31 @@ absl::StatusOr<std::vector<TargetResult>> LocalEndpoint::Accept(
 absl::StatusOr<std::vector<Endpoint::Item>> LocalEndpoint::List() {
   RETURN_IF_ERROR(CheckLogin(login_));
   ASSIGN_OR_RETURN(const std::vector<uint64_t> handles,
-                   partition_->Find(login_.get(), hsm::AttributeSet()));
+                   partition_->Handles(login_.get()));
   std::vector<Item> items;
+  items.reserve(handles.size());
   for (uint64_t handle : handles) {
     absl::StatusOr<hsm::ObjectRef> object =
         partition_->Get(login_.get(), handle);
+    if (base::CkRv(object.status()) == CKR_OBJECT_HANDLE_INVALID) {
+      continue;  // Destroyed since.
+    }
+    Item& item = items.emplace_back();
+    item.handle = handle;
     if (!object.ok()) {
       if (EndsRun(object.status())) return object.status();
-      continue;  // Destroyed since, or damaged: not there to be cloned.
+      // Not to be passed over in silence: when its turn comes it is left out,
+      // and the report says why.
+      item.object_class = CK_UNAVAILABLE_INFORMATION;
+      continue;
     }
     const hsm::AttributeSet& attributes = (*object)->attributes();
-    Item item;
-    item.handle = handle;
     item.ouid = OuidOf(attributes);
     item.object_class = attributes.object_class();
     item.key_type = attributes.key_type();
     item.label = std::string(base::AsText(attributes.Value(CKA_LABEL)));
     item.size = partition_->CostOf(attributes);
-    items.push_back(std::move(item));
   }
-  // Not to be passed over in silence: when its turn comes it is left out, and
-  // the report says why.
-  ASSIGN_OR_RETURN(const std::vector<uint64_t> tampered,
-                   partition_->FindTampered(login_.get()));
-  for (uint64_t handle : tampered) {
-    Item& item = items.emplace_back();
-    item.handle = handle;
-    item.object_class = CK_UNAVAILABLE_INFORMATION;
-  }
-  std::sort(items.begin(), items.end(),
-            [](const Item& a, const Item& b) { return a.handle < b.handle; });
   return items;
 }
 

@@ -48,11 +48,13 @@ class LocalEndpoint : public Endpoint {
  private:
   void Reset();
   absl::StatusOr<RunOptions> NewRunOptions();
+  struct Prepared {
+    hsm::ObjectRef object;
+    RecordDraft draft;
+  };
   // What leaves for one handle; the error is the object's own unless the run
   // cannot go on (EndsRun).
-  // Before they leave: the audit log has those that are in `batch`.
-  absl::Status NoteSent(const Batch& batch);
-  absl::StatusOr<RecordDraft> Prepare(uint64_t handle, SourceItem& item);
+  absl::StatusOr<Prepared> Prepare(uint64_t handle, SourceItem& item);
 
   hsm::Partition* partition_;
   hsm::LoginRef login_;

@@ -106,6 +106,9 @@ struct NewObject {
   uint64_t replaces = 0;
   Making making = Making::kCreated;
   std::string peer = {};  // serial number of the HSM that sent it
+  // The caller has looked for its OUID inside the Hsm::Atomically that this is
+  // part of, and nobody but `replaces` has it. Without effect elsewhere.
+  bool looked_up = false;
 };
 
 class Partition {
@@ -200,8 +203,14 @@ class Partition {
   // by CKA_OUID is an index look-up.
   absl::StatusOr<std::vector<uint64_t>> Find(Login* login,
                                              const AttributeSet& pattern);
-  // The records that Find leaves out, for whoever must not pass over them: a
-  // backup tells of each.
+  // For each identity the object that has it; null when none has, an error when
+  // its record was tampered with.
+  absl::StatusOr<std::vector<absl::StatusOr<ObjectRef>>> FindOuids(
+      Login* login, absl::Span<const Ouid> ouids);
+  // Handles in ascending order of all that this login may see, none of them
+  // opened: also of records that Find leaves out; a backup tells of each.
+  absl::StatusOr<std::vector<uint64_t>> Handles(Login* login);
+  // Those that Find leaves out, for whoever must not pass over them.
   absl::StatusOr<std::vector<uint64_t>> FindTampered(Login* login);
   // Replaces `object`'s attributes by a resolved set; the old snapshot is
   // retired.

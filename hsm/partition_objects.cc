@@ -1,5 +1,7 @@
 // Making, changing and destroying the objects of a partition.
 #include <algorithm>
+#include <deque>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -55,6 +57,19 @@ absl::Status CheckNewOuid(Transaction& tx, const Access& access,
   return base::Error(
       CKR_OBJECT_ALREADY_EXISTS,
       absl::StrCat("object ", twins.front().id, " has this OUID"));
+}
+
+// Among those of one group, which the store does not know yet.
+absl::Status CheckOuidsDiffer(const std::vector<NewObject>& objects) {
+  std::set<ByteSpan, bool (*)(ByteSpan, ByteSpan)> seen(
+      [](ByteSpan a, ByteSpan b) { return base::AsText(a) < base::AsText(b); });
+  for (const NewObject& object : objects) {
+    if (!seen.insert(object.attributes.Value(CKA_OUID)).second) {
+      return base::Error(CKR_OBJECT_ALREADY_EXISTS,
+                         "two objects of one group have one OUID");
+    }
+  }
+  return absl::OkStatus();
 }
 
 // `keys` null: the partition was never initialised.
@@ -153,7 +168,9 @@ absl::StatusOr<std::vector<uint64_t>> Partition::Create(
     costs.push_back(CostOf(object.attributes));
     more += costs.back();
   }
+  RETURN_IF_ERROR(CheckOuidsDiffer(objects));
   std::vector<uint64_t> handles;
+  const bool joined = state_->core->store().InWrite();
   RETURN_IF_ERROR(state_->core->store().Write(
       state_->space, [&](Transaction& tx) -> absl::Status {
         handles.clear();
@@ -164,19 +181,25 @@ absl::StatusOr<std::vector<uint64_t>> Partition::Create(
           RETURN_IF_ERROR(EraseVisible(tx, access, object.replaces));
         }
         RETURN_IF_ERROR(state_->CheckRoom(tx, record, more));
+        std::deque<SealedForm> forms;  // the drafts point into them
+        std::vector<Vault::Draft> drafts;
         for (size_t i = 0; i < objects.size(); ++i) {
-          RETURN_IF_ERROR(CheckNewOuid(tx, access, objects[i].attributes));
+          if (!joined || !objects[i].looked_up) {
+            RETURN_IF_ERROR(CheckNewOuid(tx, access, objects[i].attributes));
+          }
           ASSIGN_OR_RETURN(const uint64_t id, tx.NextId());
-          const SealedForm form(state_->space, id, objects[i].attributes,
-                                objects[i].origin, access.keys->ring);
-          RETURN_IF_ERROR(
-              access.view->vault
-                  ->Insert(tx, access.keys->ring, form.Draft(costs[i]), id)
-                  .status());
           handles.push_back(id);
+          forms.emplace_back(state_->space, id, objects[i].attributes,
+                             objects[i].origin, access.keys->ring);
+          drafts.push_back(forms.back().Draft(costs[i]));
+        }
+        RETURN_IF_ERROR(access.view->vault->InsertAll(tx, access.keys->ring,
+                                                      drafts, handles));
+        for (size_t i = 0; i < objects.size(); ++i) {
           AuditEvent event =
               state_->EventOf(WordOf(objects[i]), record, RoleOf(login));
-          event.About(objects[i].attributes, id).WithPeer(objects[i].peer);
+          event.About(objects[i].attributes, handles[i])
+              .WithPeer(objects[i].peer);
           if (objects[i].replaces != 0) {
             event.With(AuditNumber::kReplaces, objects[i].replaces);
           }

@@ -89,6 +89,24 @@ TEST(Objects, ThatBringAnOuidInUse_AreRefusedWhereTheyAreMade) {
     EXPECT_EQ(*hsm.first().Find(co.get(), {}), replaced);
     ASSERT_TRUE(hsm.first().Destroy(co.get(), replaced[0]).ok());
   }
+  // Who looks beforehand finds it, and the others not.
+  const Handles known = *hsm.first().Create(co.get(), List(cloned(true)));
+  EXPECT_EQ(*hsm.first().Handles(co.get()), known);
+  EXPECT_TRUE(hsm.first().Handles(nullptr)->empty());  // it is private
+  Ouid there, missing = {};
+  std::copy_n("twelve bytes", there.size(), there.begin());
+  const auto found = *hsm.first().FindOuids(co.get(), {missing, there});
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(*found[0], nullptr);
+  ASSERT_NE(*found[1], nullptr);
+  EXPECT_EQ((*found[1])->handle(), known[0]);
+  // What it found it need not look for again, but only where nothing can have
+  // come in between.
+  NewObject again = cloned(true);
+  again.looked_up = true;
+  EXPECT_EQ(Rv(hsm.first().Create(co.get(), List(again))),
+            CK_RV{CKR_OBJECT_ALREADY_EXISTS});
+  ASSERT_TRUE(hsm.first().Destroy(co.get(), known[0]).ok());
   // And not twice in one group.
   EXPECT_EQ(
       Rv(hsm.first().Create(co.get(), List(cloned(false), cloned(false)))),
@@ -418,6 +436,34 @@ TEST(Tampering, WithARecord_IsAnErrorAndHidesNothingElse) {
                   .ok());
   EXPECT_EQ(Rv(p.Get(co.get(), handles[0])), CK_RV{CKR_DEVICE_ERROR});
   EXPECT_EQ(*p.Find(co.get(), {}), Handles{handles[1]});
+}
+
+// Who must know whether an identity is taken is not told that it is free.
+TEST(Tampering, WithTheTree_IsToldToWhoLooksForAnIdentity) {
+  TestHsm hsm(AppSpec());
+  Partition& p = hsm.first();
+  LoginRef co = MakeOfficer(p);
+  const Handles handles = *p.Create(co.get(), List(Data("a")));
+  Ouid ouid;
+  base::ByteSpan value =
+      (*p.Get(co.get(), handles[0]))->attributes().Value(CKA_OUID);
+  std::copy_n(value.begin(), ouid.size(), ouid.begin());
+  ASSERT_TRUE(hsm.raw_store()
+                  .Write(1,
+                         [](Transaction& tx) -> absl::Status {
+                           for (const char* name : {"tree/0", "tree/1"}) {
+                             Bytes root = **tx.GetValue(1, name);
+                             root.back() ^= 1;
+                             RETURN_IF_ERROR(tx.PutValue(1, name, root));
+                           }
+                           return absl::OkStatus();
+                         })
+                  .ok());
+  const auto found = *p.FindOuids(co.get(), {Ouid{}, ouid});
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(*found[0], nullptr);
+  EXPECT_EQ(base::CkRv(found[1].status()), CK_RV{CKR_DEVICE_ERROR});
+  EXPECT_EQ(*p.Handles(co.get()), handles);
 }
 
 TEST(Tampering, PuttingADestroyedKeyBack_IsNotBelieved) {

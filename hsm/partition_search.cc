@@ -41,6 +41,10 @@ absl::StatusOr<ObjectRef> LoadObject(Reader& reader, SpaceId space,
   if (ObjectRef object = access.cache->Valid(handle, generation)) {
     return object;
   }
+  // Inside a transaction nothing is remembered, and opening checks all of it.
+  if (generation == kBusyGeneration) {
+    return OpenObject(reader, space, access, handle, generation);
+  }
   ASSIGN_OR_RETURN(
       const RecordStamp stamp,
       access.view->vault->Stamp(reader, access.keys->ring, handle));
@@ -88,6 +92,50 @@ absl::Status Sift(
   return absl::OkStatus();
 }
 
+// The objects that `pattern` asks for, of one view.
+absl::Status Search(Reader& reader, SpaceId space, const Access& access,
+                    const AttributeSet& pattern, std::vector<uint64_t>& handles,
+                    std::vector<Tampered>& tampered,
+                    std::vector<ObjectRef>* objects = nullptr) {
+  std::optional<uint32_t> object_class;
+  if (const auto wanted = pattern.Ulong(CKA_CLASS)) {
+    object_class = static_cast<uint32_t>(*wanted);
+  }
+  Bytes joined;
+  const Tagged tagged = TaggedOf(pattern, joined);
+  ASSIGN_OR_RETURN(const std::vector<RecordStamp> candidates,
+                   access.view->vault->Find(reader, access.keys->ring,
+                                            object_class, tagged));
+  const bool by_columns = IsAnsweredByColumns(pattern);
+  return Sift(
+      reader, space, candidates,
+      [&](uint64_t handle, uint64_t generation) -> absl::StatusOr<bool> {
+        if (by_columns) {
+          if (access.cache->Valid(handle, generation) == nullptr) {
+            RETURN_IF_ERROR(
+                access.view->vault->Open(reader, access.keys->ring, handle)
+                    .status());
+          }
+          return true;
+        }
+        ASSIGN_OR_RETURN(const ObjectRef object,
+                         LoadObject(reader, space, access, handle, generation));
+        const bool fits = IsFoundBy(pattern, *object);
+        if (fits && objects != nullptr) objects->push_back(object);
+        return fits;
+      },
+      handles, tampered);
+}
+
+void Tell(const AuditLog& audit, SpaceId space,
+          const std::vector<Tampered>& tampered) {
+  for (const Tampered& one : tampered) {
+    base::LogIntegrity(absl::StrCat("partition ", space, ", object ",
+                                    one.handle, ": ", one.what));
+    audit.NoteIntegrity(space, one.handle, "object");
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<ObjectRef> Partition::Get(Login* login, uint64_t handle) {
@@ -119,42 +167,56 @@ absl::StatusOr<std::vector<uint64_t>> Partition::Find(
   ASSIGN_OR_RETURN(const Access access, state_->AccessOf(login));
   std::vector<uint64_t> handles;
   if (access.keys == nullptr) return handles;
-  std::optional<uint32_t> object_class;
-  if (const auto wanted = pattern.Ulong(CKA_CLASS)) {
-    object_class = static_cast<uint32_t>(*wanted);
-  }
-  Bytes joined;
-  const Tagged tagged = TaggedOf(pattern, joined);
+  std::vector<Tampered> tampered;
+  RETURN_IF_ERROR(state_->core->store().Read([&](Reader& reader) {
+    return Search(reader, state_->space, access, pattern, handles, tampered);
+  }));
+  Tell(state_->core->audit(), state_->space, tampered);
+  return handles;
+}
+
+absl::StatusOr<std::vector<absl::StatusOr<ObjectRef>>> Partition::FindOuids(
+    Login* login, absl::Span<const Ouid> ouids) {
+  ASSIGN_OR_RETURN(const Access access, state_->AccessOf(login));
+  std::vector<absl::StatusOr<ObjectRef>> there(ouids.size(), ObjectRef());
+  if (access.keys == nullptr) return there;
   std::vector<Tampered> tampered;
   RETURN_IF_ERROR(
       state_->core->store().Read([&](Reader& reader) -> absl::Status {
-        ASSIGN_OR_RETURN(const std::vector<RecordStamp> candidates,
-                         access.view->vault->Find(reader, access.keys->ring,
-                                                  object_class, tagged));
-        const bool by_columns = IsAnsweredByColumns(pattern);
-        return Sift(
-            reader, state_->space, candidates,
-            [&](uint64_t handle, uint64_t generation) -> absl::StatusOr<bool> {
-              if (by_columns) {
-                if (access.cache->Valid(handle, generation) == nullptr) {
-                  RETURN_IF_ERROR(access.view->vault
-                                      ->Open(reader, access.keys->ring, handle)
-                                      .status());
-                }
-                return true;
-              }
-              ASSIGN_OR_RETURN(const ObjectRef object,
-                               LoadObject(reader, state_->space, access, handle,
-                                          generation));
-              return IsFoundBy(pattern, *object);
-            },
-            handles, tampered);
+        for (size_t i = 0; i < ouids.size(); ++i) {
+          AttributeSet pattern;
+          pattern.Set(CKA_OUID, ouids[i]);
+          std::vector<uint64_t> handles;
+          std::vector<ObjectRef> objects;
+          const size_t damaged = tampered.size();
+          RETURN_IF_ERROR(Search(reader, state_->space, access, pattern,
+                                 handles, tampered, &objects));
+          if (!objects.empty()) {
+            there[i] = objects.front();
+          } else if (tampered.size() > damaged) {
+            there[i] = base::ErrorWithReason(CKR_DEVICE_ERROR, kTamperedReason,
+                                             tampered.back().what);
+          }
+        }
+        return absl::OkStatus();
       }));
-  for (const Tampered& one : tampered) {
-    base::LogIntegrity(absl::StrCat("partition ", state_->space, ", object ",
-                                    one.handle, ": ", one.what));
-    state_->core->audit().NoteIntegrity(state_->space, one.handle, "object");
-  }
+  Tell(state_->core->audit(), state_->space, tampered);
+  return there;
+}
+
+absl::StatusOr<std::vector<uint64_t>> Partition::Handles(Login* login) {
+  ASSIGN_OR_RETURN(const Access access, state_->AccessOf(login));
+  std::vector<uint64_t> handles;
+  if (access.keys == nullptr) return handles;
+  RETURN_IF_ERROR(
+      state_->core->store().Read([&](Reader& reader) -> absl::Status {
+        ASSIGN_OR_RETURN(const std::vector<RecordStamp> all,
+                         access.view->vault->Find(reader, access.keys->ring,
+                                                  std::nullopt, {}));
+        handles.reserve(all.size());
+        for (const RecordStamp& stamp : all) handles.push_back(stamp.id);
+        return absl::OkStatus();
+      }));
   return handles;
 }
 
