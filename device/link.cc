@@ -292,15 +292,13 @@ void Link::BindObjects(hsm_io::Server& server) {
              Call&) -> absl::StatusOr<hsm_io::ListObjects::Reply> {
         ASSIGN_OR_RETURN(hsm::Partition * partition, Space(m.space));
         ASSIGN_OR_RETURN(hsm::LoginRef login, NeedLogin(m.space));
-        ASSIGN_OR_RETURN(std::vector<uint64_t> handles,
-                         partition->Find(login.get(), {}));
-        ASSIGN_OR_RETURN(const std::vector<uint64_t> tampered,
-                         partition->FindTampered(login.get()));
-        handles.insert(handles.end(), tampered.begin(), tampered.end());
-        std::sort(handles.begin(), handles.end());
+        ASSIGN_OR_RETURN(const std::vector<uint64_t> handles,
+                         partition->Handles(login.get()));
         hsm_io::ListObjects::Reply reply;
-        for (uint64_t handle : handles) {
-          if (handle <= m.after) continue;
+        for (auto it =
+                 std::upper_bound(handles.begin(), handles.end(), m.after);
+             it != handles.end(); ++it) {
+          const uint64_t handle = *it;
           hsm_io::ObjectStatus status;
           status.handle = handle;
           absl::StatusOr<hsm::ObjectRef> object =
