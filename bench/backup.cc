@@ -187,14 +187,22 @@ void Measure(e2e::Link link, int count) {
 
 int main(int argc, char** argv) {
   constexpr option kOptions[] = {{"objects", required_argument, nullptr, 'o'},
+                                 {"only", required_argument, nullptr, 'l'},
                                  {}};
   int objects = 10000;
+  std::string only;  // part of a link's name; all of them
   for (int c; (c = getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
-    if (c != 'o') Die("the option is --objects N");
-    objects = std::atoi(optarg);
+    if (c == 'o') {
+      objects = std::atoi(optarg);
+    } else if (c == 'l') {
+      only = optarg;
+    } else {
+      Die("the options are --objects N and --only LINK");
+    }
   }
   for (const e2e::Link link :
        {e2e::Link::kEmbedded, e2e::Link::kSocket, e2e::Link::kUsbip}) {
+    if (e2e::LinkName(link).find(only) == std::string::npos) continue;
     Measure(link, objects);
   }
   return 0;

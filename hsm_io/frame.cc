@@ -79,6 +79,7 @@ absl::StatusOr<Frame> Frame::Parse(ByteSpan bytes) {
 
 Bytes Frame::Encode() const {
   wire::Writer w;
+  w.Reserve(kFrameHeaderSize + body_.size());
   w.U32(kFrameMagic);
   w.U16(kFrameVersion);
   w.U16(static_cast<uint16_t>(op_));

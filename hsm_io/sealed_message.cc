@@ -38,6 +38,7 @@ absl::Status ToStatus(const StatusHead& head) {
 
 base::SecretBytes EncodeRequest(uint16_t op, base::ByteSpan body) {
   wire::Writer w;
+  w.Reserve(sizeof(op) + body.size());
   w.U16(op);
   w.Raw(body);
   return std::move(w).TakeSecret();
