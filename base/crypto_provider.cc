@@ -95,6 +95,13 @@ const OSSL_ALGORITHM* QueryOperation(void*, int operation, int* no_cache) {
                                        no_cache);
 }
 
+// The groups of TLS.
+int GetCapabilities(void*, const char* capability, OSSL_CALLBACK* give,
+                    void* argument) {
+  return OSSL_PROVIDER_get_capabilities(TheUnderneath()->provider.get(),
+                                        capability, give, argument);
+}
+
 template <typename F>
 OSSL_DISPATCH Row(int id, F* function) {
   return {id, reinterpret_cast<void (*)()>(function)};
@@ -107,6 +114,7 @@ int Init(const OSSL_CORE_HANDLE*, const OSSL_DISPATCH*,
       Row(OSSL_FUNC_PROVIDER_GETTABLE_PARAMS, GettableParams),
       Row(OSSL_FUNC_PROVIDER_GET_PARAMS, GetParams),
       Row(OSSL_FUNC_PROVIDER_QUERY_OPERATION, QueryOperation),
+      Row(OSSL_FUNC_PROVIDER_GET_CAPABILITIES, GetCapabilities),
       {0, nullptr}};
   *out = kFunctions;
   // What makes an operation gets this, and it is the default provider's.
