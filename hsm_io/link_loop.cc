@@ -9,7 +9,8 @@
 namespace hsm_io {
 namespace {
 
-constexpr size_t kMaxLinks = 64;
+// For hosts to take the answers that they have when the loop ends.
+constexpr absl::Duration kDrainBudget = absl::Seconds(2);
 
 using Links = std::vector<std::unique_ptr<ServedLink>>;
 
@@ -38,6 +39,47 @@ void AcceptOne(const Port& port, Links& links) {
   if (link.ok()) links.push_back(*std::move(link));
 }
 
+// How long poll(2) may wait.
+int Patience(const Links& links) {
+  int patience = -1;
+  for (const auto& link : links) {
+    const int own = link->has_work() ? 0 : link->deadline().PollMilliseconds();
+    if (own >= 0 && (patience < 0 || own < patience)) patience = own;
+  }
+  return patience;
+}
+
+bool Proceed(ServedLink& link, short events) {
+  if ((events != 0 || link.has_work()) && !link.Proceed(events)) return false;
+  return !link.deadline().Passed();
+}
+
+// Sends what waits to be sent; reads nothing more.
+void Drain(Links& links) {
+  const auto deadline = Deadline::After(kDrainBudget);
+  for (;;) {
+    std::vector<pollfd> waiting;
+    std::vector<ServedLink*> sending;
+    for (const auto& link : links) {
+      if ((link->events() & POLLOUT) == 0) continue;
+      waiting.push_back({link->fd(), POLLOUT, 0});
+      sending.push_back(link.get());
+    }
+    if (waiting.empty()) return;
+    const int ready =
+        poll(waiting.data(), waiting.size(), deadline.PollMilliseconds());
+    if (ready == 0 || (ready < 0 && errno != EINTR)) return;
+    for (size_t i = 0; ready > 0 && i < sending.size(); ++i) {
+      if (waiting[i].revents == 0 || sending[i]->Proceed(waiting[i].revents)) {
+        continue;
+      }
+      links.erase(std::find_if(links.begin(), links.end(), [&](const auto& l) {
+        return l.get() == sending[i];
+      }));
+    }
+  }
+}
+
 }  // namespace
 
 absl::Status ServePorts(const std::vector<Port>& ports, int stop_fd,
@@ -58,15 +100,17 @@ absl::Status ServePorts(const std::vector<Port>& ports, int stop_fd,
       waiting.push_back({each->fd(), each->events(), 0});
     }
     waiting.push_back({stop_fd, POLLIN, 0});
-    if (poll(waiting.data(), waiting.size(), -1) < 0) {
+    if (poll(waiting.data(), waiting.size(), Patience(links)) < 0) {
       if (errno == EINTR) continue;
       return base::Error(CKR_DEVICE_ERROR, "poll failed");
     }
-    if (waiting.back().revents != 0) return absl::OkStatus();
+    if (waiting.back().revents != 0) {
+      Drain(links);
+      return absl::OkStatus();
+    }
     const size_t count = links.size();
     for (size_t i = 0; i < count; ++i) {
-      const short events = waiting[i].revents;
-      if (events != 0 && !links[i]->Proceed(events)) links[i].reset();
+      if (!Proceed(*links[i], waiting[i].revents)) links[i].reset();
     }
     links.erase(std::remove(links.begin(), links.end(), nullptr), links.end());
     for (size_t i = 0; i < ports.size(); ++i) {

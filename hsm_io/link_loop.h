@@ -20,6 +20,11 @@ class ServedLink {
   virtual short events() const = 0;
   // Does what can be done without waiting. False: the link is over.
   virtual bool Proceed(short events) = 0;
+  // There is something to proceed with although nothing was polled. Links take
+  // turns with it.
+  virtual bool has_work() const { return false; }
+  // When it passes without the link having set another one, the link is over.
+  virtual Deadline deadline() const { return Deadline::Never(); }
   // A channel was opened on it: it belongs to an enrolled host.
   virtual bool has_been_trusted() const = 0;
   // Why it is over, where that matters to somebody.
@@ -34,9 +39,11 @@ struct Port {
   std::function<absl::StatusOr<std::unique_ptr<ServedLink>>(int fd)> new_link;
 };
 
-// Runs until `stop_fd` becomes readable; then finishes the answers under way.
-// Of more than 64 links the oldest without a channel is closed. Errors of a
-// listening socket end it.
+inline constexpr size_t kMaxLinks = 64;
+
+// Runs until `stop_fd` becomes readable; then sends what is left of the answers
+// under way, for two seconds at most. Of more than kMaxLinks links the oldest
+// without a channel is closed. Errors of a listening socket end it.
 //
 // `standing` are served beside them and were there before: a USB gadget, a
 // timer. The end of one is an error.

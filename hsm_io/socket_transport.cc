@@ -240,7 +240,7 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Listen(
   umask(old);
   if (bound != 0) return SystemError(CKR_FUNCTION_FAILED, "bind", text, error);
   listener->path_ = address.path;
-  if (listen(fd, 16) != 0) {
+  if (listen(fd, SOMAXCONN) != 0) {
     return SystemError(CKR_FUNCTION_FAILED, "listen", text, errno);
   }
   if (address.path.empty()) {
