@@ -4,14 +4,26 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "hsm_io/host_name.h"
 #include "hsm_io/messages.h"
 #include "hsm_io/transport.h"
 #include "pkcs11/config.h"
 #include "pkcs11/token.h"
 
 namespace pkcs11 {
+
+// How a Backup HSM is offered to other hosts (hsm_io/remote_backup.h).
+struct RemoteOffer {
+  std::string address;  // HOST:PORT to listen at
+  std::vector<hsm_io::HostName> clients;
+  std::optional<absl::Duration> answer_budget;  // else the service's own
+  int stop_fd = -1;                             // readable: stop
+  std::function<void(absl::string_view)> tell;
+};
 
 // What only a Backup HSM's slot can do. Thread-safe.
 class BackupDevice {
@@ -27,6 +39,8 @@ class BackupDevice {
   // `so_pin` is its SO's. Ends the channel and the logins on it.
   virtual absl::Status Adopt(ByteSpan fingerprint,
                              const SecretBytes& so_pin) = 0;
+  // Serves other hosts until it is told to stop.
+  virtual absl::Status Offer(const RemoteOffer& offer) = 0;
   // A container that is ready for use, or none at all: `pin` is its PO's and
   // its CO's; `domain` may be empty. By the HSM SO.
   virtual absl::StatusOr<SpaceId> CreateBackup(const hsm::PartitionSpec& spec,

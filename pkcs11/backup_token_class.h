@@ -100,6 +100,9 @@ class BackupToken : public Token, public BackupDevice {
 
   absl::StatusOr<Found> FindDevice() override;
   absl::Status Adopt(ByteSpan fingerprint, const SecretBytes& so_pin) override;
+  absl::Status Offer(const RemoteOffer& offer) override {
+    return link_.Offer(offer);
+  }
   absl::StatusOr<SpaceId> CreateBackup(const hsm::PartitionSpec& spec,
                                        const SecretBytes& pin,
                                        ByteSpan domain) override;

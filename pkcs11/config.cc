@@ -20,6 +20,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "hsm_io/tls_transport.h"
 #include "pkcs11/trace_target.h"
 
 #define TOML_EXCEPTIONS 0
@@ -273,6 +274,7 @@ absl::StatusOr<PartitionConfig> ParsePartition(const toml::table& table,
 
 bool IsTransport(absl::string_view text) {
   if (text == "embedded" || text == "usb:") return true;
+  if (absl::ConsumePrefix(&text, "tls:")) return hsm_io::IsTlsAddress(text);
   for (const char* prefix : {"socket:", "usb:", "usbip:"}) {
     if (absl::StartsWith(text, prefix) && text.size() > strlen(prefix)) {
       return true;
@@ -298,7 +300,8 @@ void CheckHsm(Section& section, const HsmConfig& hsm,
   }
   if (!IsTransport(hsm.transport)) {
     section.Fail("transport",
-                 "must be embedded, socket:..., usb:, usb:... or usbip:...");
+                 "must be embedded, socket:..., usb:, usb:..., usbip:... or "
+                 "tls:HOST:PORT, with @ and the server's name if wanted");
   } else if (spec.kind == hsm::Kind::kApplication && !hsm.embedded()) {
     section.Fail("transport", "of an application HSM must be embedded");
   }

@@ -30,7 +30,7 @@ struct HsmConfig {
   std::optional<uint64_t> slot;  // of the HSM's own (admin, backup) slot
   // "embedded", "socket:PATH", "socket:HOST:PORT", "usbip:PATH",
   // "usbip:HOST:PORT" (with "@BUSID" behind it if wanted), "usb:SERIAL", "usb:"
-  // (the only one there).
+  // (the only one there), "tls:HOST:PORT" (with "@NAME" of the server).
   // Application HSMs are embedded.
   std::string transport = "embedded";
   std::string store;  // absolute; the HSM's directory

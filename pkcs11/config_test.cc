@@ -128,16 +128,19 @@ transport = "socket:/run/perigee.sock"
   EXPECT_FALSE(config->hsms[1].embedded());
 }
 
-TEST(ConfigTest, Transports_AreOfFiveKinds) {
-  for (const char* good :
-       {"embedded", "socket:/run/p", "usbip:/run/p", "usb:", "usb:1234567"}) {
+TEST(ConfigTest, Transports_AreOfSixKinds) {
+  for (const char* good : {"embedded", "socket:/run/p", "usbip:/run/p",
+                           "usb:", "usb:1234567", "tls:vault.example:1793",
+                           "tls:10.0.0.1:1793@123456789012", "tls:::1:1793"}) {
     const auto config = Parse(
         absl::StrCat("[[hsm]]\nname = \"b\"\nkind = \"backup\"\ntransport = \"",
                      good, "\"\n"));
     ASSERT_TRUE(config.ok()) << config.status();
     EXPECT_EQ(config->hsms[0].transport, good);
   }
-  for (const char* bad : {"", "socket:", "usbip:", "usb", "serial:1"}) {
+  for (const char* bad : {"", "socket:", "usbip:", "usb", "serial:1",
+                          "tls:", "tls:vault", "tls::1793", "tls:vault:http",
+                          "tls:vault:1793@", "tls:vault:1793@backup-room"}) {
     EXPECT_FALSE(Parse(absl::StrCat("[[hsm]]\nname = \"b\"\nkind = "
                                     "\"backup\"\ntransport = \"",
                                     bad, "\"\n"))

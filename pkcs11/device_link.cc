@@ -7,7 +7,9 @@
 #include "absl/strings/strip.h"
 #include "hsm/fleet.h"
 #include "hsm_io/embedded_transport.h"
+#include "hsm_io/remote_backup.h"
 #include "hsm_io/socket_transport.h"
+#include "hsm_io/tls_transport.h"
 #include "hsm_io/usb_transport.h"
 #include "hsm_io/usbip_transport.h"
 #include "pkcs11/host_identity.h"
@@ -23,7 +25,8 @@ constexpr absl::Duration kDiscoverBudget = absl::Seconds(2);
 
 absl::StatusOr<std::unique_ptr<hsm_io::Transport>> NewTransport(
     const std::string& transport,
-    const std::shared_ptr<EmbeddedDevice>& embedded) {
+    const std::shared_ptr<EmbeddedDevice>& embedded,
+    const std::string& fleet_directory) {
   if (embedded != nullptr) {
     return hsm_io::NewEmbeddedTransport(
         [embedded] { return embedded->PlugIn(); });
@@ -38,6 +41,12 @@ absl::StatusOr<std::unique_ptr<hsm_io::Transport>> NewTransport(
   if (absl::ConsumePrefix(&address, "usb:")) {
     return hsm_io::NewUsbTransport(std::string(address));
   }
+  if (absl::ConsumePrefix(&address, "tls:")) {
+    // Looking for a device makes no identity: that comes with its first use.
+    return hsm_io::NewTlsTransport(std::string(address), [fleet_directory] {
+      return OpenHostIdentity(fleet_directory);
+    });
+  }
   return base::Error(CKR_GENERAL_ERROR,
                      absl::StrCat("no such transport: ", transport));
 }
@@ -47,19 +56,18 @@ absl::StatusOr<std::unique_ptr<hsm_io::Transport>> NewTransport(
 DeviceLink::DeviceLink(const HsmConfig& config, std::string fleet_directory,
                        WrapTransport wrap, std::function<void()> on_new_channel)
     : fleet_directory_(std::move(fleet_directory)),
-      on_new_channel_(std::move(on_new_channel)) {
-  if (config.embedded()) {
-    embedded_ = NewEmbeddedDevice(config, fleet_directory_);
-  }
-  client_ = std::make_shared<hsm_io::Client>(
-      [transport = config.transport, embedded = embedded_,
-       wrap = std::move(
-           wrap)]() -> absl::StatusOr<std::unique_ptr<hsm_io::Transport>> {
-        ASSIGN_OR_RETURN(std::unique_ptr<hsm_io::Transport> made,
-                         NewTransport(transport, embedded));
-        return wrap ? wrap(std::move(made)) : std::move(made);
-      });
-}
+      on_new_channel_(std::move(on_new_channel)),
+      embedded_(config.embedded() ? NewEmbeddedDevice(config, fleet_directory_)
+                                  : nullptr),
+      make_transport_(
+          [transport = config.transport, embedded = embedded_,
+           fleet = fleet_directory_, wrap = std::move(wrap)]()
+              -> absl::StatusOr<std::unique_ptr<hsm_io::Transport>> {
+            ASSIGN_OR_RETURN(std::unique_ptr<hsm_io::Transport> made,
+                             NewTransport(transport, embedded, fleet));
+            return wrap ? wrap(std::move(made)) : std::move(made);
+          }),
+      client_(std::make_shared<hsm_io::Client>(make_transport_)) {}
 
 absl::Status DeviceLink::Create() {
   return embedded_ == nullptr ? absl::OkStatus() : embedded_->Create();
@@ -142,6 +150,34 @@ absl::Status DeviceLink::Adopt(ByteSpan fingerprint,
   client_->CloseChannel();  // It was good for this only.
   NoteChannel();
   return adopted;
+}
+
+absl::Status DeviceLink::Offer(const RemoteOffer& offer) {
+  RETURN_IF_ERROR(Create());
+  hsm_io::RemoteBackup service;
+  ASSIGN_OR_RETURN(service.identity, OpenOrMakeHostIdentity(fleet_directory_));
+  service.clients = offer.clients;
+  service.device = make_transport_;
+  service.tell = offer.tell;
+  if (offer.answer_budget.has_value()) {
+    service.answer_budget = *offer.answer_budget;
+  }
+  const absl::StatusOr<BackupDevice::Found> found = Find();
+  if (!found.ok()) {
+    offer.tell(
+        absl::StrCat("no Backup HSM answers yet: ", found.status().message()));
+  } else if (!found->trusted) {
+    offer.tell(absl::StrCat(
+        "the Backup HSM with the serial number ", found->info.serial,
+        " is not of this host's fleet: clients will refuse it until it is"));
+  }
+  const std::string name = hsm_io::Describe(service.identity->certificate);
+  ASSIGN_OR_RETURN(const std::unique_ptr<hsm_io::Listener> listener,
+                   hsm_io::Listener::Listen(offer.address));
+  ASSIGN_OR_RETURN(hsm_io::Port port,
+                   hsm_io::RemoteBackupPort(*listener, std::move(service)));
+  offer.tell(absl::StrCat(name, " serves at ", listener->address()));
+  return hsm_io::ServePorts({std::move(port)}, offer.stop_fd);
 }
 
 }  // namespace pkcs11

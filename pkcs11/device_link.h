@@ -54,6 +54,9 @@ class DeviceLink {
   absl::StatusOr<BackupDevice::Found> Find();
   absl::Status Adopt(ByteSpan fingerprint, const SecretBytes& so_pin);
 
+  // Serves other hosts, with the device over links of their own.
+  absl::Status Offer(const RemoteOffer& offer);
+
   const std::shared_ptr<hsm_io::Client>& client() const { return client_; }
   // For calls that derive a key from a PIN on a slow device.
   static constexpr absl::Duration kPinBudget = absl::Minutes(5);
@@ -65,6 +68,7 @@ class DeviceLink {
   const std::string fleet_directory_;
   const std::function<void()> on_new_channel_;
   std::shared_ptr<EmbeddedDevice> embedded_;  // null: over a wire
+  const hsm_io::Client::TransportFactory make_transport_;
   std::shared_ptr<hsm_io::Client> client_;
   absl::Mutex opening_;
   absl::Mutex mu_;

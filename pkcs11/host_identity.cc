@@ -78,27 +78,55 @@ absl::StatusOr<base::Certificate> OpenOrMakeCertificate(
   return base::Certificate::Parse(der->Expose());
 }
 
+std::string KeyPath(const std::string& fleet_directory) {
+  return absl::StrCat(fleet_directory, "/host.key");
+}
+std::string CertificatePath(const std::string& fleet_directory) {
+  return absl::StrCat(fleet_directory, "/host.crt");
+}
+
+absl::StatusOr<std::shared_ptr<const base::Identity>> PutTogether(
+    const std::string& fleet_directory, const hsm::Fleet& fleet,
+    base::P384Key key, base::Certificate certificate) {
+  if (!certificate.VerifyUnder(fleet.root()).ok() ||
+      certificate.public_point() != key.public_point()) {
+    return base::Error(CKR_GENERAL_ERROR,
+                       absl::StrCat(CertificatePath(fleet_directory),
+                                    " is not of host.key under root.crt"));
+  }
+  return std::make_shared<const base::Identity>(
+      base::Identity{std::move(key), std::move(certificate), {fleet.root()}});
+}
+
 }  // namespace
 
 // Key first: whoever finds it issues a certificate for it, so a process that
 // stopped in between leaves nothing that does not fit.
 absl::StatusOr<std::shared_ptr<const base::Identity>> OpenOrMakeHostIdentity(
     const std::string& fleet_directory) {
-  const std::string key_path = absl::StrCat(fleet_directory, "/host.key");
-  const std::string certificate_path =
-      absl::StrCat(fleet_directory, "/host.crt");
   ASSIGN_OR_RETURN(hsm::Fleet fleet, hsm::Fleet::OpenOrCreate(fleet_directory));
-  ASSIGN_OR_RETURN(base::P384Key key, OpenOrMakeKey(key_path));
+  ASSIGN_OR_RETURN(base::P384Key key, OpenOrMakeKey(KeyPath(fleet_directory)));
+  ASSIGN_OR_RETURN(
+      base::Certificate certificate,
+      OpenOrMakeCertificate(CertificatePath(fleet_directory), fleet, key));
+  return PutTogether(fleet_directory, fleet, std::move(key),
+                     std::move(certificate));
+}
+
+absl::StatusOr<std::shared_ptr<const base::Identity>> OpenHostIdentity(
+    const std::string& fleet_directory) {
+  ASSIGN_OR_RETURN(hsm::Fleet fleet, hsm::Fleet::Open(fleet_directory));
+  ASSIGN_OR_RETURN(base::SecretBytes key_der,
+                   hsm::ReadKeyFile(KeyPath(fleet_directory), kLargestFile));
+  ASSIGN_OR_RETURN(
+      base::SecretBytes der,
+      hsm::ReadFile(CertificatePath(fleet_directory), kLargestFile));
+  ASSIGN_OR_RETURN(base::P384Key key,
+                   base::P384Key::FromPrivateDer(key_der.Expose()));
   ASSIGN_OR_RETURN(base::Certificate certificate,
-                   OpenOrMakeCertificate(certificate_path, fleet, key));
-  if (!certificate.VerifyUnder(fleet.root()).ok() ||
-      certificate.public_point() != key.public_point()) {
-    return base::Error(
-        CKR_GENERAL_ERROR,
-        absl::StrCat(certificate_path, " is not of host.key under root.crt"));
-  }
-  return std::make_shared<const base::Identity>(
-      base::Identity{std::move(key), std::move(certificate), {fleet.root()}});
+                   base::Certificate::Parse(der.Expose()));
+  return PutTogether(fleet_directory, fleet, std::move(key),
+                     std::move(certificate));
 }
 
 }  // namespace pkcs11

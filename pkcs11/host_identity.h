@@ -17,6 +17,10 @@ namespace pkcs11 {
 absl::StatusOr<std::shared_ptr<const base::Identity>> OpenOrMakeHostIdentity(
     const std::string& fleet_directory);
 
+// The same, and makes nothing: CKR_TOKEN_NOT_PRESENT when there is none.
+absl::StatusOr<std::shared_ptr<const base::Identity>> OpenHostIdentity(
+    const std::string& fleet_directory);
+
 }  // namespace pkcs11
 
 #endif  // PERIGEE_PKCS11_HOST_IDENTITY_H_

@@ -54,6 +54,12 @@ absl::Status AdoptDevice(Library& library, CK_SLOT_ID slotID,
                          const CK_BYTE* pFingerprint, CK_ULONG ulFingerprintLen,
                          const CK_UTF8CHAR* pSoPin, CK_ULONG ulSoPinLen);
 
+absl::Status HostIdentity(Library& library, PERIGEE_HOST* pHost);
+absl::Status OfferDevice(Library& library, CK_SLOT_ID slotID,
+                         const PERIGEE_REMOTE_OFFER* pOffer);
+// The token of a Backup HSM's slot; CKR_SLOT_ID_INVALID for another's.
+absl::StatusOr<TokenRef> BackupSlot(Library& library, CK_SLOT_ID slot);
+
 absl::Status AuditInfo(Library& library, CK_SLOT_ID slotID,
                        PERIGEE_AUDIT_INFO* pInfo);
 absl::Status AuditLines(Library& library, CK_SLOT_ID slotID, CK_ULONG* pulNext,

@@ -325,6 +325,8 @@ constexpr PERIGEE_FUNCTION_LIST kList = {
     PERIGEE_ROW(AuditCheckpoint),
     PERIGEE_ROW(AuditRotate),
     PERIGEE_ROW(AuditVerify),
+    PERIGEE_ROW(HostIdentity),
+    PERIGEE_ROW(OfferDevice),
 };
 #undef PERIGEE_ROW
 

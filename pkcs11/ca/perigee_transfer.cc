@@ -161,16 +161,12 @@ absl::Status Transfer(Library& library, CK_SESSION_HANDLE hSource,
 
 // --- devices -----------------------------------------------------------------
 
-namespace {
-
 absl::StatusOr<TokenRef> BackupSlot(Library& library, CK_SLOT_ID slot) {
   ASSIGN_OR_RETURN(TokenRef token, library.token(slot));
   if (AsBackupDevice(*token) != nullptr) return token;
   return base::Error(CKR_SLOT_ID_INVALID,
                      absl::StrCat("slot ", slot, " is not a Backup HSM's"));
 }
-
-}  // namespace
 
 absl::Status DeviceFingerprint(Library& library, CK_SLOT_ID slotID,
                                PERIGEE_DEVICE* pDevice) {

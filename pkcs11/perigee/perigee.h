@@ -308,6 +308,41 @@ typedef CK_RV (*PERIGEE_AdoptDevice)(CK_SLOT_ID slotID,
                                      const CK_UTF8CHAR* pSoPin,
                                      CK_ULONG ulSoPinLen);
 
+// ---- Remote Backup Service -------------------------------------------------
+
+// Who this host is to the other hosts of its fleet. A client is named by its
+// serial number or, surer where several hosts have the fleet's root key, by the
+// fingerprint of its key.
+typedef struct PERIGEE_HOST {
+  CK_ULONG ulSize;
+  CK_BYTE fingerprint[32];  // SHA-256 of the host's public key
+  char serial[32];
+} PERIGEE_HOST;
+
+// Makes the identity, and the fleet's root, where there is none yet.
+typedef CK_RV (*PERIGEE_HostIdentity)(PERIGEE_HOST* pHost);
+
+// One line about the service, without its end: where it serves, who came, who
+// was refused and why, who went. It must not call the library.
+typedef void (*PERIGEE_RemoteEvent)(void* pContext, const char* pText);
+
+typedef struct PERIGEE_REMOTE_OFFER {
+  CK_ULONG ulSize;
+  const char* pAddress;       // "HOST:PORT" to listen at; port 0: any free one
+  const char* pClients;       // serial numbers or fingerprints, with commas
+  CK_ULONG ulCommandSeconds;  // for the device to answer one; 0: 300
+  int iStop;  // descriptor; the service ends when it is readable
+  PERIGEE_RemoteEvent pEvent;  // may be null
+  void* pContext;
+} PERIGEE_REMOTE_OFFER;
+
+// Offers the Backup HSM at a slot to other hosts, which reach it with
+// transport = "tls:HOST:PORT". Returns when it was told to stop, and serves in
+// the calling thread until then. No login is needed here, and nothing of what
+// passes can be read. CKR_FUNCTION_FAILED when the address cannot be had.
+typedef CK_RV (*PERIGEE_OfferDevice)(CK_SLOT_ID slotID,
+                                     const PERIGEE_REMOTE_OFFER* pOffer);
+
 // ---- Audit log -------------------------------------------------------------
 // Of the HSM that a slot belongs to. docs/AUDIT.md says what is in it. No login
 // is needed: whoever may use the state of the HSM may read its log, and nothing
@@ -409,6 +444,8 @@ typedef struct PERIGEE_FUNCTION_LIST {
   PERIGEE_AuditCheckpoint AuditCheckpoint;
   PERIGEE_AuditRotate AuditRotate;
   PERIGEE_AuditVerify AuditVerify;
+  PERIGEE_HostIdentity HostIdentity;
+  PERIGEE_OfferDevice OfferDevice;
 } PERIGEE_FUNCTION_LIST;
 
 #ifdef __cplusplus
