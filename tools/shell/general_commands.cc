@@ -107,8 +107,8 @@ std::vector<Command> AllCommands() {
   std::vector<Command> all;
   for (std::vector<Command> (*part)() :
        {SlotCommands, HsmCommands, FirmwareCommands, RoleCommands,
-        PartitionCommands, ArchiveCommands, DeviceCommands, AuditCommands,
-        ImportCommands, StoreCommands, GeneralCommands}) {
+        PartitionCommands, ArchiveCommands, DeviceCommands, RemoteCommands,
+        AuditCommands, ImportCommands, StoreCommands, GeneralCommands}) {
     for (const Command& command : part()) all.push_back(command);
   }
   return all;

@@ -162,6 +162,7 @@ std::vector<Command> RoleCommands();
 std::vector<Command> PartitionCommands();
 std::vector<Command> ArchiveCommands();
 std::vector<Command> DeviceCommands();
+std::vector<Command> RemoteCommands();
 std::vector<Command> AuditCommands();
 std::vector<Command> ImportCommands();
 std::vector<Command> StoreCommands();
