@@ -68,7 +68,7 @@ struct Bench {
   INSTANTIATE_FOR_LINKS_(suite, Link::kEmbedded, Link::kSocket)
 #define INSTANTIATE_FOR_ALL_LINKS(suite)                                      \
   INSTANTIATE_FOR_LINKS_(suite, Link::kEmbedded, Link::kSocket, Link::kUsbip, \
-                         Link::kUsb)
+                         Link::kUsb, Link::kRemote)
 
 // Every item was stored at the target, and there are `count`.
 inline void ExpectAllStored(const Report& report, size_t count) {

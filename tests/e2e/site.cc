@@ -27,6 +27,8 @@ std::string LinkName(Link link) {
       return "Usbip";
     case Link::kUsb:
       return "Usb";
+    case Link::kRemote:
+      return "Remote";
   }
   return "";
 }
@@ -68,6 +70,9 @@ Site::Site(Plan plan) : plan_(std::move(plan)) {
     for (const BackupHsm& backup : plan_.backups) StartDaemon(backup);
   }
   if (plan_.link == Link::kUsb) Plug();
+  if (plan_.link == Link::kRemote) {
+    for (const BackupHsm& backup : plan_.backups) StartRemote(backup.name);
+  }
   WriteConfig();
 }
 
@@ -85,6 +90,15 @@ std::string Site::socket(const std::string& backup) const {
 }
 
 Daemon& Site::daemon(const std::string& backup) { return *daemons_.at(backup); }
+RemoteService& Site::remote(const std::string& backup) {
+  return *remotes_.at(backup);
+}
+
+void Site::StartRemote(const std::string& backup) {
+  remotes_[backup] = std::make_unique<RemoteService>(
+      path() + "/remote-" + backup, state(), "socket:" + socket(backup),
+      KeyOfHost(state()));
+}
 
 void Site::Plug() {
   std::vector<std::string> sockets;
@@ -137,6 +151,10 @@ std::string Site::AddressOf(const BackupHsm& backup) const {
   if (plan_.link == Link::kUsb) {
     return "usb:" + daemons_.at(backup.name)->serial();
   }
+  if (plan_.link == Link::kRemote) {
+    const RemoteService& remote = *remotes_.at(backup.name);
+    return "tls:" + remote.address() + "@" + SerialOfHost(remote.state());
+  }
   return (plan_.link == Link::kUsbip ? "usbip:" : "socket:") +
          socket(backup.name);
 }
@@ -144,9 +162,9 @@ std::string Site::AddressOf(const BackupHsm& backup) const {
 void Site::StartDaemon(const BackupHsm& backup) {
   const int user = plan_.link == Link::kUsb ? GadgetUser() : -1;
   std::vector<std::string> arguments = {
-      user >= 0                     ? "--gadget"
-      : plan_.link == Link::kSocket ? "--socket"
-                                    : "--usbip",
+      user >= 0                                                    ? "--gadget"
+      : plan_.link == Link::kSocket || plan_.link == Link::kRemote ? "--socket"
+                                                                   : "--usbip",
       user >= 0 ? "auto" : socket(backup.name),
       "--state",
       path() + "/" + backup.name,

@@ -9,14 +9,16 @@
 #include <vector>
 
 #include "tests/e2e/daemon.h"
+#include "tests/e2e/remote_service.h"
 #include "tests/e2e/usb_bus.h"
 
 namespace e2e {
 
 // How Backup HSMs are reached: in the process, the daemon over a socket, the
 // daemon as a USB device (which one host at a time may have) over USB/IP, or
-// through libusb as one of an emulated bus (usb_bus.h).
-enum class Link { kEmbedded, kSocket, kUsbip, kUsb };
+// through libusb as one of an emulated bus (usb_bus.h); or over another host,
+// which reaches the daemon over a socket and offers it (remote_service.h).
+enum class Link { kEmbedded, kSocket, kUsbip, kUsb, kRemote };
 std::string LinkName(Link link);
 
 struct AppHsm {
@@ -75,6 +77,8 @@ class Site {
   std::string config() const { return path() + "/perigee.toml"; }
   std::string socket(const std::string& backup = "backup") const;
   Daemon& daemon(const std::string& backup = "backup");
+  // Of Link::kRemote.
+  RemoteService& remote(const std::string& backup = "backup");
   // After daemons of Link::kUsb have ended: starts them and plugs all in.
   void Replug();
 
@@ -88,12 +92,14 @@ class Site {
   void WriteConfig() const;
   std::string AddressOf(const BackupHsm& backup) const;
   void StartDaemon(const BackupHsm& backup);
+  void StartRemote(const std::string& backup);
   void Plug();
 
   const Plan plan_;
   TemporaryDirectory directory_;
   std::map<std::string, std::string> sockets_;  // that are not here
   std::map<std::string, std::unique_ptr<Daemon>> daemons_;
+  std::map<std::string, std::unique_ptr<RemoteService>> remotes_;
   std::unique_ptr<UsbBus> bus_;  // goes first
 };
 
