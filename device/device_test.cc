@@ -297,9 +297,7 @@ void CutEverywhere(Host& host, const std::function<CK_RV()>& act,
     for (int n = 1; n <= 6; ++n) {
       prepare();
       const int before = count_done();
-      host.plan().kind = kind;
-      host.plan().at = n + (kind == Kind::kCutBeforeRead ? host.plan().reads
-                                                         : host.plan().writes);
+      host.plan().Arm(kind, n);
       const CK_RV rv = act();
       host.plan().kind = Kind::kNone;
       if (!host.client().channel_open()) {

@@ -22,13 +22,7 @@ class ClientTest : public testing::Test {
   }
   absl::Status Ask() { return client_.Call(GetRoleStatus(), Soon()).status(); }
   // The fault strikes at the n-th write or read from now on.
-  void Break(FaultPlan::Kind kind, int n = 1) {
-    plan_->kind = kind;
-    plan_->at = n + (kind == FaultPlan::Kind::kCutBeforeRead ||
-                             kind == FaultPlan::Kind::kFlipRead
-                         ? plan_->reads
-                         : plan_->writes);
-  }
+  void Break(FaultPlan::Kind kind, int n = 1) { plan_->Arm(kind, n); }
 
   const TestRoot root_ = TestRoot::New();
   const IdentityRef host_ = root_.Issue("host", "2");

@@ -8,13 +8,9 @@
 #include <string>
 #include <utility>
 
-#include "backup/transfer.h"
-#include "cloning/test_objects.h"
 #include "device/directory_lock.h"
 #include "gtest/gtest.h"
-#include "hsm/temporary_directory.h"
-#include "hsm_io/fault_transport.h"
-#include "pkcs11/local_token.h"
+#include "pkcs11/test_backup.h"
 
 namespace pkcs11 {
 namespace {
@@ -24,116 +20,10 @@ using hsm::Role;
 using Kind = hsm_io::FaultPlan::Kind;
 using Outcome = backup::TransferItem::Outcome;
 
-constexpr char kSo[] = "so-password";
-constexpr char kCo[] = "co-password";
-constexpr char kDomain[] = "the domain of the tests";
-
-SecretBytes Secret(absl::string_view text) {
-  return SecretBytes::CopyOf(base::AsBytes(text));
-}
-
 bool IsThere(const std::string& path) {
   struct stat unused;
   return stat(path.c_str(), &unused) == 0;
 }
-
-class BackupTokenTest : public testing::Test {
- protected:
-  BackupTokenTest() { Connect(); }
-
-  HsmConfig ConfigOf(const std::string& name, hsm::Kind kind,
-                     const std::string& model) {
-    HsmConfig config;
-    config.spec.name = name;
-    config.spec.kind = kind;
-    config.spec.model = model;
-    config.spec.kdf_cost = hsm::KdfCost::kTest;
-    config.store = directory_.file(name);
-    if (kind == hsm::Kind::kApplication) {
-      config.partitions.resize(2);
-      config.spec.partitions.resize(2);
-    }
-    return config;
-  }
-  std::string fleet() const { return directory_.file("fleet"); }
-
-  // A process that starts.
-  void Connect() {
-    token_ = NewBackupTokenForTest(
-        1, ConfigOf("backup", hsm::Kind::kBackup, "luna-g7-backup"), fleet(),
-        [plan = plan_](std::unique_ptr<hsm_io::Transport> inner) {
-          return std::make_unique<hsm_io::FaultTransport>(std::move(inner),
-                                                          plan);
-        });
-  }
-  Token& token() { return *token_; }
-  BackupDevice& device() { return *AsBackupDevice(*token_); }
-
-  // As a session does it.
-  absl::Status LogIn(Token& token, SpaceId space, Role role,
-                     absl::string_view pin) {
-    RETURN_IF_ERROR(token.Connect(space));
-    const auto application = token.application(space);
-    if (application->sessions().all() == 0) {
-      RETURN_IF_ERROR(application->Enter(/*read_write=*/true));
-    }
-    return token.Login(space, role, Secret(pin));
-  }
-  void InitBackup() {
-    ASSERT_EQ(token().InitToken("backup", Secret(kSo), {}), absl::OkStatus());
-    ASSERT_EQ(LogIn(token(), 0, Role::kSo, kSo), absl::OkStatus());
-  }
-  absl::StatusOr<SpaceId> NewBackup(const std::string& label,
-                                    uint64_t capacity = 1 << 20,
-                                    absl::string_view domain = kDomain) {
-    hsm::PartitionSpec spec;
-    spec.label = label;
-    spec.capacity = capacity;
-    return device().CreateBackup(spec, Secret(kCo), base::AsBytes(domain));
-  }
-  // The next partition of the application HSM, CO logged in.
-  std::unique_ptr<LocalToken> NewPartition() {
-    if (app_ == nullptr) {
-      app_ = std::make_shared<LocalHsm>(
-          ConfigOf("app", hsm::Kind::kApplication, "perigee"), fleet());
-    }
-    const SpaceId space = ++partitions_;
-    auto made = std::make_unique<LocalToken>(10 + space, app_, space);
-    EXPECT_EQ(made->InitToken("app", Secret(kSo), base::AsBytes(kDomain)),
-              absl::OkStatus());
-    EXPECT_EQ(LogIn(*made, space, Role::kSo, kSo), absl::OkStatus());
-    EXPECT_EQ(made->InitRole(space, Role::kCo, Secret(kCo)), absl::OkStatus());
-    EXPECT_EQ(made->Logout(space), absl::OkStatus());
-    EXPECT_EQ(LogIn(*made, space, Role::kCo, kCo), absl::OkStatus());
-    return made;
-  }
-  static std::vector<uint64_t> Add(LocalToken& token) {
-    std::vector<hsm::NewObject> objects;
-    for (hsm::AttributeSet set :
-         {cloning::AesKey("aes"), cloning::RsaPrivateKey("rsa"),
-          cloning::Certificate("certificate"), cloning::DataObject("data")}) {
-      objects.push_back({std::move(set), std::nullopt});
-    }
-    return *token.Create(token.own_space(), std::move(objects));
-  }
-  static absl::Status Carry(Token& from, SpaceId source, Token& to,
-                            SpaceId target, std::vector<uint64_t> handles,
-                            backup::TransferReport& report,
-                            bool replace = false) {
-    ASSIGN_OR_RETURN(auto first, from.MakeEndpoint(source));
-    ASSIGN_OR_RETURN(auto second, to.MakeEndpoint(target));
-    backup::TransferOptions options;
-    if (replace) options.on_conflict = cloning::OnConflict::kReplace;
-    return backup::Transfer(*first, *second, handles, options, report);
-  }
-
-  const hsm::TemporaryDirectory directory_;
-  const std::shared_ptr<hsm_io::FaultPlan> plan_ =
-      std::make_shared<hsm_io::FaultPlan>();
-  TokenRef token_;
-  LocalHsmRef app_;
-  SpaceId partitions_ = 0;
-};
 
 // --- before there is state --------------------------------------------------
 
@@ -334,8 +224,7 @@ TEST_F(BackupTokenTest, BrokenLink_EndsTheLoginAndIsToldOnce) {
   InitBackup();
   const SpaceId space = *NewBackup("archive");
   ASSERT_EQ(LogIn(token(), space, Role::kCo, kCo), absl::OkStatus());
-  plan_->kind = Kind::kCutBeforeWrite;
-  plan_->at = plan_->writes + 1;
+  plan_->Arm(Kind::kCutBeforeWrite, 1);
   EXPECT_TRUE(token().Slot().token_present) << "found again at once";
   EXPECT_FALSE(token().application(space)->role().has_value());
   EXPECT_EQ(CkRv(token().Find(space, {}).status()), CKR_DEVICE_REMOVED);
@@ -354,65 +243,6 @@ TEST_F(BackupTokenTest, InitByAnotherProcess_EndsTheLoginHere) {
   EXPECT_EQ(CkRv(here->CreateContainer(spec).status()), CKR_DEVICE_REMOVED);
   EXPECT_FALSE(here->application(0)->role().has_value());
 }
-
-// The link is cut at each of its exchanges while a backup is made. Afterwards
-// a container is there whole or not at all, and the same backup run again
-// brings every object over exactly once.
-class CutTest : public BackupTokenTest,
-                public testing::WithParamInterface<Kind> {
- protected:
-  // The whole of a backup, as the shell makes it. The space when it got there.
-  absl::Status BackUp(LocalToken& from, const std::vector<uint64_t>& handles) {
-    if (!token().application(0)->role().has_value()) {
-      RETURN_IF_ERROR(LogIn(token(), 0, Role::kSo, kSo));
-    }
-    ASSIGN_OR_RETURN(const auto containers, token().Containers());
-    SpaceId space = 0;
-    if (containers.empty()) {
-      ASSIGN_OR_RETURN(space, NewBackup("archive"));
-    } else {
-      space = containers[0].space;
-      EXPECT_TRUE(containers[0].initialized && containers[0].has_domain);
-    }
-    if (!token().application(space)->role().has_value()) {
-      RETURN_IF_ERROR(LogIn(token(), space, Role::kCo, kCo));
-    }
-    backup::TransferReport report;
-    RETURN_IF_ERROR(
-        Carry(from, from.own_space(), token(), space, handles, report));
-    EXPECT_EQ(report.FirstFailure(), absl::OkStatus());
-    ASSIGN_OR_RETURN(const std::vector<uint64_t> kept, token().Find(space, {}));
-    EXPECT_EQ(kept.size(), handles.size());
-    return token().DeleteContainer(space);
-  }
-};
-
-TEST_P(CutTest, AtEachExchange_TheBackupIsFinishedByTheSameSteps) {
-  InitBackup();
-  auto from = NewPartition();
-  const std::vector<uint64_t> handles = Add(*from);
-  const bool at_read = GetParam() == Kind::kCutBeforeRead;
-  bool cut = true;
-  for (int n = 1; cut && n < 100; ++n) {
-    plan_->kind = GetParam();
-    plan_->at = n + (at_read ? plan_->reads : plan_->writes);
-    const int at = plan_->at;
-    absl::Status made = BackUp(*from, handles);
-    cut = (at_read ? plan_->reads : plan_->writes) >= at;
-    plan_->kind = Kind::kNone;
-    for (int again = 0; !made.ok() && again < 5; ++again) {
-      EXPECT_EQ(CkRv(made), CKR_DEVICE_REMOVED) << "cut " << n << made;
-      made = BackUp(*from, handles);
-    }
-    EXPECT_EQ(made, absl::OkStatus()) << "cut " << n;
-    EXPECT_TRUE(token().Containers()->empty()) << "cut " << n;
-  }
-  EXPECT_FALSE(cut) << "the loop ended before the backup was without a cut";
-}
-
-INSTANTIATE_TEST_SUITE_P(Kinds, CutTest,
-                         testing::Values(Kind::kCutBeforeWrite,
-                                         Kind::kCutBeforeRead));
 
 // --- adoption ---------------------------------------------------------------
 
