@@ -92,7 +92,7 @@ class RemoteBackupTest : public testing::Test {
   // The service has said it.
   bool WaitForLine(const std::string& part) {
     absl::MutexLock lock(&mu_);
-    const auto said = [&] {
+    const auto said = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
       return std::any_of(lines_.begin(), lines_.end(), [&](const auto& line) {
         return line.find(part) != std::string::npos;
       });
@@ -406,8 +406,7 @@ TEST_F(RemoteBackupTest, MissingDevice_IsToldToTheClient) {
 TEST_F(RemoteBackupTest, CutBehindTheRelay_HappensOnce) {
   Serve();
   const auto client = Connected(client_);
-  plan_->kind = FaultPlan::Kind::kCutBeforeRead;
-  plan_->at = plan_->reads + 1;
+  plan_->Arm(FaultPlan::Kind::kCutBeforeRead, 1);
   EXPECT_EQ(client->Call(Label("once"), Soon()).status(), absl::OkStatus());
   Stop();
   EXPECT_EQ(device_.changes, 1);
@@ -416,8 +415,7 @@ TEST_F(RemoteBackupTest, CutBehindTheRelay_HappensOnce) {
 TEST_F(RemoteBackupTest, CutBeforeTheDevice_IsRemovedAndDidNotHappen) {
   Serve();
   const auto client = Connected(client_);
-  plan_->kind = FaultPlan::Kind::kCutBeforeWrite;
-  plan_->at = plan_->writes + 1;
+  plan_->Arm(FaultPlan::Kind::kCutBeforeWrite, 1);
   EXPECT_EQ(base::CkRv(client->Call(Label("never"), Soon()).status()),
             CKR_DEVICE_REMOVED);
   Stop();
@@ -432,8 +430,7 @@ TEST_F(RemoteBackupTest, CutBeforeTheAnswer_HappensOnce) {
     return std::make_unique<FaultTransport>(NewTransport(client_), wire);
   });
   ASSERT_TRUE(client.OpenChannel({.identity = client_}, Soon()).ok());
-  wire->kind = FaultPlan::Kind::kCutBeforeRead;
-  wire->at = wire->reads + 1;
+  wire->Arm(FaultPlan::Kind::kCutBeforeRead, 1);
   EXPECT_EQ(client.Call(Label("once"), Soon()).status(), absl::OkStatus());
   Stop();
   EXPECT_EQ(device_.changes, 1);
