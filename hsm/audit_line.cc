@@ -13,6 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "base/crypto.h"
+#include "hsm/json_text.h"
 
 namespace hsm {
 namespace {
@@ -39,92 +40,6 @@ constexpr const char* kRoles[] = {"so", "co", "cu", "lco", "auditor"};
 constexpr char kSignedPrefix[] = "perigee audit checkpoint 1\n";
 constexpr size_t kLongestProgram = 32;
 constexpr size_t kLongestLine = 8192;
-
-// The program's name is the only text that is somebody else's.
-std::string Escaped(absl::string_view text) {
-  std::string out;
-  for (const char c : text.substr(0, kLongestProgram)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte >= 0x7f || c == '"' || c == '\\') {
-      absl::StrAppendFormat(&out, "\\u%04x", byte);
-    } else {
-      out.push_back(c);
-    }
-  }
-  return out;
-}
-
-void AppendText(std::string* out, const char* name, absl::string_view value) {
-  absl::StrAppend(out, ",\"", name, "\":\"", value, "\"");
-}
-void AppendNumber(std::string* out, const char* name, uint64_t value) {
-  absl::StrAppend(out, ",\"", name, "\":", value);
-}
-
-// --- reading
-// ----------------------------------------------------------------------
-
-// Takes `"name":"text"` from the front of `rest`; text without quotes and
-// backslashes.
-bool TakeText(absl::string_view* rest, absl::string_view name,
-              std::string* text) {
-  absl::string_view in = *rest;
-  if (!absl::ConsumePrefix(&in, absl::StrCat("\"", name, "\":\""))) {
-    return false;
-  }
-  const size_t end = in.find_first_of("\"\\");
-  if (end == absl::string_view::npos || in[end] != '"') return false;
-  *text = std::string(in.substr(0, end));
-  in.remove_prefix(end + 1);
-  *rest = in;
-  return true;
-}
-
-// A number as we write it.
-bool TakeNumber(absl::string_view* rest, absl::string_view name,
-                uint64_t* number) {
-  absl::string_view in = *rest;
-  if (!absl::ConsumePrefix(&in, absl::StrCat("\"", name, "\":"))) return false;
-  const size_t end = std::min(in.find_first_not_of("0123456789"), in.size());
-  const absl::string_view digits = in.substr(0, end);
-  if (!absl::SimpleAtoi(digits, number) || absl::StrCat(*number) != digits) {
-    return false;
-  }
-  in.remove_prefix(end);
-  *rest = in;
-  return true;
-}
-
-bool TakeComma(absl::string_view* rest) {
-  return absl::ConsumePrefix(rest, ",");
-}
-
-// Takes `,"name":"text"` from the back.
-bool TakeLastText(absl::string_view* rest, absl::string_view name,
-                  std::string* text) {
-  const std::string begin = absl::StrCat(",\"", name, "\":\"");
-  const size_t at = rest->rfind(begin);
-  if (at == absl::string_view::npos) return false;
-  absl::string_view in = rest->substr(at + 1);
-  if (!TakeText(&in, name, text) || !in.empty()) return false;
-  rest->remove_suffix(rest->size() - at);
-  return true;
-}
-
-bool IsHash(absl::string_view text) {
-  return text.size() == 2 * sizeof(AuditHash) &&
-         text.find_first_not_of("0123456789abcdef") == absl::string_view::npos;
-}
-
-// Only the one way in which we write these bytes.
-bool FromBase64(absl::string_view text, Bytes* bytes) {
-  std::string raw;
-  if (!absl::Base64Unescape(text, &raw) || absl::Base64Escape(raw) != text) {
-    return false;
-  }
-  *bytes = base::ToBytes(base::AsBytes(raw));
-  return !bytes->empty();
-}
 
 bool ParseCheckpoint(absl::string_view line, absl::string_view* rest,
                      AuditLineParts* parts) {
@@ -221,7 +136,9 @@ std::string LineOf(const AuditEvent& event, const AuditFrame& frame) {
   if (frame.hash.has_value()) AppendText(&out, "hash", HexOf(*frame.hash));
   AppendNumber(&out, "pid", static_cast<uint64_t>(getpid()));
   AppendNumber(&out, "uid", getuid());
-  AppendText(&out, "program", Escaped(program_invocation_short_name));
+  AppendText(&out, "program",
+             EscapedText(absl::string_view(program_invocation_short_name)
+                             .substr(0, kLongestProgram)));
   AppendText(&out, "prev", HexOf(frame.prev));
   absl::StrAppend(&out, "}\n");
   return out;
