@@ -8,6 +8,7 @@
 #include "cloning/rules.h"
 #include "hsm/attribute_rules.h"
 #include "hsm/compatibility.h"
+#include "hsm/manifest_book.h"
 
 namespace cloning {
 namespace {
@@ -75,6 +76,8 @@ absl::Status Intake::Add(std::vector<ObjectRecord> records) {
   for (size_t i = 0; i < records.size(); ++i) {
     TargetResult result;
     result.ouid = ouids[i];
+    kinds_.emplace_back(records[i].attributes.object_class(),
+                        records[i].attributes.key_type());
     const absl::Status status =
         stopped_ ? base::Error(CKR_CLONE_NOT_ATTEMPTED,
                                "an object before this one was refused")
@@ -231,7 +234,25 @@ absl::StatusOr<std::vector<TargetResult>> Intake::Commit() && {
       results_[result].handle = other.handle;
     }
   }
+  RETURN_IF_ERROR(NoteForManifest());
   return std::move(results_);
+}
+
+absl::Status Intake::NoteForManifest() {
+  ASSIGN_OR_RETURN(const bool kept, hsm::ManifestBook::IsKeptFor(partition_));
+  if (!kept) return absl::OkStatus();
+  hsm::ManifestBook book(partition_);
+  for (const Draft& draft : group_) {
+    RETURN_IF_ERROR(book.Stored(results_[draft.result].handle,
+                                draft.object.attributes, draft.object.origin));
+  }
+  for (size_t i = 0; i < results_.size(); ++i) {
+    const TargetResult& result = results_[i];
+    if (result.outcome != Outcome::kRefused) continue;
+    book.LeftOutHere({result.ouid, kinds_[i].first, kinds_[i].second, result.rv,
+                      result.reason});
+  }
+  return book.Save(source_);
 }
 
 }  // namespace cloning

@@ -4,6 +4,7 @@
 #define PERIGEE_CLONING_INTAKE_H_
 
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "cloning/endpoint.h"
@@ -53,6 +54,8 @@ class Intake {
   absl::Status GiveWay();
   absl::Status TakeRoom(uint64_t cost, uint64_t given_back);
   void Refuse(const absl::Status& status, TargetResult& result);
+  // What was stored and what was not, for the manifest, if there is one.
+  absl::Status NoteForManifest();
 
   hsm::Partition& partition_;
   const hsm::LoginRef& login_;
@@ -61,6 +64,8 @@ class Intake {
   const AcceptOptions& options_;
 
   std::vector<TargetResult> results_;
+  // Class and key type of each.
+  std::vector<std::pair<uint64_t, uint64_t>> kinds_;
   std::vector<Draft> group_;
   std::map<hsm::Ouid, size_t> taken_;  // OUID -> index in group_
   std::map<size_t, size_t> same_as_;   // result -> an equal one's result

@@ -44,6 +44,7 @@ absl::StatusOr<RunOptions> LocalEndpoint::NewRunOptions() {
   Reset();
   peer_.reset();
   ended_ = false;
+  report_ = {};
   RETURN_IF_ERROR(CheckLogin(login_));
   RunOptions options;
   options.identity = partition_->hsm().identity();
@@ -136,6 +137,7 @@ absl::StatusOr<Batch> LocalEndpoint::Next(absl::Span<const uint64_t> handles) {
       return prepared.status();
     } else {
       NoteRefusal(prepared.status(), item);
+      NoteLeftOut(item);
       left_out = true;
     }
     batch.items.push_back(std::move(item));
@@ -162,13 +164,38 @@ absl::StatusOr<size_t> LocalEndpoint::SizeOfNext(uint64_t handle) {
   return source_->Overhead() + source_->SizeOf(prepared.draft);
 }
 
+void LocalEndpoint::NoteLeftOut(const SourceItem& item) {
+  if (report_.left_out.size() == kMaxLeftOut) {
+    ++report_.more;
+    return;
+  }
+  hsm::LeftOut row;
+  row.ouid = item.ouid;
+  row.object_class = row.key_type = CK_UNAVAILABLE_INFORMATION;
+  const auto object = partition_->Get(login_.get(), item.handle);
+  if (object.ok()) {
+    row.object_class = (*object)->attributes().object_class();
+    row.key_type = (*object)->attributes().key_type();
+  }
+  row.rv = item.rv;
+  row.reason = item.reason;
+  report_.left_out.push_back(std::move(row));
+}
+
 absl::StatusOr<Batch> LocalEndpoint::End() {
   if (!source_.has_value()) return NotOpen();
   SourceRun run = *std::move(source_);
   Reset();
   RETURN_IF_ERROR(CheckLogin(login_));
+  std::optional<hsm::ManifestBook::SourceReport> report;
+  if (run.target().kind == hsm::Kind::kBackup) {
+    ASSIGN_OR_RETURN(const std::vector<uint64_t> handles,
+                     partition_->Handles(login_.get()));
+    report_.objects = handles.size();
+    report = std::move(report_);
+  }
   Batch batch;
-  ASSIGN_OR_RETURN(batch.sealed, run.SealEnd());
+  ASSIGN_OR_RETURN(batch.sealed, run.SealEnd(report));
   batch.end = true;
   ended_ = true;
   return batch;
@@ -178,6 +205,7 @@ absl::StatusOr<Batch> LocalEndpoint::End() {
 
 absl::StatusOr<Bytes> LocalEndpoint::Join(ByteSpan hello) {
   ASSIGN_OR_RETURN(RunOptions options, NewRunOptions());
+  hsm::ManifestBook::CloseLeftOpen(*partition_, *login_);
   ASSIGN_OR_RETURN(TargetRun run, TargetRun::Join(std::move(options), hello));
   target_ = std::move(run);
   return target_->reply();
@@ -196,7 +224,10 @@ absl::StatusOr<std::vector<TargetResult>> LocalEndpoint::Accept(
   peer_ = run.source();
   ended_ = opened.end;
   std::vector<TargetResult> results;
-  if (ended_) return results;
+  if (ended_) {
+    RETURN_IF_ERROR(CloseManifest(std::move(opened.report)));
+    return results;
+  }
   RETURN_IF_ERROR(partition_->hsm().Atomically([&]() -> absl::Status {
     Intake intake(*partition_, login_, own_, *peer_, options);
     RETURN_IF_ERROR(intake.Add(std::move(opened.objects)));
@@ -205,6 +236,16 @@ absl::StatusOr<std::vector<TargetResult>> LocalEndpoint::Accept(
   }));
   target_ = std::move(run);
   return results;
+}
+
+absl::Status LocalEndpoint::CloseManifest(
+    std::optional<hsm::ManifestBook::SourceReport> report) {
+  ASSIGN_OR_RETURN(const bool kept, hsm::ManifestBook::IsKeptFor(*partition_));
+  if (!kept) return absl::OkStatus();
+  hsm::ManifestBook book(*partition_);
+  RETURN_IF_ERROR(book.NoteReport(
+      *peer_, std::move(report).value_or(hsm::ManifestBook::SourceReport())));
+  return book.Close(*login_, /*ended=*/true);
 }
 
 // --- both ---

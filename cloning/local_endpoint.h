@@ -9,6 +9,7 @@
 
 #include "cloning/endpoint.h"
 #include "cloning/protocol.h"
+#include "hsm/manifest_book.h"
 #include "hsm/partition.h"
 
 namespace cloning {
@@ -52,6 +53,11 @@ class LocalEndpoint : public Endpoint {
     hsm::ObjectRef object;
     RecordDraft draft;
   };
+  // Of an object that stays here, for the end record.
+  void NoteLeftOut(const SourceItem& item);
+  // What the target's HSM does for its manifest when the run is over.
+  absl::Status CloseManifest(
+      std::optional<hsm::ManifestBook::SourceReport> report);
   // What leaves for one handle; the error is the object's own unless the run
   // cannot go on (EndsRun).
   absl::StatusOr<Prepared> Prepare(uint64_t handle, SourceItem& item);
@@ -64,6 +70,7 @@ class LocalEndpoint : public Endpoint {
   std::optional<TargetRun> target_;
   std::optional<hsm::Statement> peer_;
   bool ended_ = false;
+  hsm::ManifestBook::SourceReport report_;  // as source
 };
 
 }  // namespace cloning

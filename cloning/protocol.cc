@@ -77,6 +77,15 @@ struct EndPlaintext {
     v(count);
   }
 };
+// To a Backup HSM.
+struct ReportingEnd {
+  uint64_t count = 0;
+  hsm::ManifestBook::SourceReport report;
+  template <typename V>
+  void Fields(V& v) {
+    v(count, report);
+  }
+};
 
 absl::Status Refused(absl::string_view what) {
   return base::Error(CKR_DEVICE_ERROR, absl::StrCat("cloning: ", what));
@@ -229,14 +238,26 @@ absl::StatusOr<std::vector<SecretBytes>> OpenRecords(const RecordSuite& suite,
   return plaintexts;
 }
 
-absl::Status CheckEnd(const std::vector<SecretBytes>& plaintexts,
-                      uint64_t received) {
+absl::StatusOr<std::optional<hsm::ManifestBook::SourceReport>> ParseEnd(
+    const std::vector<SecretBytes>& plaintexts, uint64_t received) {
   if (plaintexts.size() != 1) return Refused("several ends");
-  ASSIGN_OR_RETURN(
-      const EndPlaintext end,
-      wire::Decode<EndPlaintext>(plaintexts.front().Expose(), "end record"));
+  const ByteSpan bytes = plaintexts.front().Expose();
+  ReportingEnd end;
+  const bool reports = bytes.size() != sizeof(uint64_t);
+  if (reports) {
+    ASSIGN_OR_RETURN(end, wire::Decode<ReportingEnd>(bytes, "end record"));
+  } else {
+    ASSIGN_OR_RETURN(const auto bare,
+                     wire::Decode<EndPlaintext>(bytes, "end record"));
+    end.count = bare.count;
+  }
   if (end.count != received) return Refused("the end counts otherwise");
-  return absl::OkStatus();
+  if (end.report.left_out.size() > kMaxLeftOut) {
+    return Refused("the end names too many objects");
+  }
+  std::optional<hsm::ManifestBook::SourceReport> report;
+  if (reports) report = std::move(end.report);
+  return report;
 }
 
 absl::StatusOr<ObjectRecord> ParseObject(ByteSpan bytes, const Record& record,
@@ -378,9 +399,12 @@ absl::StatusOr<Bytes> SourceRun::Seal(absl::Span<const RecordDraft> records) {
   return SealAs(RecordKind::kObject, records);
 }
 
-absl::StatusOr<Bytes> SourceRun::SealEnd() {
+absl::StatusOr<Bytes> SourceRun::SealEnd(
+    const std::optional<hsm::ManifestBook::SourceReport>& report) {
   RecordDraft end;
-  end.plaintext = wire::EncodeSecret(EndPlaintext{next_});
+  end.plaintext = report.has_value()
+                      ? wire::EncodeSecret(ReportingEnd{next_, *report})
+                      : wire::EncodeSecret(EndPlaintext{next_});
   absl::StatusOr<Bytes> sealed =
       SealAs(RecordKind::kEnd, absl::MakeConstSpan(&end, 1));
   keys_ = RecordKeys();
@@ -489,7 +513,7 @@ absl::StatusOr<TargetRun::Opened> TargetRun::Open(ByteSpan sealed) {
   Opened opened;
   opened.end = message.records.front().kind == RecordKind::kEnd;
   if (opened.end) {
-    RETURN_IF_ERROR(CheckEnd(plaintexts, next_));
+    ASSIGN_OR_RETURN(opened.report, ParseEnd(plaintexts, next_));
     return opened;
   }
   for (size_t i = 0; i < plaintexts.size(); ++i) {

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -27,12 +28,14 @@
 #include "cloning/protocol_version.h"
 #include "cloning/record_suite.h"
 #include "cloning/wrapping_key.h"
+#include "hsm/manifest_book.h"
 #include "hsm/object.h"
 #include "hsm/statement.h"
 
 namespace cloning {
 
 inline constexpr size_t kMaxMessage = 1024 * 1024;  // a sealed message
+inline constexpr size_t kMaxLeftOut = 4096;         // named in an end record
 inline constexpr size_t kMaxRecords = 256;          // of any version, in one
 
 // Names a hello or a run; says nothing about what is in it.
@@ -119,8 +122,10 @@ class SourceRun {
   size_t SizeOf(const RecordDraft& draft) const;
   // Seals 1 to max_records() records that fit kMaxMessage.
   absl::StatusOr<Bytes> Seal(absl::Span<const RecordDraft> records);
-  // Seals the end record; the run is over.
-  absl::StatusOr<Bytes> SealEnd();
+  // Seals the end record; the run is over. With what the source has to say of
+  // the whole run, for the manifest of a Backup HSM.
+  absl::StatusOr<Bytes> SealEnd(
+      const std::optional<hsm::ManifestBook::SourceReport>& report = {});
 
  private:
   friend class SourceOffer;
@@ -161,6 +166,8 @@ class TargetRun {
   struct Opened {
     std::vector<ObjectRecord> objects;  // in order
     bool end = false;                   // no objects, and the run is over
+    // With the end, when the source sent one.
+    std::optional<hsm::ManifestBook::SourceReport> report = {};
   };
   // CKR_DEVICE_ERROR for everything but the next message of this run;
   // CKR_CERTIFICATE_INVALID when the source is of another domain and the
