@@ -7,6 +7,7 @@
 #include "base/certificate.h"
 #include "cloning/local_endpoint.h"
 #include "device/status_messages.h"
+#include "hsm/manifest_book.h"
 
 namespace device {
 namespace {
@@ -30,6 +31,7 @@ void Link::BindTo(hsm_io::Server& server) {
   BindRoles(server);
   BindContainers(server);
   BindObjects(server);
+  BindManifests(server);
   BindRuns(server);
 }
 
@@ -138,6 +140,7 @@ void Link::BindRoles(hsm_io::Server& server) {
         ASSIGN_OR_RETURN(hsm::LoginRef login, partition->Unlock(role, m.pin));
         hsm_io::Login::Reply reply;
         reply.must_change_pin = login->must_change_pin();
+        hsm::ManifestBook::CloseLeftOpen(*partition, *login);
         logins_[m.space] = std::move(login);
         return reply;
       });
@@ -338,6 +341,25 @@ void Link::BindObjects(hsm_io::Server& server) {
           RETURN_IF_ERROR(partition->Destroy(login.get(), handle));
         }
         return Empty{};
+      });
+}
+
+void Link::BindManifests(hsm_io::Server& server) {
+  server.On<hsm_io::ReadManifest>(
+      [this](const hsm_io::ReadManifest& m,
+             Call&) -> absl::StatusOr<hsm_io::ReadManifest::Reply> {
+        ASSIGN_OR_RETURN(hsm::Partition * partition, Space(m.space));
+        ASSIGN_OR_RETURN(hsm::LoginRef login, NeedLogin(m.space));
+        if (m.page == 0) {
+          hsm::ManifestBook::CloseLeftOpen(*partition, *login);
+        }
+        ASSIGN_OR_RETURN(const hsm::ManifestBook::Page page,
+                         hsm::ManifestBook(*partition).Read(m.page));
+        hsm_io::ReadManifest::Reply reply;
+        reply.seq = page.seq;
+        reply.text = base::ToBytes(base::AsBytes(page.text));
+        reply.next = page.next;
+        return reply;
       });
 }
 

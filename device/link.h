@@ -26,6 +26,7 @@ class Link {
   void BindRoles(hsm_io::Server& server);
   void BindContainers(hsm_io::Server& server);
   void BindObjects(hsm_io::Server& server);
+  void BindManifests(hsm_io::Server& server);
   void BindRuns(hsm_io::Server& server);
 
   // Ends a login and records that.

@@ -38,8 +38,8 @@ using AllMessages =
                 ChangePin, GetRoleStatus, ListContainers, CreateContainer,
                 InitContainer, DeleteContainer, ResizeContainer, SetDomain,
                 GetContainerPolicies, SetContainerPolicies, ChangeLabel,
-                ListObjects, DestroyObjects, RunStart, RunBind, RunNext,
-                RunJoin, RunAccept, RunClose, Outcome>;
+                ListObjects, DestroyObjects, ReadManifest, RunStart, RunBind,
+                RunNext, RunJoin, RunAccept, RunClose, Outcome>;
 static_assert(AllMessages::NumbersAreUnique());
 
 }  // namespace hsm_io

@@ -492,6 +492,29 @@ struct DestroyObjects {
   }
 };
 
+// The manifests of a backup partition, a page at a time (hsm::ManifestBook). A
+// run that was left open is closed by the CO's asking for page 0.
+struct ReadManifest {
+  static constexpr uint16_t kOp = 42;
+  static constexpr bool kChanges = false;
+  static constexpr char kName[] = "ReadManifest";
+  struct Reply {
+    uint64_t seq = 0;  // of the newest; when it changes, begin anew
+    Bytes text;
+    uint64_t next = 0;  // page; 0: that was all
+    template <typename V>
+    void Fields(V& v) {
+      v(seq, text, next);
+    }
+  };
+  uint32_t space = 0;
+  uint64_t page = 0;
+  template <typename V>
+  void Fields(V& v) {
+    v(space, page);
+  }
+};
+
 // --- cloning runs: cloning::Endpoint's verbs --------------------------------
 // A run lives on its channel; at most 16 at once. Payloads are the encodings of
 // cloning's own types, opaque here.
