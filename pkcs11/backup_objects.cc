@@ -133,6 +133,14 @@ absl::StatusOr<uint64_t> BackupToken::CostOf(SpaceId space,
   return base::Error(CKR_OBJECT_HANDLE_INVALID, "no such object there");
 }
 
+absl::StatusOr<hsm_io::ReadManifest::Reply> BackupToken::ReadManifest(
+    SpaceId space, uint64_t page) {
+  hsm_io::ReadManifest request;
+  request.space = space;
+  request.page = page;
+  return Call(request, space, DeviceLink::kPinBudget);
+}
+
 absl::StatusOr<std::unique_ptr<cloning::Endpoint>> BackupToken::MakeEndpoint(
     SpaceId space) {
   if (space == 0) {

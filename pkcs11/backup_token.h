@@ -46,6 +46,9 @@ class BackupDevice {
   virtual absl::StatusOr<SpaceId> CreateBackup(const hsm::PartitionSpec& spec,
                                                const SecretBytes& pin,
                                                ByteSpan domain) = 0;
+  // A page of a container's manifests, by a role that is logged in there.
+  virtual absl::StatusOr<hsm_io::ReadManifest::Reply> ReadManifest(
+      SpaceId space, uint64_t page) = 0;
 
  protected:
   ~BackupDevice() = default;

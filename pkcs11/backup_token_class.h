@@ -106,6 +106,8 @@ class BackupToken : public Token, public BackupDevice {
   absl::StatusOr<SpaceId> CreateBackup(const hsm::PartitionSpec& spec,
                                        const SecretBytes& pin,
                                        ByteSpan domain) override;
+  absl::StatusOr<hsm_io::ReadManifest::Reply> ReadManifest(
+      SpaceId space, uint64_t page) override;
 
  protected:
   absl::StatusOr<Authenticated> Authenticate(SpaceId space, hsm::Role role,

@@ -104,13 +104,15 @@ TEST(TraceTableTest, EveryParameterOfEveryFunctionIsDecided) {
   CheckRow<PERIGEE_AuditVerify>("Perigee.AuditVerify");
   CheckRow<PERIGEE_HostIdentity>("Perigee.HostIdentity");
   CheckRow<PERIGEE_OfferDevice>("Perigee.OfferDevice");
+  CheckRow<PERIGEE_ManifestText>("Perigee.ManifestText");
+  CheckRow<PERIGEE_ManifestVerify>("Perigee.ManifestVerify");
 }
 
 // Members of the vendor interface without one: LastError and ErrorName, which
 // are no calls.
 TEST(TraceTableTest, TheVendorInterfaceHasNoOtherFunctions) {
   EXPECT_EQ(sizeof(PERIGEE_FUNCTION_LIST),
-            offsetof(PERIGEE_FUNCTION_LIST, LastError) + 23 * sizeof(void*));
+            offsetof(PERIGEE_FUNCTION_LIST, LastError) + 25 * sizeof(void*));
 }
 
 TEST(TraceTableTest, AFunctionWithoutARowIsShownByItsName) {

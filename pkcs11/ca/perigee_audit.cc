@@ -4,69 +4,19 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "hsm/audit_verify.h"
-#include "hsm/durable_files.h"
 #include "pkcs11/api/arguments.h"
 #include "pkcs11/ca/perigee_functions.h"
 #include "pkcs11/ca/places.h"
-#include "pkcs11/config.h"
 
 namespace pkcs11::ca {
 namespace {
 
 using api::Need;
 
-constexpr size_t kLargestRoots = 1 << 20;
-constexpr char kBegin[] = "-----BEGIN CERTIFICATE-----";
-constexpr char kEnd[] = "-----END CERTIFICATE-----";
-
 absl::StatusOr<hsm::AuditLog*> LogOf(Library& library, CK_SLOT_ID slot) {
   ASSIGN_OR_RETURN(const TokenRef token, library.token(slot));
   return token->AuditLog();
-}
-
-absl::Status NoCertificate() {
-  return base::Error(CKR_CERTIFICATE_DATA_INVALID,
-                     "the roots are no certificates that a fleet root has");
-}
-
-// Certificates in PEM, or one in DER.
-absl::StatusOr<std::vector<base::Certificate>> RootsOf(ByteSpan bytes) {
-  std::vector<base::Certificate> roots;
-  absl::string_view text = base::AsText(bytes);
-  if (!absl::StrContains(text, kBegin)) {
-    auto root = base::Certificate::Parse(bytes);
-    if (!root.ok()) return NoCertificate();
-    roots.push_back(*std::move(root));
-    return roots;
-  }
-  for (size_t at = text.find(kBegin); at != absl::string_view::npos;
-       at = text.find(kBegin)) {
-    text.remove_prefix(at + sizeof(kBegin) - 1);
-    const size_t end = text.find(kEnd);
-    std::string der;
-    if (end == absl::string_view::npos ||
-        !absl::Base64Unescape(text.substr(0, end), &der)) {
-      return NoCertificate();
-    }
-    auto root = base::Certificate::Parse(base::AsBytes(der));
-    if (!root.ok()) return NoCertificate();
-    roots.push_back(*std::move(root));
-    text.remove_prefix(end);
-  }
-  return roots;
-}
-
-absl::StatusOr<std::vector<base::Certificate>> FleetRoots(Library& library) {
-  ASSIGN_OR_RETURN(
-      const SecretBytes file,
-      hsm::ReadFile(library.config()->fleet_directory() + "/root.crt",
-                    kLargestRoots));
-  return RootsOf(file.Expose());
 }
 
 }  // namespace
@@ -135,13 +85,8 @@ absl::Status AuditVerify(Library& library, const char* pText,
                          PERIGEE_AUDIT_REPORT* pReport) {
   RETURN_IF_ERROR(CheckSize(pReport));
   if (ulTextLen != 0) RETURN_IF_ERROR(Need(pText, "no text"));
-  if (ulRootsLen > kLargestRoots) return NoCertificate();
-  std::vector<base::Certificate> roots;
-  if (pRoots != nullptr) {
-    ASSIGN_OR_RETURN(roots, RootsOf(ByteSpan(pRoots, ulRootsLen)));
-  } else {
-    ASSIGN_OR_RETURN(roots, FleetRoots(library));
-  }
+  ASSIGN_OR_RETURN(const std::vector<base::Certificate> roots,
+                   RootsFrom(library, pRoots, ulRootsLen));
   std::optional<hsm::KnownLine> known;
   if (pKnownHash != nullptr) known = {ulKnown, pKnownHash};
   const hsm::AuditReport report = hsm::VerifyAudit(

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "absl/strings/string_view.h"
+#include "base/certificate.h"
 #include "base/cryptoki.h"
 #include "base/status.h"
 #include "perigee/perigee.h"
@@ -72,6 +74,19 @@ absl::Status AuditVerify(Library& library, const char* pText,
                          CK_ULONG ulTextLen, const CK_BYTE* pRoots,
                          CK_ULONG ulRootsLen, CK_ULONG ulKnown,
                          const char* pKnownHash, PERIGEE_AUDIT_REPORT* pReport);
+
+absl::Status ManifestText(Library& library, CK_SESSION_HANDLE hSession,
+                          CK_ULONG* pulPage, CK_ULONG* pulSeq, char* pText,
+                          CK_ULONG* pulTextLen);
+absl::Status ManifestVerify(Library& library, const char* pText,
+                            CK_ULONG ulTextLen, const CK_BYTE* pRoots,
+                            CK_ULONG ulRootsLen,
+                            PERIGEE_MANIFEST_REPORT* pReport);
+
+// Certificates in PEM, or one in DER; null: the root of this host's fleet.
+absl::StatusOr<std::vector<base::Certificate>> RootsFrom(Library& library,
+                                                         const CK_BYTE* pRoots,
+                                                         CK_ULONG ulRootsLen);
 
 }  // namespace pkcs11::ca
 

@@ -327,6 +327,8 @@ constexpr PERIGEE_FUNCTION_LIST kList = {
     PERIGEE_ROW(AuditVerify),
     PERIGEE_ROW(HostIdentity),
     PERIGEE_ROW(OfferDevice),
+    PERIGEE_ROW(ManifestText),
+    PERIGEE_ROW(ManifestVerify),
 };
 #undef PERIGEE_ROW
 

@@ -418,6 +418,73 @@ typedef CK_RV (*PERIGEE_AuditVerify)(const char* pText, CK_ULONG ulTextLen,
                                      CK_ULONG ulKnown, const char* pKnownHash,
                                      PERIGEE_AUDIT_REPORT* pReport);
 
+// ---- Manifests -------------------------------------------------------------
+// What a backup partition holds, and what could not be backed up and why,
+// signed by the Backup HSM: docs/formats/manifest.md.
+
+// A page of the manifests of the backup partition that the session is on; a
+// role is logged in there. `*pulPage` 0 begins, and is 0 again behind the last
+// page. `*pulSeq` is the number of the newest manifest: when it is another one
+// than page 0 told, begin anew. `*pulTextLen` is the room at `pText`, then the
+// bytes there; 262144 are enough (CKR_BUFFER_TOO_SMALL). CKR_DATA_INVALID when
+// there is no manifest yet.
+typedef CK_RV (*PERIGEE_ManifestText)(CK_SESSION_HANDLE hSession,
+                                      CK_ULONG* pulPage, CK_ULONG* pulSeq,
+                                      char* pText, CK_ULONG* pulTextLen);
+
+#define PERIGEE_MANIFEST_SOUND 0UL
+#define PERIGEE_MANIFEST_NONE 1UL  // this is no manifest
+#define PERIGEE_MANIFEST_ALTERED 2UL
+#define PERIGEE_MANIFEST_BROKEN_CHAIN 3UL
+#define PERIGEE_MANIFEST_BAD_SIGNATURE 4UL
+#define PERIGEE_MANIFEST_WRONG_CERTIFICATE 5UL
+#define PERIGEE_MANIFEST_TRUNCATED 6UL
+#define PERIGEE_MANIFEST_UNKNOWN_LINE 7UL
+
+typedef struct PERIGEE_MANIFEST_PARTY {
+  char serial[32];
+  char model[64];
+  char firmware[16];
+  char label[132];     // of the partition
+  char partition[40];  // its id, hexadecimal
+  CK_ULONG ulVersion;  // V0, V1
+} PERIGEE_MANIFEST_PARTY;
+
+// One manifest of the chain.
+typedef struct PERIGEE_MANIFEST_LINK {
+  CK_ULONG ulSeq;
+  CK_ULONG ulProblem;  // PERIGEE_MANIFEST_*: whether this link holds
+  CK_BBOOL ended;      // false: the run broke off
+  char time[32];
+  char hash[72];  // SHA-256 of its line, hexadecimal
+  PERIGEE_MANIFEST_PARTY source;
+  PERIGEE_MANIFEST_PARTY device;
+  CK_ULONG ulSourceObjects;  // objects that the source held; 0: not told
+  CK_ULONG ulRows;           // objects in the backup partition
+  CK_ULONG ulLeftOut;        // that could not be backed up
+  CK_ULONG ulMore;           // of those, without a row of their own
+} PERIGEE_MANIFEST_LINK;
+
+typedef struct PERIGEE_MANIFEST_REPORT {
+  CK_ULONG ulSize;
+  CK_ULONG ulProblem;  // PERIGEE_MANIFEST_*: the first one
+  CK_ULONG ulPlace;    // its line in the text, from 1
+  char text[192];      // what is wrong
+  CK_BBOOL rowsHold;   // the rows are those that the last manifest signed
+  // The chain, in order. Null `pLinks`: not wanted.
+  PERIGEE_MANIFEST_LINK* pLinks;
+  CK_ULONG ulLinkSize;   // sizeof(PERIGEE_MANIFEST_LINK)
+  CK_ULONG ulLinkRoom;   // links that fit; a device keeps 256
+  CK_ULONG ulLinkCount;  // out: links that there are
+} PERIGEE_MANIFEST_REPORT;
+
+// Checks the text of a manifest under root certificates, as AuditVerify does.
+// CKR_OK also when it is not sound: the report tells. No HSM is asked.
+typedef CK_RV (*PERIGEE_ManifestVerify)(const char* pText, CK_ULONG ulTextLen,
+                                        const CK_BYTE* pRoots,
+                                        CK_ULONG ulRootsLen,
+                                        PERIGEE_MANIFEST_REPORT* pReport);
+
 // ---- The table -------------------------------------------------------------
 
 typedef struct PERIGEE_FUNCTION_LIST {
@@ -446,6 +513,8 @@ typedef struct PERIGEE_FUNCTION_LIST {
   PERIGEE_AuditVerify AuditVerify;
   PERIGEE_HostIdentity HostIdentity;
   PERIGEE_OfferDevice OfferDevice;
+  PERIGEE_ManifestText ManifestText;
+  PERIGEE_ManifestVerify ManifestVerify;
 } PERIGEE_FUNCTION_LIST;
 
 #ifdef __cplusplus

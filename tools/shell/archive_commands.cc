@@ -6,6 +6,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tools/shell/archive.h"
 #include "tools/shell/containers.h"
 #include "tools/shell/objects.h"
 #include "tools/shell/shell.h"
@@ -14,30 +15,6 @@
 
 namespace shell {
 namespace {
-
-// The HSM at -slot, when it is a Backup HSM.
-absl::StatusOr<PERIGEE_HSM_INFO> BackupHsm(const Shell& shell,
-                                           const Arguments& arguments) {
-  ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
-  ASSIGN_OR_RETURN(PERIGEE_HSM_INFO hsm, shell.HsmAt(slot));
-  if (hsm.ulKind == PERIGEE_KIND_BACKUP) return hsm;
-  return Failure(CKR_SLOT_ID_INVALID,
-                 absl::StrCat("slot ", slot, " is not a Backup HSM's"),
-                 "slot list shows which one is.");
-}
-
-absl::StatusOr<PERIGEE_PARTITION_INFO> Existing(const Shell& shell,
-                                                const PERIGEE_HSM_INFO& hsm,
-                                                const std::string& name) {
-  ASSIGN_OR_RETURN(const std::optional<PERIGEE_PARTITION_INFO> found,
-                   shell.FindContainer(hsm.adminSlot, name));
-  if (found.has_value()) return *found;
-  return Failure(CKR_CONTAINER_HANDLE_INVALID,
-                 absl::StrCat("the Backup HSM has no partition of the name ",
-                              CleanText(name)),
-                 absl::StrCat("partition archive list -slot ", hsm.adminSlot,
-                              " shows what it has."));
-}
 
 // The active slot's session, its Crypto Officer logged in.
 absl::StatusOr<CK_SESSION_HANDLE> OfficerSession(Shell& shell) {
@@ -50,41 +27,6 @@ absl::StatusOr<CK_SESSION_HANDLE> OfficerSession(Shell& shell) {
                               shell.slot()),
                  "role login -name co.");
 }
-
-// One backup partition with its Crypto Officer logged in; logged out and
-// closed at the end.
-class OpenArchive {
- public:
-  static absl::StatusOr<std::unique_ptr<OpenArchive>> Open(
-      Shell& shell, CK_SLOT_ID slot, CK_ULONG container,
-      const SecretText& password) {
-    std::unique_ptr<OpenArchive> open(new OpenArchive(shell, slot, container));
-    ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
-                     shell.Session(slot, container));
-    if (shell.LoggedIn(slot, container) != CKU_USER) {
-      RETURN_IF_ERROR(shell.Login(slot, container, CKU_USER, password));
-    }
-    open->session_ = session;
-    return open;
-  }
-  ~OpenArchive() {
-    if (session_ != CK_INVALID_HANDLE) {
-      shell_.module().c().C_Logout(session_);
-    }
-    shell_.CloseSession(slot_, container_);
-  }
-
-  CK_SESSION_HANDLE session() const { return session_; }
-
- private:
-  OpenArchive(Shell& shell, CK_SLOT_ID slot, CK_ULONG container)
-      : shell_(shell), slot_(slot), container_(container) {}
-
-  Shell& shell_;
-  const CK_SLOT_ID slot_;
-  const CK_ULONG container_;
-  CK_SESSION_HANDLE session_ = CK_INVALID_HANDLE;
-};
 
 // ---- backup
 // -----------------------------------------------------------------------
@@ -343,7 +285,7 @@ absl::Status Restore(Shell& shell, const Arguments& arguments) {
   RETURN_IF_ERROR(shell.Session(slot).status());
   const std::string name = *arguments.Text("partition");
   ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO existing,
-                   Existing(shell, backup, name));
+                   ExistingArchive(shell, backup, name));
   ASSIGN_OR_RETURN(
       const SecretText password,
       shell.Secret(arguments, "password",
@@ -430,7 +372,7 @@ absl::Status Contents(Shell& shell, const Arguments& arguments) {
   const CK_SLOT_ID slot = hsm.adminSlot;
   RETURN_IF_ERROR(shell.Session(slot).status());
   ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO existing,
-                   Existing(shell, hsm, *arguments.Text("partition")));
+                   ExistingArchive(shell, hsm, *arguments.Text("partition")));
   ASSIGN_OR_RETURN(
       const SecretText password,
       shell.Secret(arguments, "password",
@@ -458,7 +400,7 @@ absl::Status Delete(Shell& shell, const Arguments& arguments) {
   const CK_SLOT_ID slot = hsm.adminSlot;
   RETURN_IF_ERROR(shell.Session(slot).status());
   ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO existing,
-                   Existing(shell, hsm, *arguments.Text("partition")));
+                   ExistingArchive(shell, hsm, *arguments.Text("partition")));
   RETURN_IF_ERROR(shell.Confirm(
       arguments, absl::StrCat("The backup ", CleanText(existing.label),
                               " with ", Count(existing.ulObjects, "object"),

@@ -114,16 +114,6 @@ constexpr Option kExportOptions[] = {
      Names::kSlot},
 };
 
-absl::Status WriteAll(int fd, const std::string& path, absl::string_view text) {
-  while (!text.empty()) {
-    const ssize_t n = write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return FileFailure(path, errno);
-    text.remove_prefix(static_cast<size_t>(n));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status Export(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
   const std::string path = *arguments.Text("file");

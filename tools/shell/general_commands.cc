@@ -108,7 +108,8 @@ std::vector<Command> AllCommands() {
   for (std::vector<Command> (*part)() :
        {SlotCommands, HsmCommands, FirmwareCommands, RoleCommands,
         PartitionCommands, ArchiveCommands, DeviceCommands, RemoteCommands,
-        AuditCommands, ImportCommands, StoreCommands, GeneralCommands}) {
+        AuditCommands, ManifestCommands, ImportCommands, StoreCommands,
+        GeneralCommands}) {
     for (const Command& command : part()) all.push_back(command);
   }
   return all;

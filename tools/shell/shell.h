@@ -164,6 +164,7 @@ std::vector<Command> ArchiveCommands();
 std::vector<Command> DeviceCommands();
 std::vector<Command> RemoteCommands();
 std::vector<Command> AuditCommands();
+std::vector<Command> ManifestCommands();
 std::vector<Command> ImportCommands();
 std::vector<Command> StoreCommands();
 std::vector<Command> AllCommands();

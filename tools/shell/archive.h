@@ -1,0 +1,58 @@
+// A Backup HSM and its partitions, as the commands about them find and open
+// them.
+#ifndef PERIGEE_TOOLS_SHELL_ARCHIVE_H_
+#define PERIGEE_TOOLS_SHELL_ARCHIVE_H_
+
+#include <memory>
+#include <string>
+
+#include "tools/shell/shell.h"
+
+namespace shell {
+
+// The HSM at -slot, when it is a Backup HSM.
+absl::StatusOr<PERIGEE_HSM_INFO> BackupHsm(const Shell& shell,
+                                           const Arguments& arguments);
+
+// Its partition of this name; CKR_CONTAINER_HANDLE_INVALID when it has none.
+absl::StatusOr<PERIGEE_PARTITION_INFO> ExistingArchive(
+    const Shell& shell, const PERIGEE_HSM_INFO& hsm, const std::string& name);
+
+// One backup partition with its Crypto Officer logged in; logged out and
+// closed at the end.
+class OpenArchive {
+ public:
+  static absl::StatusOr<std::unique_ptr<OpenArchive>> Open(
+      Shell& shell, CK_SLOT_ID slot, CK_ULONG container,
+      const SecretText& password) {
+    std::unique_ptr<OpenArchive> open(new OpenArchive(shell, slot, container));
+    ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
+                     shell.Session(slot, container));
+    if (shell.LoggedIn(slot, container) != CKU_USER) {
+      RETURN_IF_ERROR(shell.Login(slot, container, CKU_USER, password));
+    }
+    open->session_ = session;
+    return open;
+  }
+  ~OpenArchive() {
+    if (session_ != CK_INVALID_HANDLE) {
+      shell_.module().c().C_Logout(session_);
+    }
+    shell_.CloseSession(slot_, container_);
+  }
+
+  CK_SESSION_HANDLE session() const { return session_; }
+
+ private:
+  OpenArchive(Shell& shell, CK_SLOT_ID slot, CK_ULONG container)
+      : shell_(shell), slot_(slot), container_(container) {}
+
+  Shell& shell_;
+  const CK_SLOT_ID slot_;
+  const CK_ULONG container_;
+  CK_SESSION_HANDLE session_ = CK_INVALID_HANDLE;
+};
+
+}  // namespace shell
+
+#endif  // PERIGEE_TOOLS_SHELL_ARCHIVE_H_
