@@ -92,9 +92,17 @@ struct AcceptOptions {
   }
 };
 
+struct SourceForecast;  // cloning/forecast.h
+
 class Endpoint {
  public:
   virtual ~Endpoint() = default;
+
+  // What this source would send of its objects to that target; seals nothing
+  // and changes nothing. An error means that no object at all would go. A
+  // Backup HSM does not tell (CKR_FUNCTION_NOT_SUPPORTED).
+  virtual absl::StatusOr<SourceForecast> Forecast(
+      const hsm::Statement& target, absl::Span<const uint64_t> handles);
 
   // --- as source -------------------------------------------------------------
   virtual absl::StatusOr<Bytes> Start() = 0;

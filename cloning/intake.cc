@@ -1,13 +1,10 @@
 // The target's rules and its one group a message.
 #include "cloning/intake.h"
 
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "cloning/rules.h"
 #include "hsm/attribute_rules.h"
-#include "hsm/compatibility.h"
 #include "hsm/manifest_book.h"
 
 namespace cloning {
@@ -15,7 +12,7 @@ namespace {
 
 using Outcome = TargetResult::Outcome;
 
-absl::Status Full(absl::string_view why = "the target partition is full") {
+absl::Status Full(absl::string_view why) {
   return base::Error(CKR_CONTAINER_OBJECT_STORAGE_FULL, why);
 }
 
@@ -130,7 +127,8 @@ absl::Status Intake::Decide(ObjectRecord record,
       return absl::OkStatus();
     }
     if (options_.on_conflict != OnConflict::kReplace) return Conflict();
-    RETURN_IF_ERROR(CheckObject(partition_, *login_, there->attributes()));
+    RETURN_IF_ERROR(
+        CheckObject(partition_, login_->role(), there->attributes()));
     RETURN_IF_ERROR(CheckNotWeaker(there->attributes(), attributes));
     result.outcome = Outcome::kReplaced;
     object.replaces = there->handle();
@@ -154,24 +152,15 @@ absl::Status Intake::CheckRules(const ObjectRecord& record) {
     return base::Error(CKR_FUNCTION_FAILED,
                        "this HSM or partition changed during the run");
   }
-  RETURN_IF_ERROR(hsm::CheckTransfer(source_, own, record.origin));
-  return CheckObject(partition_, *login_, record.attributes);
+  return CheckArrival(partition_, login_->role(), source_, own, record.origin,
+                      record.attributes);
 }
 
 absl::Status Intake::TakeRoom(uint64_t cost, uint64_t given_back) {
-  if (full_) return Full();
   if (!room_.has_value()) {
-    ASSIGN_OR_RETURN(const hsm::StorageInfo storage, partition_.Storage());
-    room_ = storage.total == CK_UNAVAILABLE_INFORMATION
-                ? std::numeric_limits<uint64_t>::max() / 2
-                : storage.free;
+    ASSIGN_OR_RETURN(room_, Room::Of(partition_));
   }
-  if (cost > *room_ + given_back) {
-    full_ = true;
-    return Full();
-  }
-  *room_ = *room_ + given_back - cost;
-  return absl::OkStatus();
+  return room_->Take(cost, given_back);
 }
 
 absl::Status Intake::GiveWay() {

@@ -9,6 +9,7 @@
 
 #include "cloning/endpoint.h"
 #include "cloning/protocol.h"
+#include "cloning/rules.h"
 #include "hsm/partition.h"
 
 namespace cloning {
@@ -69,8 +70,7 @@ class Intake {
   std::vector<Draft> group_;
   std::map<hsm::Ouid, size_t> taken_;  // OUID -> index in group_
   std::map<size_t, size_t> same_as_;   // result -> an equal one's result
-  std::optional<uint64_t> room_;       // bytes; read at the first need
-  bool full_ = false;
+  std::optional<Room> room_;           // read at the first need
   bool stopped_ = false;
 };
 

@@ -78,7 +78,7 @@ absl::Status LocalEndpoint::Bind(ByteSpan reply) {
 }
 
 absl::StatusOr<LocalEndpoint::Prepared> LocalEndpoint::Prepare(
-    uint64_t handle, SourceItem& item) {
+    uint64_t handle, const hsm::Statement& target, SourceItem& item) {
   item.handle = handle;
   RETURN_IF_ERROR(CheckLogin(login_));
   ASSIGN_OR_RETURN(const hsm::ObjectRef object,
@@ -96,19 +96,22 @@ absl::StatusOr<LocalEndpoint::Prepared> LocalEndpoint::Prepare(
   record.carried_on =
       own.kind == hsm::Kind::kBackup && object->origin().has_value();
   record.origin = record.carried_on ? *object->origin() : own;
-  RETURN_IF_ERROR(CheckObject(*partition_, *login_, attributes));
-  RETURN_IF_ERROR(hsm::CheckTransfer(own, source_->target(), record.origin));
+  RETURN_IF_ERROR(CheckObject(*partition_, login_->role(), attributes));
+  RETURN_IF_ERROR(hsm::CheckTransfer(own, target, record.origin));
   record.attributes = attributes;
   record.attributes.Erase(CKA_UNIQUE_ID);
   if (attributes.Value(CKA_OUID).size() != item.ouid.size()) {
     return base::Error(CKR_ATTRIBUTE_VALUE_INVALID, "object without an OUID");
   }
-  Prepared prepared{object, RecordDraft::Of(record)};
-  if (source_->Overhead() + source_->SizeOf(prepared.draft) >
+  return Prepared{object, RecordDraft::Of(record)};
+}
+
+absl::Status LocalEndpoint::CheckFits(const Prepared& prepared) const {
+  if (source_->Overhead() + source_->SizeOf(prepared.draft) <=
       kMaxSingleMessage) {
-    return base::Error(CKR_DEVICE_MEMORY, "object is too large to be cloned");
+    return absl::OkStatus();
   }
-  return prepared;
+  return base::Error(CKR_DEVICE_MEMORY, "object is too large to be cloned");
 }
 
 absl::StatusOr<Batch> LocalEndpoint::Next(absl::Span<const uint64_t> handles) {
@@ -121,7 +124,12 @@ absl::StatusOr<Batch> LocalEndpoint::Next(absl::Span<const uint64_t> handles) {
   for (uint64_t handle : handles) {
     if (batch.items.size() == kMaxRecords) break;
     SourceItem item;
-    absl::StatusOr<Prepared> prepared = Prepare(handle, item);
+    absl::StatusOr<Prepared> prepared =
+        Prepare(handle, source_->target(), item);
+    if (prepared.ok()) {
+      const absl::Status fits = CheckFits(*prepared);
+      if (!fits.ok()) prepared = fits;
+    }
     if (prepared.ok()) {
       if (left_out) break;
       const size_t more = source_->SizeOf(prepared->draft);
@@ -160,8 +168,36 @@ absl::StatusOr<Batch> LocalEndpoint::Next(absl::Span<const uint64_t> handles) {
 absl::StatusOr<size_t> LocalEndpoint::SizeOfNext(uint64_t handle) {
   if (!source_.has_value()) return NotOpen();
   SourceItem item;
-  ASSIGN_OR_RETURN(const Prepared prepared, Prepare(handle, item));
+  ASSIGN_OR_RETURN(const Prepared prepared,
+                   Prepare(handle, source_->target(), item));
+  RETURN_IF_ERROR(CheckFits(prepared));
   return source_->Overhead() + source_->SizeOf(prepared.draft);
+}
+
+absl::StatusOr<SourceForecast> LocalEndpoint::Forecast(
+    const hsm::Statement& target, absl::Span<const uint64_t> handles) {
+  // Of no run: what it reads of its own is as it is now.
+  LocalEndpoint asked(partition_, login_);
+  RETURN_IF_ERROR(asked.NewRunOptions().status());
+  RETURN_IF_ERROR(CheckMeeting(asked.own_, target));
+  SourceForecast forecast;
+  forecast.own = asked.own_;
+  for (uint64_t handle : handles) {
+    SourceItem& item = forecast.items.emplace_back();
+    const absl::StatusOr<Prepared> prepared =
+        asked.Prepare(handle, target, item);
+    if (!prepared.ok()) {
+      if (EndsRun(prepared.status())) return prepared.status();
+      NoteRefusal(prepared.status(), item);
+      continue;
+    }
+    hsm::AttributeSet sent = prepared->object->attributes();
+    sent.Erase(CKA_UNIQUE_ID);
+    forecast.objects.push_back({item.ouid, sent.object_class(),
+                                sent.Bool(CKA_PRIVATE).value_or(true),
+                                sent.EncodedSize()});
+  }
+  return forecast;
 }
 
 void LocalEndpoint::NoteLeftOut(const SourceItem& item) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cloning/endpoint.h"
+#include "cloning/forecast.h"
 #include "cloning/protocol.h"
 #include "hsm/manifest_book.h"
 #include "hsm/partition.h"
@@ -38,6 +39,10 @@ class LocalEndpoint : public Endpoint {
 
   absl::StatusOr<std::vector<Item>> List() override;
 
+  absl::StatusOr<SourceForecast> Forecast(
+      const hsm::Statement& target,
+      absl::Span<const uint64_t> handles) override;
+
   // The other end as its signed statement says; null before Bind or before the
   // first Accept that succeeded.
   const hsm::Statement* peer() const {
@@ -60,7 +65,11 @@ class LocalEndpoint : public Endpoint {
       std::optional<hsm::ManifestBook::SourceReport> report);
   // What leaves for one handle; the error is the object's own unless the run
   // cannot go on (EndsRun).
-  absl::StatusOr<Prepared> Prepare(uint64_t handle, SourceItem& item);
+  absl::StatusOr<Prepared> Prepare(uint64_t handle,
+                                   const hsm::Statement& target,
+                                   SourceItem& item);
+  // Whether a message has room for it.
+  absl::Status CheckFits(const Prepared& prepared) const;
 
   hsm::Partition* partition_;
   hsm::LoginRef login_;

@@ -2,6 +2,9 @@
 #include "cloning/rules.h"
 
 #include <algorithm>
+#include <limits>
+
+#include "hsm/compatibility.h"
 
 namespace cloning {
 namespace {
@@ -35,9 +38,35 @@ absl::Status CheckLogin(const hsm::LoginRef& login) {
   return absl::OkStatus();
 }
 
-absl::Status CheckObject(hsm::Partition& partition, const hsm::Login& login,
+absl::Status CheckArrival(hsm::Partition& partition, hsm::Role role,
+                          const hsm::Statement& source,
+                          const hsm::Statement& own,
+                          const hsm::Statement& origin,
+                          const hsm::AttributeSet& attributes) {
+  RETURN_IF_ERROR(hsm::CheckTransfer(source, own, origin));
+  return CheckObject(partition, role, attributes);
+}
+
+absl::StatusOr<Room> Room::Of(hsm::Partition& partition) {
+  ASSIGN_OR_RETURN(const hsm::StorageInfo storage, partition.Storage());
+  return Room(storage.total == CK_UNAVAILABLE_INFORMATION
+                  ? std::numeric_limits<uint64_t>::max() / 2
+                  : storage.free);
+}
+
+absl::Status Room::Take(uint64_t cost, uint64_t given_back) {
+  full_ = full_ || cost > bytes_ + given_back;
+  if (full_) {
+    return base::Error(CKR_CONTAINER_OBJECT_STORAGE_FULL,
+                       "the target partition is full");
+  }
+  bytes_ = bytes_ + given_back - cost;
+  return absl::OkStatus();
+}
+
+absl::Status CheckObject(hsm::Partition& partition, hsm::Role who,
                          const hsm::AttributeSet& attributes) {
-  const RoleRule* role = FindRole(login.role());
+  const RoleRule* role = FindRole(who);
   // Absent counts as private: nothing is given away by leaving it out.
   const bool is_private = attributes.Bool(CKA_PRIVATE).value_or(true);
   if (role == nullptr || (is_private && !role->private_objects)) {

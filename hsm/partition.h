@@ -229,6 +229,8 @@ class Partition {
 
   // What the object costs of the partition's storage, in bytes.
   uint64_t CostOf(const AttributeSet& attributes) const;
+  // The same of attributes of which only the encoded size is known.
+  uint64_t CostOfEncoded(uint64_t size) const;
 
   // Whether the partition's policies let this object be cloned out
   // (policies 0 and 4, HSM policy 7).

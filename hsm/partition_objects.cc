@@ -124,10 +124,14 @@ absl::Status EraseVisible(Transaction& tx, const Access& access,
 }  // namespace
 
 uint64_t Partition::CostOf(const AttributeSet& attributes) const {
+  return CostOfEncoded(attributes.EncodedSize());
+}
+
+uint64_t Partition::CostOfEncoded(uint64_t size) const {
   // The overhead is a constant of the HSM, so its last view does as well.
   auto hsm = state_->core->View();
   const uint64_t overhead = hsm.ok() ? (*hsm)->firmware->object_overhead : 0;
-  return attributes.EncodedSize() + overhead;
+  return size + overhead;
 }
 
 absl::Status Partition::State_::CheckRoom(Reader& reader,
