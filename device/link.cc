@@ -5,7 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/certificate.h"
+#include "cloning/forecast.h"
 #include "cloning/local_endpoint.h"
+#include "cloning/rules.h"
 #include "device/status_messages.h"
 #include "hsm/manifest_book.h"
 
@@ -32,6 +34,7 @@ void Link::BindTo(hsm_io::Server& server) {
   BindContainers(server);
   BindObjects(server);
   BindManifests(server);
+  BindForecast(server);
   BindRuns(server);
 }
 
@@ -359,6 +362,65 @@ void Link::BindManifests(hsm_io::Server& server) {
         reply.seq = page.seq;
         reply.text = base::ToBytes(base::AsBytes(page.text));
         reply.next = page.next;
+        return reply;
+      });
+}
+
+namespace {
+
+absl::StatusOr<hsm_io::RunForecast::Reply> ForecastInto(
+    hsm::Partition& partition, hsm::Login* login,
+    const hsm_io::RunForecast& m) {
+  hsm_io::RunForecast::Reply reply;
+  ASSIGN_OR_RETURN(const hsm::Statement own, partition.MakeStatement());
+  reply.statement = wire::Encode(own);
+  ASSIGN_OR_RETURN(cloning::Room room, cloning::Room::Of(partition));
+  reply.room = room.bytes();
+  if (m.left.has_value()) room = cloning::Room(std::min(*m.left, room.bytes()));
+  room.set_full(m.full);
+  cloning::TargetForecast forecast;
+  if (!m.source.empty()) {
+    ASSIGN_OR_RETURN(const auto source,
+                     wire::Decode<hsm::Statement>(m.source, "statement"));
+    ASSIGN_OR_RETURN(const auto objects,
+                     wire::Decode<std::vector<cloning::ForecastObject>>(
+                         m.objects, "objects"));
+    ASSIGN_OR_RETURN(forecast, cloning::ForecastTarget(partition, login, source,
+                                                       objects, room));
+  }
+  reply.forecast = wire::Encode(forecast);
+  reply.left = room.bytes();
+  reply.full = room.full();
+  return reply;
+}
+
+}  // namespace
+
+void Link::BindForecast(hsm_io::Server& server) {
+  server.On<hsm_io::RunForecast>(
+      [this](const hsm_io::RunForecast& m,
+             Call&) -> absl::StatusOr<hsm_io::RunForecast::Reply> {
+        ASSIGN_OR_RETURN(hsm::LoginRef login, NeedLogin(m.space));
+        if (m.space != 0) {
+          ASSIGN_OR_RETURN(hsm::Partition * partition, Space(m.space));
+          RETURN_IF_ERROR(cloning::CheckLogin(login));
+          RETURN_IF_ERROR(partition->DomainSecret(*login).status());
+          return ForecastInto(*partition, login.get(), m);
+        }
+        // The container is made as it would be, asked, and taken back with the
+        // transaction.
+        absl::StatusOr<hsm_io::RunForecast::Reply> reply;
+        const absl::Status undone = hsm_.Atomically([&]() -> absl::Status {
+          hsm::PartitionSpec spec;
+          spec.label = m.label;
+          spec.capacity = m.capacity;
+          ASSIGN_OR_RETURN(const hsm::SpaceId space,
+                           hsm_.CreatePartition(*login, spec));
+          ASSIGN_OR_RETURN(hsm::Partition * partition, Space(space));
+          reply = ForecastInto(*partition, nullptr, m);
+          return absl::CancelledError("a forecast changes nothing");
+        });
+        if (!absl::IsCancelled(undone)) return undone;
         return reply;
       });
 }

@@ -27,6 +27,7 @@ class Link {
   void BindContainers(hsm_io::Server& server);
   void BindObjects(hsm_io::Server& server);
   void BindManifests(hsm_io::Server& server);
+  void BindForecast(hsm_io::Server& server);
   void BindRuns(hsm_io::Server& server);
 
   // Ends a login and records that.

@@ -39,7 +39,7 @@ using AllMessages =
                 InitContainer, DeleteContainer, ResizeContainer, SetDomain,
                 GetContainerPolicies, SetContainerPolicies, ChangeLabel,
                 ListObjects, DestroyObjects, ReadManifest, RunStart, RunBind,
-                RunNext, RunJoin, RunAccept, RunClose, Outcome>;
+                RunNext, RunJoin, RunAccept, RunClose, RunForecast, Outcome>;
 static_assert(AllMessages::NumbersAreUnique());
 
 }  // namespace hsm_io

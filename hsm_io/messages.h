@@ -623,6 +623,39 @@ struct RunClose {
   }
 };
 
+// What a run into a container would do (cloning/forecast.h); nothing changes.
+// `space` 0: into a container that the SO would make with `label` and
+// `capacity`.
+struct RunForecast {
+  static constexpr uint16_t kOp = 56;
+  static constexpr bool kChanges = false;
+  static constexpr char kName[] = "RunForecast";
+  struct Reply {
+    Bytes statement;    // hsm::Statement of the target
+    Bytes forecast;     // cloning::TargetForecast
+    uint64_t room = 0;  // bytes free before these objects
+    uint64_t left = 0;  // and behind them
+    bool full = false;
+    template <typename V>
+    void Fields(V& v) {
+      v(statement, forecast, room, left, full);
+    }
+  };
+  uint32_t space = 0;
+  std::string label;
+  uint64_t capacity = 0;
+  // None: only the statement and the room are asked for.
+  Bytes source;   // hsm::Statement
+  Bytes objects;  // vector of cloning::ForecastObject
+  // What the answer about the objects before these said.
+  std::optional<uint64_t> left;
+  bool full = false;
+  template <typename V>
+  void Fields(V& v) {
+    v(space, label, capacity, source, objects, left, full);
+  }
+};
+
 // --- at most once -----------------------------------------------------------
 
 // The reply that a changing request of this client got, if it was done.
