@@ -141,6 +141,11 @@ absl::StatusOr<hsm_io::ReadManifest::Reply> BackupToken::ReadManifest(
   return Call(request, space, DeviceLink::kPinBudget);
 }
 
+absl::StatusOr<hsm_io::RunForecast::Reply> BackupToken::Forecast(
+    const hsm_io::RunForecast& request) {
+  return Call(request, request.space);
+}
+
 absl::StatusOr<std::unique_ptr<cloning::Endpoint>> BackupToken::MakeEndpoint(
     SpaceId space) {
   if (space == 0) {

@@ -49,6 +49,9 @@ class BackupDevice {
   // A page of a container's manifests, by a role that is logged in there.
   virtual absl::StatusOr<hsm_io::ReadManifest::Reply> ReadManifest(
       SpaceId space, uint64_t page) = 0;
+  // By the role that is logged in on its space.
+  virtual absl::StatusOr<hsm_io::RunForecast::Reply> Forecast(
+      const hsm_io::RunForecast& request) = 0;
 
  protected:
   ~BackupDevice() = default;

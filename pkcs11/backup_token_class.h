@@ -108,6 +108,8 @@ class BackupToken : public Token, public BackupDevice {
                                        ByteSpan domain) override;
   absl::StatusOr<hsm_io::ReadManifest::Reply> ReadManifest(
       SpaceId space, uint64_t page) override;
+  absl::StatusOr<hsm_io::RunForecast::Reply> Forecast(
+      const hsm_io::RunForecast& request) override;
 
  protected:
   absl::StatusOr<Authenticated> Authenticate(SpaceId space, hsm::Role role,

@@ -106,13 +106,14 @@ TEST(TraceTableTest, EveryParameterOfEveryFunctionIsDecided) {
   CheckRow<PERIGEE_OfferDevice>("Perigee.OfferDevice");
   CheckRow<PERIGEE_ManifestText>("Perigee.ManifestText");
   CheckRow<PERIGEE_ManifestVerify>("Perigee.ManifestVerify");
+  CheckRow<PERIGEE_Forecast>("Perigee.Forecast");
 }
 
 // Members of the vendor interface without one: LastError and ErrorName, which
 // are no calls.
 TEST(TraceTableTest, TheVendorInterfaceHasNoOtherFunctions) {
   EXPECT_EQ(sizeof(PERIGEE_FUNCTION_LIST),
-            offsetof(PERIGEE_FUNCTION_LIST, LastError) + 25 * sizeof(void*));
+            offsetof(PERIGEE_FUNCTION_LIST, LastError) + 26 * sizeof(void*));
 }
 
 TEST(TraceTableTest, AFunctionWithoutARowIsShownByItsName) {

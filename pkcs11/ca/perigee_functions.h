@@ -50,6 +50,8 @@ void CopyText(char (&to)[kRoom], absl::string_view text) {
 
 absl::Status Transfer(Library& library, CK_SESSION_HANDLE hSource,
                       CK_SESSION_HANDLE hTarget, PERIGEE_TRANSFER* pTransfer);
+absl::Status Forecast(Library& library, CK_SESSION_HANDLE hSource,
+                      CK_SESSION_HANDLE hTarget, PERIGEE_FORECAST* pForecast);
 absl::Status DeviceFingerprint(Library& library, CK_SLOT_ID slotID,
                                PERIGEE_DEVICE* pDevice);
 absl::Status AdoptDevice(Library& library, CK_SLOT_ID slotID,

@@ -329,6 +329,7 @@ constexpr PERIGEE_FUNCTION_LIST kList = {
     PERIGEE_ROW(OfferDevice),
     PERIGEE_ROW(ManifestText),
     PERIGEE_ROW(ManifestVerify),
+    PERIGEE_ROW(Forecast),
 };
 #undef PERIGEE_ROW
 

@@ -12,6 +12,7 @@
 #include "pkcs11/api/arguments.h"
 #include "pkcs11/backup_token.h"
 #include "pkcs11/ca/perigee_functions.h"
+#include "pkcs11/ca/perigee_items.h"
 #include "pkcs11/ca/places.h"
 
 namespace pkcs11::ca {
@@ -20,62 +21,6 @@ namespace {
 using api::Input;
 using api::Pin;
 using Item = cloning::Endpoint::Item;
-
-// The caller's array, whose elements may be larger than ours.
-class Report {
- public:
-  static absl::StatusOr<Report> Make(PERIGEE_TRANSFER& transfer, size_t count) {
-    transfer.ulItemCount = count;
-    if (transfer.pItems == nullptr) return Report(nullptr, 0);
-    if (transfer.ulItemSize < sizeof(PERIGEE_TRANSFER_ITEM)) {
-      return base::Error(CKR_ARGUMENTS_BAD, "ulItemSize is too small");
-    }
-    if (transfer.ulItemRoom < count) {
-      return base::Error(CKR_BUFFER_TOO_SMALL, "");
-    }
-    return Report(reinterpret_cast<char*>(transfer.pItems),
-                  transfer.ulItemSize);
-  }
-
-  void Put(size_t index, const PERIGEE_TRANSFER_ITEM& item) const {
-    if (first_ == nullptr) return;
-    std::memcpy(first_ + index * size_, &item, sizeof(item));
-  }
-
- private:
-  Report(char* first, size_t size) : first_(first), size_(size) {}
-  char* first_;
-  size_t size_;
-};
-
-// What would be carried: the objects asked for, or all. Those that the source
-// does not have stand there with their handle alone.
-absl::StatusOr<std::vector<Item>> Selection(cloning::Endpoint& source,
-                                            const PERIGEE_TRANSFER& transfer) {
-  ASSIGN_OR_RETURN(std::vector<Item> there, source.List());
-  if (transfer.ulObjectCount == 0) return there;
-  if (transfer.phObjects == nullptr) {
-    return base::Error(CKR_ARGUMENTS_BAD, "no objects");
-  }
-  std::map<uint64_t, const Item*> by_handle;
-  for (const Item& item : there) by_handle[item.handle] = &item;
-  std::vector<Item> selected;
-  for (CK_ULONG i = 0; i < transfer.ulObjectCount; ++i) {
-    const auto it = by_handle.find(transfer.phObjects[i]);
-    selected.push_back(it != by_handle.end() ? *it->second : Item());
-    selected.back().handle = transfer.phObjects[i];
-  }
-  return selected;
-}
-
-PERIGEE_TRANSFER_ITEM Start(const Item& item) {
-  PERIGEE_TRANSFER_ITEM told = {};
-  told.hSource = item.handle;
-  std::copy(item.ouid.begin(), item.ouid.end(), told.ouid);
-  told.ulOutcome = PERIGEE_OUTCOME_NOT_TRIED;
-  told.ulCost = item.size;
-  return told;
-}
 
 CK_ULONG ToNumber(backup::TransferItem::Outcome outcome) {
   using Outcome = backup::TransferItem::Outcome;
@@ -138,12 +83,12 @@ absl::Status Transfer(Library& library, CK_SESSION_HANDLE hSource,
   }
   ASSIGN_OR_RETURN(const std::vector<Item> selected,
                    Selection(*from, *pTransfer));
-  ASSIGN_OR_RETURN(const Report report,
-                   Report::Make(*pTransfer, selected.size()));
+  ASSIGN_OR_RETURN(const ItemReport report,
+                   ItemReport::Make(*pTransfer, selected.size()));
   std::vector<uint64_t> handles;
   for (size_t i = 0; i < selected.size(); ++i) {
     handles.push_back(selected[i].handle);
-    report.Put(i, Start(selected[i]));
+    report.Put(i, StartItem(selected[i]));
   }
   if (list_only) return absl::OkStatus();
 
@@ -151,7 +96,7 @@ absl::Status Transfer(Library& library, CK_SESSION_HANDLE hSource,
   const absl::Status run =
       backup::Transfer(*from, *to, handles, OptionsOf(*pTransfer), done);
   for (size_t i = 0; i < selected.size(); ++i) {
-    PERIGEE_TRANSFER_ITEM told = Start(selected[i]);
+    PERIGEE_TRANSFER_ITEM told = StartItem(selected[i]);
     Complete(done.items[i], told);
     report.Put(i, told);
   }

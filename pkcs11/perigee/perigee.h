@@ -485,6 +485,42 @@ typedef CK_RV (*PERIGEE_ManifestVerify)(const char* pText, CK_ULONG ulTextLen,
                                         CK_ULONG ulRootsLen,
                                         PERIGEE_MANIFEST_REPORT* pReport);
 
+// ---- Forecast --------------------------------------------------------------
+
+typedef struct PERIGEE_FORECAST {
+  CK_ULONG ulSize;
+  // Token objects of the source's partition. Count 0: all of them.
+  const CK_OBJECT_HANDLE* phObjects;
+  CK_ULONG ulObjectCount;
+  // Of the backup partition that would be made, when `hTarget` is on none.
+  const char* pLabel;
+  CK_ULONG ulCapacity;  // bytes; 0: all that is free
+  // The report, in the order of the objects. Null `pItems`: none wanted.
+  // STORED: it would be. PRESENT: an object of its identity is there, and the
+  // run compares the two. LEFT_OUT and REFUSED: by source and target, and why.
+  // `ulCost` is of the target's storage.
+  PERIGEE_TRANSFER_ITEM* pItems;
+  CK_ULONG ulItemSize;   // sizeof(PERIGEE_TRANSFER_ITEM)
+  CK_ULONG ulItemRoom;   // items that fit
+  CK_ULONG ulItemCount;  // out: objects of this forecast
+  CK_ULONG ulNeeded;     // out: bytes of the target that all of them need
+  CK_ULONG ulFree;       // out: bytes that are free there; or PERIGEE_NONE
+} PERIGEE_FORECAST;
+
+// What a backup would do: both HSMs decide by the rules that they decide by in
+// a run, and nothing changes on either. The CO is logged in on `hSource`, and
+// on `hTarget`, a backup partition; or `hTarget` is on the Backup HSM's own
+// slot with its SO logged in, and the backup is into a new partition.
+//
+// CKR_OK: every object would go. Otherwise the first failure; the items tell
+// each object's. An error without items (ulItemCount 0) means that no object
+// would go, for example LUNA_RET_OPERATION_RESTRICTED for the firmware and
+// CKR_CLONING_PARAMETER_MISSING without a domain. Whether the two have the same
+// domain shows in a run only.
+typedef CK_RV (*PERIGEE_Forecast)(CK_SESSION_HANDLE hSource,
+                                  CK_SESSION_HANDLE hTarget,
+                                  PERIGEE_FORECAST* pForecast);
+
 // ---- The table -------------------------------------------------------------
 
 typedef struct PERIGEE_FUNCTION_LIST {
@@ -515,6 +551,7 @@ typedef struct PERIGEE_FUNCTION_LIST {
   PERIGEE_OfferDevice OfferDevice;
   PERIGEE_ManifestText ManifestText;
   PERIGEE_ManifestVerify ManifestVerify;
+  PERIGEE_Forecast Forecast;
 } PERIGEE_FUNCTION_LIST;
 
 #ifdef __cplusplus

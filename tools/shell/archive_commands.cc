@@ -48,7 +48,8 @@ constexpr Option kBackupOptions[] = {
     {"append", "a", Kind::kFlag, false, "add what is not there yet"},
     {"replace", "r", Kind::kFlag, false, "add, and overwrite what differs"},
     {"objects", "o", Kind::kText, false, "handles, or all"},
-    {"dryrun", "dry", Kind::kFlag, false, "only say what would be copied"},
+    {"dryrun", "dry", Kind::kFlag, false,
+     "only say what would be backed up, what refused and why"},
     {"force", "f", Kind::kFlag, false, "no question"},
 };
 
@@ -98,16 +99,22 @@ absl::Status SettlePassword(Shell& shell, CK_SLOT_ID slot, CK_ULONG container,
       password.size()));
 }
 
+// As large as the source's, or as asked.
+absl::StatusOr<CK_ULONG> SizeOfNew(const Shell& shell,
+                                   const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO source,
+                   shell.PartitionAt(shell.slot()));
+  return arguments.Number("size").value_or(
+      source.ulCapacity == PERIGEE_NONE ? 0 : source.ulCapacity);
+}
+
 // Makes the backup partition with its SO, Crypto Officer and domain: as large
 // as the source's, or as asked.
 absl::StatusOr<CK_ULONG> MakeContainer(Shell& shell, CK_SLOT_ID slot,
                                        const Arguments& arguments,
                                        const SecretText& password,
                                        const SecretText& domain) {
-  ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO source,
-                   shell.PartitionAt(shell.slot()));
-  const CK_ULONG size = arguments.Number("size").value_or(
-      source.ulCapacity == PERIGEE_NONE ? 0 : source.ulCapacity);
+  ASSIGN_OR_RETURN(const CK_ULONG size, SizeOfNew(shell, arguments));
   ASSIGN_OR_RETURN(const std::unique_ptr<BackupOfficer> officer,
                    BackupOfficer::Login(shell, slot, arguments));
   ASSIGN_OR_RETURN(
@@ -134,6 +141,32 @@ void DeleteIfEmpty(Shell& shell, CK_SLOT_ID slot, CK_ULONG container,
         "        The new backup partition was empty and is gone "
         "again.\n");
   }
+}
+
+// What the backup would do, by those who would have to be logged in for it.
+absl::Status DryRun(Shell& shell, const Arguments& arguments,
+                    const PERIGEE_HSM_INFO& backup,
+                    const std::optional<PERIGEE_PARTITION_INFO>& existing,
+                    TransferPlan plan) {
+  const CK_SLOT_ID slot = backup.adminSlot;
+  const std::string name = *arguments.Text("partition");
+  if (!existing.has_value()) {
+    ASSIGN_OR_RETURN(const CK_ULONG size, SizeOfNew(shell, arguments));
+    ASSIGN_OR_RETURN(const std::unique_ptr<BackupOfficer> officer,
+                     BackupOfficer::Login(shell, slot, arguments));
+    plan.target = officer->session();
+    return TellForecast(shell.module(), plan, name, size);
+  }
+  ASSIGN_OR_RETURN(
+      const SecretText password,
+      shell.Secret(arguments, "password",
+                   "password for Crypto Officer of the backup partition",
+                   Shell::Entry::kOnce));
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<OpenArchive> archive,
+      OpenArchive::Open(shell, slot, existing->ulContainer, password));
+  plan.target = archive->session();
+  return TellForecast(shell.module(), plan, name, 0);
 }
 
 void PrintSum(const TransferPlan& plan, const TransferSum& sum,
@@ -217,7 +250,10 @@ absl::Status Backup(Shell& shell, const Arguments& arguments) {
   absl::PrintF("\n        Verifying that all objects can be backed up...\n");
   CK_ULONG count = 0;
   RETURN_IF_ERROR(PrintPlan(shell.module(), plan, &count));
-  if (arguments.Has("dryrun") || count == 0) return absl::OkStatus();
+  if (count == 0) return absl::OkStatus();
+  if (arguments.Has("dryrun")) {
+    return DryRun(shell, arguments, backup, existing, plan);
+  }
 
   // Everything is asked before anything is done.
   ASSIGN_OR_RETURN(

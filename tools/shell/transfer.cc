@@ -52,11 +52,14 @@ void ClearProgress() {
   absl::PrintF("\r%60s\r", "");
 }
 
+std::string ParenthesizedLabel(const std::string& label) {
+  return label.empty() ? "" : absl::StrCat(" (", label, ")");
+}
+
 void PrintItem(const Module& module, const PERIGEE_TRANSFER_ITEM& item,
                const TransferPlan& plan, const std::string& label) {
-  const std::string object = label.empty()
-                                 ? absl::StrCat(item.hSource)
-                                 : absl::StrCat(item.hSource, " (", label, ")");
+  const std::string object =
+      absl::StrCat(item.hSource, ParenthesizedLabel(label));
   for (const OutcomeRow& row : kOutcomes) {
     if (row.outcome != item.ulOutcome || row.text == nullptr) continue;
     if (row.counter == &TransferSum::copied) {
@@ -126,6 +129,58 @@ absl::StatusOr<std::vector<PERIGEE_TRANSFER_ITEM>> ListTransfer(
     items.resize(std::min<size_t>(transfer.ulItemCount, room));
     return items;
   }
+}
+
+absl::Status TellForecast(const Module& module, const TransferPlan& plan,
+                          const std::string& label, CK_ULONG capacity) {
+  std::vector<PERIGEE_TRANSFER_ITEM> items;
+  PERIGEE_FORECAST forecast = {};
+  absl::Status status;
+  for (size_t room = std::max<size_t>(plan.objects.size(), 64);;) {
+    items.assign(room, PERIGEE_TRANSFER_ITEM{});
+    forecast = {};
+    forecast.ulSize = sizeof forecast;
+    forecast.phObjects = plan.objects.data();
+    forecast.ulObjectCount = plan.objects.size();
+    forecast.pLabel = label.c_str();
+    forecast.ulCapacity = capacity;
+    forecast.pItems = items.data();
+    forecast.ulItemSize = sizeof(PERIGEE_TRANSFER_ITEM);
+    forecast.ulItemRoom = room;
+    const CK_RV rv =
+        module.perigee().Forecast(plan.source, plan.target, &forecast);
+    if (rv == CKR_BUFFER_TOO_SMALL && forecast.ulItemCount > room) {
+      room = forecast.ulItemCount;
+      continue;
+    }
+    status = module.Check(rv);
+    items.resize(std::min<size_t>(forecast.ulItemCount, room));
+    break;
+  }
+  TransferSum sum;
+  for (const PERIGEE_TRANSFER_ITEM& item : items) {
+    for (const OutcomeRow& row : kOutcomes) {
+      if (row.outcome == item.ulOutcome) ++(sum.*row.counter);
+    }
+    if (item.rv == CKR_OK) continue;
+    const std::string reason = CleanText(item.reason);
+    absl::PrintF("        Object %d%s would not go: <%s>%s %s\n", item.hSource,
+                 ParenthesizedLabel(LabelOf(module, plan.source, item.hSource)),
+                 module.NameOf(item.rv),
+                 reason.empty() ? "" : absl::StrCat(" reason: ", reason, ";"),
+                 CleanText(item.text));
+  }
+  if (!items.empty()) {
+    absl::PrintF("        %s would be %s, %d there already, %d refused.\n",
+                 Count(sum.copied, "object"), plan.verb, sum.present,
+                 sum.failed);
+    absl::PrintF("        Needed: %d bytes; free: %s.\n", forecast.ulNeeded,
+                 forecast.ulFree == PERIGEE_NONE
+                     ? "no limit"
+                     : absl::StrCat(forecast.ulFree, " bytes"));
+  }
+  absl::PrintF("        Nothing was changed.\n");
+  return status;
 }
 
 absl::Status RunTransfer(const Module& module, const TransferPlan& plan,

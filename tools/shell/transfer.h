@@ -35,6 +35,13 @@ absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> ObjectsFrom(
 absl::StatusOr<std::vector<PERIGEE_TRANSFER_ITEM>> ListTransfer(
     const Module& module, const TransferPlan& plan);
 
+// What a backup would do (Forecast of the vendor interface), told object by
+// object; nothing changes. `plan.target` is a session on the backup partition,
+// or on the Backup HSM's slot: then `label` and `capacity` are those of a new
+// one. The first failure is the result.
+absl::Status TellForecast(const Module& module, const TransferPlan& plan,
+                          const std::string& label, CK_ULONG capacity);
+
 // Carries and reports; the first failure is the result, `sum` is filled in
 // any case.
 absl::Status RunTransfer(const Module& module, const TransferPlan& plan,
