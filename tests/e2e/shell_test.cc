@@ -303,7 +303,8 @@ class ShellUseTest : public testing::Test {
 
 TEST_F(ShellUseTest, WrongUse_EndsWith2) {
   EXPECT_EQ(RunShell({"--no-such-option"}).code, 2);
-  EXPECT_EQ(RunShell({"word"}).code, 2);
+  EXPECT_EQ(RunShell({"a \"quoted\" word"}).code, 2);
+  EXPECT_EQ(RunShell({"word"}).code, 1);  // no such command
   EXPECT_EQ(RunShell({"--help"}).code, 0);
 }
 

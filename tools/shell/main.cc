@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
 #include "tools/shell/line_editor.h"
 #include "tools/shell/secret_entry.h"
 #include "tools/shell/shell.h"
@@ -17,10 +19,10 @@ namespace shell {
 namespace {
 
 constexpr char kUsage[] =
-    "Usage: perigee [options]\n"
+    "Usage: perigee [options] [command]\n"
     "\n"
     "The shell of Perigee: keys' partitions, the Backup HSM, backup and\n"
-    "restore. Without options it asks for commands, or reads them from a "
+    "restore. Without a command it asks for some, or reads them from a "
     "pipe.\n"
     "\n"
     "  -c, --command COMMAND  run it (may be repeated) and end\n"
@@ -44,6 +46,28 @@ struct Options {
   std::vector<Source> sources;
 };
 
+// What stands behind the options is one command: perigee audit verify -file F.
+// False for a word that a line cannot hold.
+bool TakeWords(int count, char** words, Options& options) {
+  std::string line;
+  size_t size = 0;
+  for (int i = 0; i < count; ++i) size += strlen(words[i]) + 3;
+  line.reserve(size);  // It may hold a secret, and leaves no copy behind.
+  for (int i = 0; i < count; ++i) {
+    const absl::string_view word = words[i];
+    if (absl::StrContains(word, '"')) return false;
+    const bool quote = word.empty() || absl::StrContains(word, ' ');
+    if (i > 0) line += ' ';
+    if (quote) line += '"';
+    line.append(words[i]);
+    if (quote) line += '"';
+    explicit_bzero(words[i], strlen(words[i]));
+  }
+  if (count > 0) options.sources.push_back({false, SecretText(line)});
+  explicit_bzero(line.data(), line.size());
+  return true;
+}
+
 // False: wrong use.
 bool ParseOptions(int argc, char** argv, Options& options) {
   static const option kLong[] = {{"command", required_argument, nullptr, 'c'},
@@ -53,7 +77,7 @@ bool ParseOptions(int argc, char** argv, Options& options) {
                                  {"help", no_argument, nullptr, 'h'},
                                  {nullptr, 0, nullptr, 0}};
   for (int c;
-       (c = getopt_long(argc, argv, "c:f:km:h", kLong, nullptr)) != -1;) {
+       (c = getopt_long(argc, argv, "+c:f:km:h", kLong, nullptr)) != -1;) {
     switch (c) {
       case 'c':
         options.sources.push_back({false, SecretText(optarg)});
@@ -76,7 +100,7 @@ bool ParseOptions(int argc, char** argv, Options& options) {
         return false;
     }
   }
-  return optind == argc;
+  return TakeWords(argc - optind, argv + optind, options);
 }
 
 bool RunSources(Shell& shell, const Options& options) {

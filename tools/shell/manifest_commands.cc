@@ -78,7 +78,8 @@ absl::Status Manifest(Shell& shell, const Arguments& arguments) {
 // --- checking ---
 
 constexpr Option kVerifyOptions[] = {
-    {"file", "f", Kind::kText, true, "a manifest"},
+    {"file", "f", Kind::kText, true, "a manifest (-file may be left out)",
+     Names::kNone, /*bare=*/true},
     {"root", "r", Kind::kText, false,
      "file with root certificates (this host's fleet root)"},
     {"rows", "ro", Kind::kFlag, false, "show every object's row"},

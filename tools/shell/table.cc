@@ -242,6 +242,18 @@ std::vector<std::string> Grammar::NextWords(
   return next;
 }
 
+namespace {
+
+// The option whose value may stand alone, if it is not given yet.
+const Option* FindBare(const Command& command, const Arguments& given) {
+  for (const Option& option : command.options) {
+    if (option.bare && !given.Has(option.name)) return &option;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 absl::StatusOr<Invocation> Grammar::Parse(absl::Span<const Word> words) const {
   Invocation call;
   size_t used = 0;
@@ -263,6 +275,11 @@ absl::StatusOr<Invocation> Grammar::Parse(absl::Span<const Word> words) const {
     bool is_file = false;
     const Option* option = FindOption(command, words[i], is_file);
     if (option == nullptr) {
+      const Option* const bare = FindBare(command, call.arguments);
+      if (bare != nullptr && !LooksLikeOption(words[i])) {
+        call.arguments.Set(bare->name, SecretText(words[i].text.RevealText()));
+        continue;
+      }
       // The word itself might be a mistyped secret: only options are quoted.
       return Usage(command, LooksLikeOption(words[i])
                                 ? absl::StrCat("there is no option ",

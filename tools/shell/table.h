@@ -44,6 +44,7 @@ struct Option {
   bool required;
   const char* help;
   Names names = Names::kNone;
+  bool bare = false;  // its value may stand there without its name
 };
 
 struct Command {

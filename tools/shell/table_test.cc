@@ -31,11 +31,17 @@ constexpr Option kSet[] = {
     {"force", "f", Kind::kFlag, false, "no question"},
 };
 
+constexpr Option kCheck[] = {
+    {"file", "f", Kind::kText, true, "a file", Names::kNone, /*bare=*/true},
+    {"all", "a", Kind::kFlag, false, "everything"},
+};
+
 const Grammar& TestGrammar() {
   static const Grammar* const grammar =
       new Grammar({{"role login", "ro logi", kLogin, Nothing, "logs in"},
                    {"role list", "ro l", {}, Nothing, "lists"},
                    {"slot set", "s s", kSet, Nothing, "chooses"},
+                   {"check", "c", kCheck, Nothing, "checks"},
                    {"exit", "e", {}, Nothing, "ends"}});
   return *grammar;
 }
@@ -120,6 +126,14 @@ TEST(Parse, OtherAbbreviations_AreRefused) {
 
 TEST(Parse, TwoHyphens_AreTaken) {
   EXPECT_EQ(Parse("slot set --slot 3")->arguments.Number("slot"), 3u);
+}
+
+TEST(Parse, ABareValue_IsTakenOnceAndIsNoOption) {
+  EXPECT_EQ(Parse("check my.file -all")->arguments.Text("file"), "my.file");
+  EXPECT_EQ(Parse("check -file my.file")->arguments.Text("file"), "my.file");
+  EXPECT_FALSE(Parse("check one two").ok());
+  EXPECT_FALSE(Parse("check -other").ok());
+  EXPECT_FALSE(Parse("role login co").ok());
 }
 
 TEST(Parse, UnknownCommand_NamesWhatIsPossible) {
@@ -247,7 +261,7 @@ TEST(Display, WhatIsNotUnderstood_EndsAtTheFirstOption) {
 // ---- Completion ----
 
 TEST(Complete, FirstWord) {
-  EXPECT_THAT(Complete(""), ElementsAre("exit ", "role ", "slot "));
+  EXPECT_THAT(Complete(""), ElementsAre("check ", "exit ", "role ", "slot "));
   EXPECT_THAT(Complete("ro"), ElementsAre("role "));
 }
 
