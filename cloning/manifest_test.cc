@@ -151,6 +151,31 @@ TEST_F(ManifestTest, DestroyedObject_IsNotInTheNext) {
   EXPECT_EQ(report.rows, 1u);
 }
 
+TEST_F(ManifestTest, UnchangedRuns_HaveTheSameRowsAndTheirOwnLeftOut) {
+  const uint64_t a = from.Add(AesKey("a", 1)), b = from.Add(AesKey("b", 2));
+  Backup({a, b});
+  const std::vector<std::string> first = Lines(Exported());
+  {
+    TestRun run = TestRun::Between(from, archive);
+    ASSERT_TRUE(run.Carry({a}).ok());
+    ASSERT_EQ(run.source.Next({uint64_t{4711}}).value().items.size(), 1u);
+    ASSERT_TRUE(run.End().ok());
+  }
+  const std::string second = Exported();
+  ManifestReport report = hsm::VerifyManifest(second, Roots());
+  EXPECT_EQ(report.problem, ManifestProblem::kNone) << report.text;
+  EXPECT_EQ(report.left_out, 1u);
+  EXPECT_EQ(Lines(second)[2], first[1]);
+  EXPECT_EQ(Lines(second)[3], first[2]);
+  Backup({a, b});
+  const std::string third = Exported();
+  report = hsm::VerifyManifest(third, Roots());
+  EXPECT_EQ(report.problem, ManifestProblem::kNone) << report.text;
+  EXPECT_EQ(report.left_out, 0u);
+  EXPECT_EQ(report.links[2].head.digest, report.links[0].head.digest);
+  EXPECT_EQ(Lines(third).back(), first.back());
+}
+
 TEST_F(ManifestTest, LeftOutAtTheSource_IsInItWithItsReason) {
   from.SetPolicy(hsm::partition_policy::kPrivateKeyCloning, 0);
   const uint64_t rsa = from.Add(RsaPrivateKey("stays"));

@@ -37,9 +37,10 @@ struct ManifestBook::Run {
   uint64_t left_pages = 0;
   uint64_t source_objects = 0;
   uint64_t more = 0;
+  bool stored = false;  // an object, so that there are other rows
   template <typename V>
   void Fields(V& v) {
-    v(source, left_pages, source_objects, more);
+    v(source, left_pages, source_objects, more, stored);
   }
 };
 
@@ -49,9 +50,17 @@ struct ManifestBook::State {
   ManifestHash head{};
   uint64_t first_head = 1;
   uint64_t text_pages = 0;
+  // Its rows of objects, which the next one may have as well: those of these
+  // handles, when none of them is damaged.
+  uint64_t rows = 0;
+  uint64_t row_pages = 0;
+  ManifestHash rows_digest{};
+  ManifestHash handles{};
+  bool damaged = false;
   template <typename V>
   void Fields(V& v) {
-    v(seq, head, first_head, text_pages);
+    v(seq, head, first_head, text_pages, rows, row_pages, rows_digest, handles,
+      damaged);
   }
 };
 
@@ -85,19 +94,41 @@ struct ManifestBook::RowPage {
   }
 };
 
+namespace {
+
+ManifestHash HashOf(const std::vector<uint64_t>& handles) {
+  const Bytes digest = base::Sha256({wire::Encode(handles)});
+  ManifestHash hash{};
+  std::copy(digest.begin(), digest.end(), hash.begin());
+  return hash;
+}
+
+}  // namespace
+
 // The rows of a manifest on their way into the store: one page in memory.
 class ManifestBook::Text {
  public:
   Text(Hsm& hsm, SpaceId space) : hsm_(hsm), space_(space) {}
+
+  // Goes on behind rows that are in the store.
+  void Resume(uint64_t pages, const ManifestHash& digest) {
+    pages_ = pages;
+    digest_ = digest;
+  }
 
   absl::Status Add(absl::string_view line) {
     AddToDigest(digest_, line);
     absl::StrAppend(&text_, line);
     return text_.size() < kTextAPage ? absl::OkStatus() : Flush();
   }
+  // What follows begins a page of its own. The pages until here.
+  absl::StatusOr<uint64_t> EndPage() {
+    if (!text_.empty()) RETURN_IF_ERROR(Flush());
+    return pages_;
+  }
   // The pages that there are now; those of an earlier manifest are gone.
   absl::StatusOr<uint64_t> Finish(uint64_t former_pages) {
-    if (!text_.empty()) RETURN_IF_ERROR(Flush());
+    RETURN_IF_ERROR(EndPage().status());
     for (uint64_t page = pages_; page < former_pages; ++page) {
       RETURN_IF_ERROR(
           hsm_.DeleteSealedValue(space_, Numbered(kTextPrefix, page)));
@@ -209,6 +240,7 @@ absl::Status ManifestBook::Save(const Statement& source) {
     }
     ASSIGN_OR_RETURN(Run run, OpenRun(source));
     RETURN_IF_ERROR(PutLeftOut(run, left_out_));
+    run.stored |= !rows_.empty();
     return Put(kRun, run);
   });
 }
@@ -242,7 +274,20 @@ absl::Status ManifestBook::Close(Login& officer, bool ended) {
     head.more = run->more;
     Text text(hsm_, partition_.space());
     std::vector<LeftOut> damaged;
-    RETURN_IF_ERROR(WriteRows(officer, text, head, damaged));
+    ASSIGN_OR_RETURN(const std::vector<uint64_t> handles,
+                     partition_.Handles(&officer));
+    const ManifestHash list = HashOf(handles);
+    if (run->stored || state->damaged || list != state->handles) {
+      RETURN_IF_ERROR(WriteRows(officer, handles, text, head, damaged));
+      ASSIGN_OR_RETURN(state->row_pages, text.EndPage());
+      state->rows = head.rows;
+      state->rows_digest = text.digest();
+      state->handles = list;
+      state->damaged = !damaged.empty();
+    } else {
+      text.Resume(state->row_pages, state->rows_digest);
+      head.rows = state->rows;
+    }
     RETURN_IF_ERROR(WriteLeftOut(*run, damaged, text, head));
     head.digest = text.digest();
     ASSIGN_OR_RETURN(state->text_pages, text.Finish(state->text_pages));
@@ -257,11 +302,10 @@ void ManifestBook::CloseLeftOpen(Partition& partition, Login& login) {
   ManifestBook(partition).Close(login, /*ended=*/false).IgnoreError();
 }
 
-absl::Status ManifestBook::WriteRows(Login& officer, Text& text,
-                                     ManifestHead& head,
+absl::Status ManifestBook::WriteRows(Login& officer,
+                                     const std::vector<uint64_t>& handles,
+                                     Text& text, ManifestHead& head,
                                      std::vector<LeftOut>& damaged) {
-  ASSIGN_OR_RETURN(const std::vector<uint64_t> handles,
-                   partition_.Handles(&officer));
   ASSIGN_OR_RETURN(const std::vector<std::string> names,
                    hsm_.ListSealedValues(partition_.space(), kRowPrefix));
   std::vector<std::string> kept;

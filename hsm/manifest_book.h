@@ -91,7 +91,8 @@ class ManifestBook {
                                   const std::optional<Statement>& origin);
   absl::Status PutLeftOut(Run& run, const std::vector<LeftOut>& left_out);
   absl::StatusOr<Run> OpenRun(const Statement& source);
-  absl::Status WriteRows(Login& officer, Text& text, ManifestHead& head,
+  absl::Status WriteRows(Login& officer, const std::vector<uint64_t>& handles,
+                         Text& text, ManifestHead& head,
                          std::vector<LeftOut>& damaged);
   absl::Status WriteLeftOut(const Run& run, const std::vector<LeftOut>& damaged,
                             Text& text, ManifestHead& head);
