@@ -30,6 +30,7 @@ absl::StatusOr<hsm::Role> ToRole(uint8_t number) {
 
 void Link::BindTo(hsm_io::Server& server) {
   BindHsm(server);
+  BindCondition(server);
   BindRoles(server);
   BindContainers(server);
   BindObjects(server);
@@ -123,6 +124,48 @@ void Link::BindHsm(hsm_io::Server& server) {
         ASSIGN_OR_RETURN(const hsm::LoginRef so, NeedLogin(0));
         RETURN_IF_ERROR(hsm_.RollbackFirmware(*so));
         Drop();
+        return Empty{};
+      });
+}
+
+void Link::BindCondition(hsm_io::Server& server) {
+  server.On<hsm_io::GetCondition>(
+      [this](const hsm_io::GetCondition&,
+             Call&) -> absl::StatusOr<hsm_io::GetCondition::Reply> {
+        ASSIGN_OR_RETURN(const hsm::Condition condition, hsm_.GetCondition());
+        return hsm_io::GetCondition::Reply{condition.transport,
+                                           condition.decommissioned,
+                                           condition.tampered_at};
+      });
+  server.On<hsm_io::SetTransport>(
+      [this](const hsm_io::SetTransport& m,
+             Call&) -> absl::StatusOr<hsm_io::SetTransport::Reply> {
+        using What = hsm_io::SetTransport::What;
+        const hsm::LoginRef so = LoginOf(0);
+        hsm_io::SetTransport::Reply reply;
+        switch (static_cast<What>(m.what)) {
+          case What::kEnter: {
+            ASSIGN_OR_RETURN(const hsm::TransportStrings strings,
+                             hsm_.EnterTransport(so.get()));
+            reply.user = strings.user;
+            reply.verification = strings.verification;
+            return reply;
+          }
+          case What::kVerify: {
+            ASSIGN_OR_RETURN(reply.verification,
+                             hsm_.TransportVerification(so.get(), m.user));
+            return reply;
+          }
+          case What::kLeave:
+            RETURN_IF_ERROR(hsm_.LeaveTransport(so.get()));
+            return reply;
+        }
+        return base::Error(CKR_ARGUMENTS_BAD, "an unknown request");
+      });
+  server.On<hsm_io::SetTamper>(
+      [this](const hsm_io::SetTamper& m, Call&) -> absl::StatusOr<Empty> {
+        RETURN_IF_ERROR(m.tampered ? hsm_.Tamper()
+                                   : hsm_.ClearTamper(LoginOf(0).get()));
         return Empty{};
       });
 }

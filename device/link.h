@@ -23,6 +23,7 @@ class Link {
 
  private:
   void BindHsm(hsm_io::Server& server);
+  void BindCondition(hsm_io::Server& server);
   void BindRoles(hsm_io::Server& server);
   void BindContainers(hsm_io::Server& server);
   void BindObjects(hsm_io::Server& server);

@@ -18,6 +18,9 @@ struct FirmwareProfile {
   uint32_t minimum_pin;      // characters
   bool restricted_restore;   // has HSM policy 55
   uint32_t lockout_seconds;  // how long a role stays locked; 0: for good
+  // Of the modelled device; empty where it was not published.
+  const char* release = "";
+  const char* certificate = "";
 };
 
 // One model: how it is sold, and the rules that go with it.

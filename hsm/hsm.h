@@ -13,6 +13,7 @@
 #include "absl/functional/function_ref.h"
 #include "base/certificate.h"
 #include "hsm/audit_log.h"
+#include "hsm/condition.h"
 #include "hsm/fleet.h"
 #include "hsm/partition.h"
 
@@ -132,6 +133,28 @@ class Hsm {
   absl::Status Zeroize();
   // Zeroize, no Auditor, and policies back to defaults.
   absl::Status FactoryReset();
+
+  // --- transport and tampering ---------------------------------------------
+  // `so` is null on an HSM that has no SO (new or zeroized), which needs none.
+  // While the HSM is in transport, or was tampered with and HSM policy 48 is
+  // on, everything else is CKR_STM_CMD_NON_TRANSPORT or CKR_HSM_TAMPERED but
+  // facts, the SO's login, and what zeroizes.
+
+  absl::StatusOr<Condition> GetCondition();
+  // Secure Transport Mode. Gives a random user string, and what the HSM says
+  // to it in the state that it is in now.
+  absl::StatusOr<TransportStrings> EnterTransport(const Login* so);
+  // What it says to a random user string now: the same when nothing changed
+  // and no wrong SO PIN was tried. CKR_OPERATION_NOT_ALLOWED when it is not in
+  // transport.
+  absl::StatusOr<std::string> TransportVerification(const Login* so,
+                                                    absl::string_view user);
+  absl::Status LeaveTransport(const Login* so);
+  // What opening the case does to an HSM, for rehearsals; no login. With
+  // policy 40 all partitions and roles go.
+  absl::Status Tamper();
+  // CKR_OPERATION_NOT_ALLOWED when there is nothing to clear.
+  absl::Status ClearTamper(const Login* so);
 
   // Installs a signed image (hsm/firmware_image.h, with its errors); without
   // image and code, the one that the appliance carries: CKR_ARGUMENTS_BAD when

@@ -65,6 +65,7 @@ absl::Status Hsm::Init(absl::string_view label, const SecretBytes& so_pin,
   Partition::State_& admin = state_->admin();
   ASSIGN_OR_RETURN(std::shared_ptr<const HsmView> view, core.View());
   ASSIGN_OR_RETURN(std::shared_ptr<const PartitionView> own, admin.View());
+  RETURN_IF_ERROR(CheckAvailable(*view));
   RETURN_IF_ERROR(CheckPinLength(Role::kSo, kAdminSpace, so_pin, *view, {}));
   uint64_t incarnation = own->record.incarnation;
   if (own->record.initialized) {
@@ -85,6 +86,7 @@ absl::Status Hsm::Init(absl::string_view label, const SecretBytes& so_pin,
           now.record.spaces.clear();
         }
         now.record.had_so = true;
+        RETURN_IF_ERROR(tx.DeleteValue(kAdminSpace, kConditionValue));
         return core.Save(tx, now.record);
       }));
   state_->RetireAll();

@@ -72,8 +72,12 @@ absl::StatusOr<HsmView> HsmCore::Load(Reader& reader) const {
   if (!record.has_value() || !policies.has_value()) {
     return base::Error(CKR_TOKEN_NOT_RECOGNIZED, "the store holds no HSM");
   }
+  ASSIGN_OR_RETURN(
+      const std::optional<Condition> condition,
+      values_.LoadAs<Condition>(reader, kAdminSpace, kConditionValue));
   HsmView view;
   view.record = *std::move(record);
+  view.condition = condition.value_or(Condition());
   view.model = FindModel(view.record.model);
   view.firmware = FindFirmware(view.record.kind, view.record.firmware);
   if (view.record.format != kRecordFormat || view.model == nullptr ||
@@ -87,6 +91,11 @@ absl::StatusOr<HsmView> HsmCore::Load(Reader& reader) const {
   view.policies = CompletePolicies(
       HsmPolicyDefaults(*view.model, *view.firmware), policies->Values());
   return view;
+}
+
+absl::Status HsmCore::CheckAvailableNow() {
+  ASSIGN_OR_RETURN(const std::shared_ptr<const HsmView> view, View());
+  return CheckAvailable(*view);
 }
 
 absl::Status HsmCore::Save(Transaction& tx, const HsmRecord& record) const {

@@ -11,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "base/secret_bytes.h"
 #include "hsm/audit_log.h"
+#include "hsm/condition.h"
 #include "hsm/firmware.h"
 #include "hsm/joined_store.h"
 #include "hsm/policy.h"
@@ -36,6 +37,8 @@ inline constexpr char kPartitionPoliciesValue[] = "partition policies";
 inline constexpr char kDomainValue[] = "domain";
 inline constexpr char kEscrowValue[] = "escrow";
 inline constexpr char kRolePrefix[] = "role/";
+inline constexpr char kFailuresSuffix[] = "/failures";
+inline constexpr char kConditionValue[] = "condition";
 inline constexpr char kAuditValue[] = "audit";
 
 // Policies as they stand in a value.
@@ -85,6 +88,7 @@ struct HsmRecord {
 struct HsmView {
   HsmRecord record;
   PolicyValues policies;
+  Condition condition;
   const ModelProfile* model = nullptr;
   const FirmwareProfile* firmware = nullptr;
 };
@@ -92,6 +96,9 @@ struct HsmView {
 // Whether the FIPS line of `hsm showinfo` is the positive one. The Backup HSM
 // goes by policy 55, where it has it, and others by policy 12.
 bool IsApproved(const HsmView& view);
+// Whether the HSM may be used at all: CKR_STM_CMD_NON_TRANSPORT,
+// CKR_HSM_TAMPERED.
+absl::Status CheckAvailable(const HsmView& view);
 // What deriving a new PIN's key should cost.
 KdfCost NewPinCost(const HsmView& view);
 
@@ -114,6 +121,7 @@ class HsmCore {
   absl::StatusOr<std::shared_ptr<const HsmView>> View()
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<HsmView> Load(Reader& reader) const;
+  absl::Status CheckAvailableNow() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Save(Transaction& tx, const HsmRecord& record) const;
   absl::Status SavePolicies(Transaction& tx,
                             const PolicyValues& policies) const;

@@ -43,6 +43,12 @@ absl::Status CheckBackupsLeaveRoom(Reader& reader, const HsmRecord& hsm) {
 
 absl::Status Hsm::InstallFirmware(const Login& so, ByteSpan fuf,
                                   ByteSpan code) {
+  ASSIGN_OR_RETURN(const Condition condition, GetCondition());
+  if (condition.transport) {
+    return base::ErrorWithReason(
+        LUNA_RET_OPERATION_RESTRICTED, "transport-mode",
+        "the HSM is in Secure Transport Mode: its SO recovers it first");
+  }
   RETURN_IF_ERROR(state_->RequireSo(so).status());
   ASSIGN_OR_RETURN(const HsmInfo info, Info());
   FirmwareImage image = BundledFirmware();

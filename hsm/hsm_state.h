@@ -49,6 +49,8 @@ struct Hsm::State {
   void RetireAll() ABSL_LOCKS_EXCLUDED(mu);
   Partition::State_& admin() { return *Get(kAdminSpace)->state_; }
   absl::StatusOr<std::shared_ptr<const LoginKeys>> RequireSo(const Login& so);
+  // The SO, also while the HSM is unavailable; nobody when there is no SO.
+  absl::Status RequireSoIfAny(const Login* so);
 
   Hsm* const hsm;
   const std::unique_ptr<HsmCore> core;

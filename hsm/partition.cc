@@ -169,7 +169,8 @@ void Partition::State_::RetireAllEverywhere() {
 }
 
 absl::StatusOr<std::shared_ptr<const LoginKeys>> Partition::State_::Require(
-    const Login& by, std::initializer_list<Role> roles) {
+    const Login& by, std::initializer_list<Role> roles,
+    Unavailable unavailable) {
   const Login::State& login = *by.state_;
   std::shared_ptr<const LoginKeys> keys = by.state_->keys();
   if (keys == nullptr || login.space != space ||
@@ -179,6 +180,9 @@ absl::StatusOr<std::shared_ptr<const LoginKeys>> Partition::State_::Require(
   }
   ASSIGN_OR_RETURN(std::shared_ptr<const PartitionView> now, View());
   if (now->record.incarnation != login.incarnation) return Removed(space);
+  if (unavailable == Unavailable::kRefuses) {
+    RETURN_IF_ERROR(core->CheckAvailableNow());
+  }
   if (login.must_change_pin) {
     return base::Error(CKR_PIN_EXPIRED, "the first PIN must be changed");
   }
@@ -188,6 +192,7 @@ absl::StatusOr<std::shared_ptr<const LoginKeys>> Partition::State_::Require(
 absl::StatusOr<Access> Partition::State_::AccessOf(Login* login) {
   Access access;
   if (login == nullptr) {
+    RETURN_IF_ERROR(core->CheckAvailableNow());
     ASSIGN_OR_RETURN(access.view, View());
     access.keys = access.view->public_keys;
     access.cache = public_cache;
@@ -298,6 +303,7 @@ absl::StatusOr<StorageInfo> Partition::Storage() {
 absl::StatusOr<Statement> Partition::MakeStatement() {
   ASSIGN_OR_RETURN(std::shared_ptr<const PartitionView> view, state_->View());
   ASSIGN_OR_RETURN(std::shared_ptr<const HsmView> hsm, state_->core->View());
+  RETURN_IF_ERROR(CheckAvailable(*hsm));
   const auto own = [&](uint32_t number) {
     return static_cast<uint8_t>(PolicyOr0(view->policies, number));
   };
@@ -331,6 +337,7 @@ absl::Status Partition::Init(absl::string_view label, const SecretBytes& so_pin,
   }
   ASSIGN_OR_RETURN(std::shared_ptr<const PartitionView> view, state_->View());
   ASSIGN_OR_RETURN(std::shared_ptr<const HsmView> hsm, state_->core->View());
+  RETURN_IF_ERROR(CheckAvailable(*hsm));
   if (label.size() > kLongestLabel) {
     return base::Error(CKR_ARGUMENTS_BAD, "the label is too long");
   }

@@ -258,6 +258,7 @@ absl::Status Partition::InitAuditor(const SecretBytes& pin) {
     return base::Error(CKR_USER_PIN_NOT_INITIALIZED,
                        "the HSM must be initialised first");
   }
+  RETURN_IF_ERROR(CheckAvailable(*hsm));
   RETURN_IF_ERROR(
       CheckPinLength(Role::kAuditor, state_->space, pin, *hsm, view->policies));
   LoginKeys keys;

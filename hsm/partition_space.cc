@@ -19,7 +19,8 @@ bool Stays(absl::string_view name, SpaceId space, Keep keep) {
   if (name == kPartitionValue || name == kPartitionPoliciesValue) return true;
   if (space == kAdminSpace &&
       (name == kHsmValue || name == kAuditValue || name == kIdentityValue ||
-       name == kPoliciesValue || name == RoleValue(Role::kAuditor) ||
+       name == kPoliciesValue || name == kConditionValue ||
+       name == RoleValue(Role::kAuditor) ||
        name == FailuresValue(Role::kAuditor) ||
        absl::StartsWith(name, kSlotPrefix) ||
        absl::StartsWith(name, kSealedPrefix))) {
@@ -46,7 +47,7 @@ std::string RoleValue(Role role) {
 }
 
 std::string FailuresValue(Role role) {
-  return absl::StrCat(RoleValue(role), "/failures");
+  return absl::StrCat(RoleValue(role), kFailuresSuffix);
 }
 
 absl::StatusOr<std::optional<PartitionRecord>> LoadPartition(

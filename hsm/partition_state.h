@@ -230,12 +230,15 @@ struct Partition::State_ {
   absl::StatusOr<std::shared_ptr<const PartitionView>> Load(Reader& reader)
       ABSL_LOCKS_EXCLUDED(mu);
 
+  // What becomes of a call while the HSM is unavailable (CheckAvailable).
+  enum class Unavailable : bool { kRefuses, kNoMatter };
   // What `login` (or nobody, when null) may do now.
   absl::StatusOr<Access> AccessOf(Login* login);
   // CKR_USER_NOT_LOGGED_IN unless `by` is a live login of one of `roles`;
   // CKR_DEVICE_REMOVED, CKR_PIN_EXPIRED. Gives its keys.
   absl::StatusOr<std::shared_ptr<const LoginKeys>> Require(
-      const Login& by, std::initializer_list<Role> roles);
+      const Login& by, std::initializer_list<Role> roles,
+      Unavailable unavailable = Unavailable::kRefuses);
   // Again inside a transaction: CKR_DEVICE_REMOVED when the partition was
   // initialised anew or deleted since.
   absl::StatusOr<PartitionRecord> Recheck(Reader& reader,

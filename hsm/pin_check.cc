@@ -160,6 +160,10 @@ absl::StatusOr<CheckedPin> Partition::State_::CheckPin(Role role,
           ASSIGN_OR_RETURN(seen, LoadRole(reader, role));
           return absl::OkStatus();
         })));
+    // The one that may change it logs in.
+    if (role != Role::kSo || space != kAdminSpace) {
+      RETURN_IF_ERROR(CheckAvailable(seen.hsm));
+    }
     if (absl::Status refused = RefuseWhenLocked(role, seen); !refused.ok()) {
       // It is refused anyhow.
       core->audit().Note(Refusal(role, seen, refused)).IgnoreError();
@@ -279,6 +283,14 @@ absl::StatusOr<bool> Partition::State_::CountFailure(
   }
   RETURN_IF_ERROR(
       core->values().SaveAs(tx, space, FailuresValue(role), failures));
+  if (space == kAdminSpace && role == Role::kSo &&
+      view.hsm.condition.transport) {
+    // Whoever gets the HSM sees that somebody tried.
+    Condition condition = view.hsm.condition;
+    ++condition.failures;
+    RETURN_IF_ERROR(
+        core->values().SaveAs(tx, kAdminSpace, kConditionValue, condition));
+  }
   if (failures.count >= rule.limit) {
     RETURN_IF_ERROR(Audit(tx, AuditWord::kRoleLocked, view.partition, role));
   }

@@ -92,6 +92,8 @@ inline constexpr uint32_t kPasswordAuthentication = 0, kPedAuthentication = 1,
                           kNonBackupFunctionality = 9, kNonFipsAlgorithms = 12,
                           kSoCanResetPin = 15, kForceUserPinChange = 21,
                           kStorageSpace = 27, kMaximumPartitions = 33,
+                          kDecommissionOnTamper = 40,
+                          kControlledTamperRecovery = 48,
                           kFunctionalityModules = 50, kRestrictedRestore = 55;
 }  // namespace hsm_policy
 namespace partition_policy {

@@ -34,12 +34,13 @@ struct MessageList {
 
 using AllMessages =
     MessageList<GetHsmStatus, InitHsm, SetHsmPolicies, ZeroizeHsm, Adopt,
-                UpdateFirmware, RollbackFirmware, Login, Logout, InitRole,
-                ChangePin, GetRoleStatus, ListContainers, CreateContainer,
-                InitContainer, DeleteContainer, ResizeContainer, SetDomain,
-                GetContainerPolicies, SetContainerPolicies, ChangeLabel,
-                ListObjects, DestroyObjects, ReadManifest, RunStart, RunBind,
-                RunNext, RunJoin, RunAccept, RunClose, RunForecast, Outcome>;
+                UpdateFirmware, RollbackFirmware, GetCondition, SetTransport,
+                SetTamper, Login, Logout, InitRole, ChangePin, GetRoleStatus,
+                ListContainers, CreateContainer, InitContainer, DeleteContainer,
+                ResizeContainer, SetDomain, GetContainerPolicies,
+                SetContainerPolicies, ChangeLabel, ListObjects, DestroyObjects,
+                ReadManifest, RunStart, RunBind, RunNext, RunJoin, RunAccept,
+                RunClose, RunForecast, Outcome>;
 static_assert(AllMessages::NumbersAreUnique());
 
 }  // namespace hsm_io

@@ -200,6 +200,61 @@ struct RollbackFirmware {
   }
 };
 
+// The device's condition (hsm/condition.h).
+struct GetCondition {
+  static constexpr uint16_t kOp = 17;
+  static constexpr bool kChanges = false;
+  static constexpr char kName[] = "GetCondition";
+  struct Reply {
+    bool transport = false;
+    bool decommissioned = false;
+    uint64_t tampered_at = 0;  // seconds since 1970; 0: it was not
+    template <typename V>
+    void Fields(V& v) {
+      v(transport, decommissioned, tampered_at);
+    }
+  };
+  template <typename V>
+  void Fields(V& v) {
+    v();
+  }
+};
+
+// stm transport, stm recover, by the SO where there is one.
+struct SetTransport {
+  static constexpr uint16_t kOp = 18;
+  static constexpr bool kChanges = true;
+  static constexpr char kName[] = "SetTransport";
+  enum class What : uint8_t { kEnter = 1, kVerify = 2, kLeave = 3 };
+  struct Reply {
+    std::string user;          // kEnter
+    std::string verification;  // kEnter, kVerify
+    template <typename V>
+    void Fields(V& v) {
+      v(user, verification);
+    }
+  };
+  uint8_t what = 0;
+  std::string user;  // kVerify
+  template <typename V>
+  void Fields(V& v) {
+    v(what, user);
+  }
+};
+
+// What opening the case does; or its end, by the SO where there is one.
+struct SetTamper {
+  static constexpr uint16_t kOp = 19;
+  static constexpr bool kChanges = true;
+  static constexpr char kName[] = "SetTamper";
+  using Reply = Empty;
+  bool tampered = false;
+  template <typename V>
+  void Fields(V& v) {
+    v(tampered);
+  }
+};
+
 // --- roles; `space` 0 is the admin partition, others are containers --------
 
 // Not kChanges: a login dies with its channel, so its outcome is never asked.

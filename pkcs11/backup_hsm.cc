@@ -146,6 +146,54 @@ absl::Status BackupToken::RollbackFirmware() {
   return absl::OkStatus();
 }
 
+// --- condition ---------------------------------------------------------------
+
+absl::StatusOr<hsm::Condition> BackupToken::GetCondition() {
+  hsm::Condition condition;
+  if (!link_.exists()) return condition;
+  ASSIGN_OR_RETURN(const auto reply,
+                   Call(hsm_io::GetCondition(), std::nullopt));
+  condition.transport = reply.transport;
+  condition.decommissioned = reply.decommissioned;
+  condition.tampered_at = reply.tampered_at;
+  return condition;
+}
+
+absl::StatusOr<hsm_io::SetTransport::Reply> BackupToken::SetTransport(
+    hsm_io::SetTransport::What what, absl::string_view user) {
+  hsm_io::SetTransport request;
+  request.what = static_cast<uint8_t>(what);
+  request.user = std::string(user);
+  return Call(request, 0);
+}
+
+absl::StatusOr<hsm::TransportStrings> BackupToken::EnterTransport() {
+  ASSIGN_OR_RETURN(const auto reply,
+                   SetTransport(hsm_io::SetTransport::What::kEnter, ""));
+  return hsm::TransportStrings{reply.verification, reply.user};
+}
+
+absl::StatusOr<std::string> BackupToken::TransportVerification(
+    absl::string_view user) {
+  ASSIGN_OR_RETURN(const auto reply,
+                   SetTransport(hsm_io::SetTransport::What::kVerify, user));
+  return reply.verification;
+}
+
+absl::Status BackupToken::LeaveTransport() {
+  return SetTransport(hsm_io::SetTransport::What::kLeave, "").status();
+}
+
+absl::Status BackupToken::Tamper() {
+  hsm_io::SetTamper request;
+  request.tampered = true;
+  return Call(request, std::nullopt).status();
+}
+
+absl::Status BackupToken::ClearTamper() {
+  return Call(hsm_io::SetTamper(), 0).status();
+}
+
 // --- containers -------------------------------------------------------------
 
 absl::StatusOr<std::vector<hsm::PartitionInfo>> BackupToken::Containers() {

@@ -78,6 +78,13 @@ class BackupToken : public Token, public BackupDevice {
   absl::Status FactoryResetHsm() override { return Zeroize(true); }
   absl::Status UpdateFirmware(ByteSpan image, ByteSpan code) override;
   absl::Status RollbackFirmware() override;
+  absl::StatusOr<hsm::Condition> GetCondition() override;
+  absl::StatusOr<hsm::TransportStrings> EnterTransport() override;
+  absl::StatusOr<std::string> TransportVerification(
+      absl::string_view user) override;
+  absl::Status LeaveTransport() override;
+  absl::Status Tamper() override;
+  absl::Status ClearTamper() override;
   absl::StatusOr<std::vector<hsm::PartitionInfo>> Containers() override;
   absl::StatusOr<uint32_t> AllowedContainers() override;
   absl::StatusOr<SpaceId> CreateContainer(
@@ -147,6 +154,8 @@ class BackupToken : public Token, public BackupDevice {
   absl::StatusOr<hsm_io::ContainerStatus> StatusOf(SpaceId space);
   absl::StatusOr<hsm_io::GetContainerPolicies::Reply> PoliciesOf(SpaceId space);
   absl::Status Zeroize(bool factory_reset);
+  absl::StatusOr<hsm_io::SetTransport::Reply> SetTransport(
+      hsm_io::SetTransport::What what, absl::string_view user);
 
   // The channel broke or was replaced: so did every login on it.
   void EndLogins();

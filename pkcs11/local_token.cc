@@ -515,6 +515,37 @@ absl::Status LocalToken::RollbackFirmware() {
   return hsm->RollbackFirmware(*so);
 }
 
+absl::StatusOr<hsm::Condition> LocalToken::GetCondition() {
+  ASSIGN_OR_RETURN(hsm::Hsm* const hsm, OpenedHsm());
+  return hsm->GetCondition();
+}
+
+absl::StatusOr<hsm::TransportStrings> LocalToken::EnterTransport() {
+  ASSIGN_OR_RETURN(hsm::Hsm* const hsm, OpenedHsm());
+  return hsm->EnterTransport(application(0)->login().get());
+}
+
+absl::StatusOr<std::string> LocalToken::TransportVerification(
+    absl::string_view user) {
+  ASSIGN_OR_RETURN(hsm::Hsm* const hsm, OpenedHsm());
+  return hsm->TransportVerification(application(0)->login().get(), user);
+}
+
+absl::Status LocalToken::LeaveTransport() {
+  ASSIGN_OR_RETURN(hsm::Hsm* const hsm, OpenedHsm());
+  return hsm->LeaveTransport(application(0)->login().get());
+}
+
+absl::Status LocalToken::Tamper() {
+  ASSIGN_OR_RETURN(hsm::Hsm* const hsm, OpenedHsm());
+  return hsm->Tamper();
+}
+
+absl::Status LocalToken::ClearTamper() {
+  ASSIGN_OR_RETURN(hsm::Hsm* const hsm, OpenedHsm());
+  return hsm->ClearTamper(application(0)->login().get());
+}
+
 absl::StatusOr<std::vector<hsm::PartitionInfo>> LocalToken::Containers() {
   ASSIGN_OR_RETURN(hsm::Hsm* const hsm, OpenedHsm());
   return hsm->Partitions();

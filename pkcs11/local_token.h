@@ -128,6 +128,13 @@ class LocalToken : public Token {
   absl::Status FactoryResetHsm() override;
   absl::Status UpdateFirmware(ByteSpan image, ByteSpan code) override;
   absl::Status RollbackFirmware() override;
+  absl::StatusOr<hsm::Condition> GetCondition() override;
+  absl::StatusOr<hsm::TransportStrings> EnterTransport() override;
+  absl::StatusOr<std::string> TransportVerification(
+      absl::string_view user) override;
+  absl::Status LeaveTransport() override;
+  absl::Status Tamper() override;
+  absl::Status ClearTamper() override;
   absl::StatusOr<std::vector<hsm::PartitionInfo>> Containers() override;
   absl::StatusOr<uint32_t> AllowedContainers() override;
   absl::StatusOr<SpaceId> CreateContainer(

@@ -152,6 +152,16 @@ absl::Status Token::ZeroizeHsm() { return NotHere(); }
 absl::Status Token::FactoryResetHsm() { return NotHere(); }
 absl::Status Token::UpdateFirmware(ByteSpan, ByteSpan) { return NotHere(); }
 absl::Status Token::RollbackFirmware() { return NotHere(); }
+absl::StatusOr<hsm::Condition> Token::GetCondition() { return NotHere(); }
+absl::StatusOr<hsm::TransportStrings> Token::EnterTransport() {
+  return NotHere();
+}
+absl::StatusOr<std::string> Token::TransportVerification(absl::string_view) {
+  return NotHere();
+}
+absl::Status Token::LeaveTransport() { return NotHere(); }
+absl::Status Token::Tamper() { return NotHere(); }
+absl::Status Token::ClearTamper() { return NotHere(); }
 absl::StatusOr<std::vector<hsm::PartitionInfo>> Token::Containers() {
   return NotHere();
 }

@@ -192,6 +192,14 @@ class Token {
   // hsm::Hsm::InstallFirmware, RollbackFirmware.
   virtual absl::Status UpdateFirmware(ByteSpan image, ByteSpan code);
   virtual absl::Status RollbackFirmware();
+  // hsm::Hsm's functions of these names; those by the SO, where there is one.
+  virtual absl::StatusOr<hsm::Condition> GetCondition();
+  virtual absl::StatusOr<hsm::TransportStrings> EnterTransport();
+  virtual absl::StatusOr<std::string> TransportVerification(
+      absl::string_view user);
+  virtual absl::Status LeaveTransport();
+  virtual absl::Status Tamper();
+  virtual absl::Status ClearTamper();
 
   virtual absl::StatusOr<std::vector<hsm::PartitionInfo>> Containers();
   virtual absl::StatusOr<uint32_t> AllowedContainers();

@@ -107,13 +107,16 @@ TEST(TraceTableTest, EveryParameterOfEveryFunctionIsDecided) {
   CheckRow<PERIGEE_ManifestText>("Perigee.ManifestText");
   CheckRow<PERIGEE_ManifestVerify>("Perigee.ManifestVerify");
   CheckRow<PERIGEE_Forecast>("Perigee.Forecast");
+  CheckRow<PERIGEE_EnterTransport>("Perigee.EnterTransport");
+  CheckRow<PERIGEE_CheckTransport>("Perigee.CheckTransport");
+  CheckRow<PERIGEE_TamperHsm>("Perigee.TamperHsm");
 }
 
 // Members of the vendor interface without one: LastError and ErrorName, which
 // are no calls.
 TEST(TraceTableTest, TheVendorInterfaceHasNoOtherFunctions) {
   EXPECT_EQ(sizeof(PERIGEE_FUNCTION_LIST),
-            offsetof(PERIGEE_FUNCTION_LIST, LastError) + 26 * sizeof(void*));
+            offsetof(PERIGEE_FUNCTION_LIST, LastError) + 29 * sizeof(void*));
 }
 
 TEST(TraceTableTest, AFunctionWithoutARowIsShownByItsName) {

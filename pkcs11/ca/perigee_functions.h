@@ -63,6 +63,11 @@ absl::Status OfferDevice(Library& library, CK_SLOT_ID slotID,
                          const PERIGEE_REMOTE_OFFER* pOffer);
 // The token of a Backup HSM's slot; CKR_SLOT_ID_INVALID for another's.
 absl::StatusOr<TokenRef> BackupSlot(Library& library, CK_SLOT_ID slot);
+absl::Status EnterTransport(Library& library, CK_SESSION_HANDLE hSession,
+                            PERIGEE_TRANSPORT* pStrings);
+absl::Status CheckTransport(Library& library, CK_SESSION_HANDLE hSession,
+                            PERIGEE_TRANSPORT* pStrings);
+absl::Status TamperHsm(Library& library, CK_SLOT_ID slotID);
 
 absl::Status AuditInfo(Library& library, CK_SLOT_ID slotID,
                        PERIGEE_AUDIT_INFO* pInfo);

@@ -84,6 +84,11 @@ absl::Status HsmInfo(Library& library, CK_SLOT_ID slotID,
     ASSIGN_OR_RETURN(const auto containers, admin->Containers());
     told.ulPartitions = containers.size();
     ASSIGN_OR_RETURN(told.ulAllowedPartitions, admin->AllowedContainers());
+    ASSIGN_OR_RETURN(const hsm::Condition condition, admin->GetCondition());
+    if (condition.transport) told.flags |= PERIGEE_HSM_TRANSPORT;
+    if (condition.tampered_at != 0) told.flags |= PERIGEE_HSM_TAMPERED;
+    if (condition.decommissioned) told.flags |= PERIGEE_HSM_DECOMMISSIONED;
+    told.ulTamperedAt = condition.tampered_at;
   }
   CopyText(told.configName, admin->hsm_name());
   CopyText(told.label, info.label);
@@ -92,6 +97,8 @@ absl::Status HsmInfo(Library& library, CK_SLOT_ID slotID,
   CopyText(told.tokenModel, info.model->token_model);
   CopyText(told.manufacturer, info.model->manufacturer);
   CopyText(told.transport, transport);
+  CopyText(told.release, info.firmware->release);
+  CopyText(told.certificate, info.firmware->certificate);
   Give(told, pInfo);
   return absl::OkStatus();
 }
@@ -330,6 +337,9 @@ constexpr PERIGEE_FUNCTION_LIST kList = {
     PERIGEE_ROW(ManifestText),
     PERIGEE_ROW(ManifestVerify),
     PERIGEE_ROW(Forecast),
+    PERIGEE_ROW(EnterTransport),
+    PERIGEE_ROW(CheckTransport),
+    PERIGEE_ROW(TamperHsm),
 };
 #undef PERIGEE_ROW
 

@@ -76,9 +76,12 @@ typedef CK_RV (*PERIGEE_Slots)(CK_SLOT_ID* pSlots, CK_ULONG* pulCount);
 #define PERIGEE_HSM_FM_ENABLED 0x10UL     // functionality modules, ever
 #define PERIGEE_HSM_TEST_KDF 0x20UL       // PINs are protected for tests only
 #define PERIGEE_HSM_EMBEDDED \
-  0x40UL                           // state on this host: a Backup HSM
-                                   // so used is a rehearsal, no backup
-#define PERIGEE_HSM_EXISTS 0x80UL  // its state was made already
+  0x40UL                               // state on this host: a Backup HSM
+                                       // so used is a rehearsal, no backup
+#define PERIGEE_HSM_EXISTS 0x80UL      // its state was made already
+#define PERIGEE_HSM_TRANSPORT 0x100UL  // in Secure Transport Mode
+#define PERIGEE_HSM_TAMPERED 0x200UL   // and nobody cleared it
+#define PERIGEE_HSM_DECOMMISSIONED 0x400UL
 
 typedef struct PERIGEE_HSM_INFO {
   CK_ULONG ulSize;
@@ -94,7 +97,12 @@ typedef struct PERIGEE_HSM_INFO {
   char model[32];       // row of the model table: "luna-g7-backup"
   char tokenModel[32];  // as in CK_TOKEN_INFO
   char manufacturer[64];
-  char transport[128];  // "embedded", "socket:/run/perigee.sock"
+  char transport[128];    // "embedded", "socket:/run/perigee.sock"
+  CK_ULONG ulTamperedAt;  // seconds since 1970; 0: no tamper event
+  // Of the firmware of the device that is modelled; empty where it was not
+  // published. Perigee itself is validated by nobody.
+  char release[32];      // "October 2020"
+  char certificate[64];  // "FIPS 140-2 Level 3, NIST certificate #4195"
 } PERIGEE_HSM_INFO;
 
 // The HSM that a slot belongs to. Opens the channel to a Backup HSM, except
@@ -484,6 +492,25 @@ typedef CK_RV (*PERIGEE_ManifestVerify)(const char* pText, CK_ULONG ulTextLen,
                                         const CK_BYTE* pRoots,
                                         CK_ULONG ulRootsLen,
                                         PERIGEE_MANIFEST_REPORT* pReport);
+// ---- Secure Transport Mode and tampering -----------------------------------
+
+// Four groups of four characters each: "ABCD-EFGH-JKLM-NPQR".
+typedef struct PERIGEE_TRANSPORT {
+  CK_ULONG ulSize;
+  char user[24];          // the random user string
+  char verification[24];  // what the HSM says to it
+} PERIGEE_TRANSPORT;
+
+// Puts the session's HSM into Secure Transport Mode; gives both strings.
+// CA_STMToggle ends it.
+typedef CK_RV (*PERIGEE_EnterTransport)(CK_SESSION_HANDLE hSession,
+                                        PERIGEE_TRANSPORT* pStrings);
+// What an HSM in that mode says to `user` now.
+typedef CK_RV (*PERIGEE_CheckTransport)(CK_SESSION_HANDLE hSession,
+                                        PERIGEE_TRANSPORT* pStrings);
+// Does to the slot's HSM what opening its case does, for rehearsals.
+// CA_TamperClear ends it.
+typedef CK_RV (*PERIGEE_TamperHsm)(CK_SLOT_ID slotID);
 
 // ---- Forecast --------------------------------------------------------------
 
@@ -552,6 +579,9 @@ typedef struct PERIGEE_FUNCTION_LIST {
   PERIGEE_ManifestText ManifestText;
   PERIGEE_ManifestVerify ManifestVerify;
   PERIGEE_Forecast Forecast;
+  PERIGEE_EnterTransport EnterTransport;
+  PERIGEE_CheckTransport CheckTransport;
+  PERIGEE_TamperHsm TamperHsm;
 } PERIGEE_FUNCTION_LIST;
 
 #ifdef __cplusplus

@@ -166,6 +166,37 @@ TEST_P(ShellTest, P55_12_AsksForProceed) {
   EXPECT_THAT(terminal.Command("hsm showinfo"), HasSubstr("Zeroized"));
 }
 
+// The text behind `name` in what the shell printed.
+std::string After(const std::string& text, const std::string& name) {
+  const size_t at = text.find(name);
+  if (at == std::string::npos) return "";
+  return text.substr(at + name.size(), 19);
+}
+
+TEST_P(ShellTest, Stm_TransportAndRecoverShowTheSameString) {
+  Leave();
+  Terminal terminal;
+  terminal.Command("slot set -slot 1");
+  terminal.Await("perigee:> ");
+  terminal.Type("role login -name so");
+  terminal.Await("Enter password for HSM SO: ");
+  terminal.Type(kSoPin);
+  terminal.Await(kNoError);
+  const std::string sent = terminal.Command("stm transport -force");
+  const std::string verification = After(sent, "Verification String: ");
+  const std::string user = After(sent, "Random User String:  ");
+  EXPECT_EQ(user.size(), 19u) << sent;
+  EXPECT_THAT(terminal.Command("hsm showinfo"), HasSubstr("Transport Mode"));
+  terminal.Await("perigee:> ");
+  terminal.Type("stm recover -randomuserstring " + user);
+  const std::string asked =
+      terminal.Await("Type 'proceed' to continue, or 'quit' to quit now -> ");
+  EXPECT_EQ(After(asked, "Verification String: "), verification) << asked;
+  terminal.Type("proceed");
+  terminal.Await(kNoError);
+  EXPECT_THAT(terminal.Command("stm show"), HasSubstr("Disabled"));
+}
+
 // --- archives ----------------------------------------------------------------
 
 TEST_P(ShellTest, Archive_BackupListContentsRestoreDelete) {

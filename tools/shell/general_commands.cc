@@ -78,6 +78,23 @@ absl::StatusOr<RoleName> FindRole(absl::string_view name, bool admin_slot) {
                  absl::StrCat("Roles of this slot: ", here, "."));
 }
 
+// The documented texts of a slot listing; the last one is ours.
+std::string HsmStatusText(const PERIGEE_HSM_INFO& hsm) {
+  const bool zeroized = (hsm.flags & PERIGEE_HSM_ZEROIZED) != 0;
+  const bool decommissioned = (hsm.flags & PERIGEE_HSM_DECOMMISSIONED) != 0;
+  if (hsm.flags & PERIGEE_HSM_TRANSPORT) {
+    if (decommissioned) return "Transport Mode, Decommissioned";
+    return zeroized ? "Transport Mode, zeroized" : "Transport Mode";
+  }
+  if (hsm.flags & PERIGEE_HSM_TAMPERED) {
+    if (decommissioned) return "HSM Tamper, Decommissioned";
+    return zeroized ? "Hardware Tamper, Zeroized" : "Hardware Tamper";
+  }
+  if (decommissioned) return "Decommissioned";
+  if (zeroized) return "Zeroized";
+  return hsm.flags & PERIGEE_HSM_INITIALIZED ? "OK" : "OK, not initialized";
+}
+
 std::string StateName(CK_STATE state) {
   for (const StateRow& row : kStates) {
     if (row.state == state) return row.name;
@@ -106,10 +123,10 @@ std::vector<Command> GeneralCommands() {
 std::vector<Command> AllCommands() {
   std::vector<Command> all;
   for (std::vector<Command> (*part)() :
-       {SlotCommands, HsmCommands, FirmwareCommands, RoleCommands,
-        PartitionCommands, ArchiveCommands, DeviceCommands, RemoteCommands,
-        AuditCommands, ManifestCommands, ImportCommands, StoreCommands,
-        GeneralCommands}) {
+       {SlotCommands, HsmCommands, FirmwareCommands, ConditionCommands,
+        RoleCommands, PartitionCommands, ArchiveCommands, DeviceCommands,
+        RemoteCommands, AuditCommands, ManifestCommands, ImportCommands,
+        StoreCommands, GeneralCommands}) {
     for (const Command& command : part()) all.push_back(command);
   }
   return all;

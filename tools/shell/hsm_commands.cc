@@ -101,9 +101,16 @@ absl::Status ShowInfo(Shell& shell, const Arguments& arguments) {
   absl::PrintF("%s", Field("Partition Serial Number", CleanText(hsm.serial)));
   absl::PrintF("%s",
                Field("Partition Status", zeroized ? "Zeroized" : "L3 Device"));
+  absl::PrintF("%s", Field("HSM Status", HsmStatusText(hsm)));
   absl::PrintF("%s", Field("HSM Initialized",
                            hsm.flags & PERIGEE_HSM_INITIALIZED ? "Yes" : "No"));
   absl::PrintF("%s", Field("Firmware Version", VersionText(hsm.ulFirmware)));
+  if (hsm.release[0] != '\0') {
+    absl::PrintF("%s", Field("Firmware Released", CleanText(hsm.release)));
+  }
+  if (hsm.certificate[0] != '\0') {
+    absl::PrintF("%s", Field("Modelled Device", CleanText(hsm.certificate)));
+  }
   absl::PrintF("%s", Field("RPV Initialized", "No"));
   absl::PrintF("%s", Field("Slot Id", absl::StrCat(slot)));
   if (session.ok()) {

@@ -32,6 +32,7 @@ namespace shell {
   X(CA_InitRolePIN)                        \
   X(CA_InitToken)                          \
   X(CA_OpenSession)                        \
+  X(CA_STMToggle)                          \
   X(CA_SetCloningDomain)                   \
   X(CA_SetContainerPolicies)               \
   X(CA_SetContainerSize)                   \
@@ -39,6 +40,7 @@ namespace shell {
   X(CA_SetHSMPolicies)                     \
   X(CA_SetKCV)                             \
   X(CA_SetTokenPolicies)                   \
+  X(CA_TamperClear)                        \
   X(CA_Zeroize)
 
 struct CaFunctions {

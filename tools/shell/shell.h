@@ -137,6 +137,9 @@ inline bool IsBefore770(const PERIGEE_HSM_INFO& hsm) {
   return v[0] < 7 || (v[0] == 7 && v[1] < 7);
 }
 
+// "OK", "Transport Mode, zeroized".
+std::string HsmStatusText(const PERIGEE_HSM_INFO& hsm);
+
 // A role as operators name it.
 struct RoleName {
   const char* name;
@@ -158,6 +161,7 @@ std::vector<Command> GeneralCommands();
 std::vector<Command> SlotCommands();
 std::vector<Command> HsmCommands();
 std::vector<Command> FirmwareCommands();
+std::vector<Command> ConditionCommands();
 std::vector<Command> RoleCommands();
 std::vector<Command> PartitionCommands();
 std::vector<Command> ArchiveCommands();

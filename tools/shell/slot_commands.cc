@@ -26,11 +26,6 @@ std::string Configuration(const PERIGEE_HSM_INFO& hsm, bool admin) {
       hsm.ulKind == PERIGEE_KIND_BACKUP ? " Backup Device" : "");
 }
 
-std::string HsmStatus(const PERIGEE_HSM_INFO& hsm) {
-  if (hsm.flags & PERIGEE_HSM_ZEROIZED) return "Zeroized";
-  return hsm.flags & PERIGEE_HSM_INITIALIZED ? "OK" : "OK, not initialized";
-}
-
 void PrintSlot(const Shell& shell, CK_SLOT_ID slot) {
   const Module& module = shell.module();
   CK_SLOT_INFO about = {};
@@ -56,7 +51,7 @@ void PrintSlot(const Shell& shell, CK_SLOT_ID slot) {
                                  Configuration(*hsm, admin)));
     absl::PrintF(
         "%s", SlotField("Slot Description", PaddedText(about.slotDescription)));
-    if (admin) absl::PrintF("%s", SlotField("HSM Status", HsmStatus(*hsm)));
+    if (admin) absl::PrintF("%s", SlotField("HSM Status", HsmStatusText(*hsm)));
     if (!admin && token_status.ok()) {
       absl::PrintF("%s", SlotField("Partition Status",
                                    token.flags & CKF_TOKEN_INITIALIZED
