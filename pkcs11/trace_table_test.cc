@@ -110,13 +110,15 @@ TEST(TraceTableTest, EveryParameterOfEveryFunctionIsDecided) {
   CheckRow<PERIGEE_EnterTransport>("Perigee.EnterTransport");
   CheckRow<PERIGEE_CheckTransport>("Perigee.CheckTransport");
   CheckRow<PERIGEE_TamperHsm>("Perigee.TamperHsm");
+  CheckRow<PERIGEE_PolicyTemplate>("Perigee.PolicyTemplate");
+  CheckRow<PERIGEE_ParsePolicyTemplate>("Perigee.ParsePolicyTemplate");
 }
 
 // Members of the vendor interface without one: LastError and ErrorName, which
 // are no calls.
 TEST(TraceTableTest, TheVendorInterfaceHasNoOtherFunctions) {
   EXPECT_EQ(sizeof(PERIGEE_FUNCTION_LIST),
-            offsetof(PERIGEE_FUNCTION_LIST, LastError) + 29 * sizeof(void*));
+            offsetof(PERIGEE_FUNCTION_LIST, LastError) + 31 * sizeof(void*));
 }
 
 TEST(TraceTableTest, AFunctionWithoutARowIsShownByItsName) {

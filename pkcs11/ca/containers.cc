@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "hsm/policy_template.h"
 #include "pkcs11/api/arguments.h"
 #include "pkcs11/backup_token.h"
 #include "pkcs11/ca/ca.h"
@@ -109,21 +110,57 @@ absl::Status CA_CreateContainer(Library& library, CK_SESSION_HANDLE hSession,
   return absl::OkStatus();
 }
 
-// Policy templates are not modelled: only an empty one is taken.
+// The same with the policies of a template (hsm/policy_template.h), which are
+// set by the new PO: so a password is needed. A partition that they cannot be
+// set on is deleted again.
 absl::Status CA_CreateContainerWithPolicy(
     Library& library, CK_SESSION_HANDLE hSession, CK_ULONG ulGroup,
     CK_CHAR_PTR pLabel, CK_ULONG ulLabelLen, CK_CHAR_PTR pPin,
     CK_ULONG ulPinLen, CK_ULONG ulReserved1, CK_ULONG ulReserved2,
     CK_ULONG ulReserved3, CK_ULONG ulReserved4, CK_ULONG ulStorageSize,
-    CK_ULONG_PTR pulContainer, CK_ULONG, CK_ULONG ulTemplateLen, CK_BYTE_PTR) {
-  if (ulTemplateLen != 0) {
-    return base::Error(CKR_FUNCTION_NOT_SUPPORTED,
-                       "policy templates are not supported");
+    CK_ULONG_PTR pulContainer, CK_ULONG, CK_ULONG ulTemplateLen,
+    CK_BYTE_PTR pTemplate) {
+  ASSIGN_OR_RETURN(const ByteSpan text, Input(pTemplate, ulTemplateLen));
+  hsm::PolicyValues policies;
+  if (!text.empty()) {
+    ASSIGN_OR_RETURN(policies,
+                     hsm::ParsePolicyTemplate(hsm::PolicyScope::kPartition,
+                                              base::AsText(text)));
+    if (pPin == nullptr) {
+      return base::Error(CKR_ARGUMENTS_BAD,
+                         "a policy template needs the password of the SO");
+    }
   }
-  return CA_CreateContainer(library, hSession, ulGroup, pLabel, ulLabelLen,
-                            pPin, ulPinLen, ulReserved1, ulReserved2,
-                            ulReserved3, ulReserved4, ulStorageSize,
-                            pulContainer);
+  RETURN_IF_ERROR(CA_CreateContainer(library, hSession, ulGroup, pLabel,
+                                     ulLabelLen, pPin, ulPinLen, ulReserved1,
+                                     ulReserved2, ulReserved3, ulReserved4,
+                                     ulStorageSize, pulContainer));
+  if (policies.empty()) return absl::OkStatus();
+  const absl::Status set = [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(const SecretBytes pin, Pin(pPin, ulPinLen));
+    ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+    ASSIGN_OR_RETURN(const Place place,
+                     PlaceOf(library, session->token().slot(), *pulContainer));
+    return SetFirstPolicies(library, place, pin, policies, {});
+  }();
+  if (!set.ok()) {
+    CA_DeleteContainerWithHandle(library, hSession, *pulContainer)
+        .IgnoreError();
+  }
+  return set;
+}
+
+// What the slot's own partition has; the version is that of the format.
+absl::Status CA_GetPartitionPolicyTemplate(Library& library, CK_SLOT_ID slotID,
+                                           CK_ULONG_PTR pulVersion,
+                                           CK_ULONG_PTR pulTemplateLen,
+                                           CK_BYTE_PTR pTemplate) {
+  ASSIGN_OR_RETURN(const Output output,
+                   Output::Make(pTemplate, pulTemplateLen));
+  ASSIGN_OR_RETURN(const std::string text,
+                   PolicyTemplateOf(library, slotID, /*of_hsm=*/false));
+  Tell<CK_ULONG>(pulVersion, 1);
+  return ToStatus(output.Give(base::AsBytes(text)));
 }
 
 absl::Status CA_DeleteContainer(Library& library, CK_SESSION_HANDLE hSession) {

@@ -38,19 +38,14 @@ absl::StatusOr<hsm::PolicyValues> Policies(CK_ULONG count,
   return values;
 }
 
-// Nothing can be lost on what was initialised just now.
-absl::Status SetFirstPolicies(Library& library, const Place& place,
-                              const SecretBytes& pin,
-                              const hsm::PolicyValues& partition,
-                              const hsm::PolicyValues& of_hsm) {
-  if (partition.empty() && of_hsm.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const SoForOneCall so,
-                   SoForOneCall::Login(library, place, pin));
-  if (!of_hsm.empty()) {
-    RETURN_IF_ERROR(place.token->SetHsmPolicies(of_hsm, true));
+// Without those that are as wanted: some may not be set at all.
+hsm::PolicyValues Differing(hsm::PolicyValues wanted,
+                            const hsm::PolicyValues& now) {
+  for (const auto& [number, value] : now) {
+    const auto it = wanted.find(number);
+    if (it != wanted.end() && it->second == value) wanted.erase(it);
   }
-  if (partition.empty()) return absl::OkStatus();
-  return place.token->SetContainerPolicies(place.space, partition, true);
+  return wanted;
 }
 
 absl::Status InitRoleOn(const Place& place, CK_USER_TYPE user,
@@ -79,6 +74,29 @@ absl::Status Erase(Library& library, CK_SLOT_ID slot,
 }
 
 }  // namespace
+
+// Nothing can be lost on what was initialised just now.
+absl::Status SetFirstPolicies(Library& library, const Place& place,
+                              const SecretBytes& pin,
+                              const hsm::PolicyValues& partition,
+                              const hsm::PolicyValues& of_hsm) {
+  if (partition.empty() && of_hsm.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const SoForOneCall so,
+                   SoForOneCall::Login(library, place, pin));
+  if (!of_hsm.empty()) {
+    ASSIGN_OR_RETURN(const hsm::PolicyValues now, place.token->HsmPolicies());
+    const hsm::PolicyValues changes = Differing(of_hsm, now);
+    if (!changes.empty()) {
+      RETURN_IF_ERROR(place.token->SetHsmPolicies(changes, true));
+    }
+  }
+  if (partition.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const hsm::PolicyValues now,
+                   place.token->ContainerPolicies(place.space));
+  const hsm::PolicyValues changes = Differing(partition, now);
+  if (changes.empty()) return absl::OkStatus();
+  return place.token->SetContainerPolicies(place.space, changes, true);
+}
 
 // The domain given, else that of CA_SetCloningDomain, else none.
 absl::Status CA_InitToken(Library& library, CK_SLOT_ID slotID,

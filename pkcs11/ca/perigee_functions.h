@@ -69,6 +69,12 @@ absl::Status CheckTransport(Library& library, CK_SESSION_HANDLE hSession,
                             PERIGEE_TRANSPORT* pStrings);
 absl::Status TamperHsm(Library& library, CK_SLOT_ID slotID);
 
+absl::Status PolicyTemplate(Library& library, CK_SLOT_ID slotID, CK_BBOOL ofHsm,
+                            char* pText, CK_ULONG* pulTextLen);
+absl::Status ParsePolicyTemplate(Library& library, CK_BBOOL ofHsm,
+                                 const char* pText, CK_ULONG ulTextLen,
+                                 CK_POLICY_INFO* pPolicies, CK_ULONG* pulCount);
+
 absl::Status AuditInfo(Library& library, CK_SLOT_ID slotID,
                        PERIGEE_AUDIT_INFO* pInfo);
 absl::Status AuditLines(Library& library, CK_SLOT_ID slotID, CK_ULONG* pulNext,

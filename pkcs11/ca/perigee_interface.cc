@@ -340,6 +340,8 @@ constexpr PERIGEE_FUNCTION_LIST kList = {
     PERIGEE_ROW(EnterTransport),
     PERIGEE_ROW(CheckTransport),
     PERIGEE_ROW(TamperHsm),
+    PERIGEE_ROW(PolicyTemplate),
+    PERIGEE_ROW(ParsePolicyTemplate),
 };
 #undef PERIGEE_ROW
 

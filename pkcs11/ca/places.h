@@ -64,6 +64,16 @@ class SoForOneCall {
   CK_SESSION_HANDLE session_;
 };
 
+// Policies of what was initialised just now, where nothing can be lost; by the
+// SO, for whom it logs in.
+absl::Status SetFirstPolicies(Library& library, const Place& place,
+                              const SecretBytes& pin,
+                              const hsm::PolicyValues& partition,
+                              const hsm::PolicyValues& of_hsm);
+// The template of a slot's own partition, or of its HSM.
+absl::StatusOr<std::string> PolicyTemplateOf(Library& library, CK_SLOT_ID slot,
+                                             bool of_hsm);
+
 // Fills an output that the caller may leave out.
 template <typename T>
 void Tell(T* place, T value) {

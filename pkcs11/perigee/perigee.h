@@ -547,6 +547,18 @@ typedef struct PERIGEE_FORECAST {
 typedef CK_RV (*PERIGEE_Forecast)(CK_SESSION_HANDLE hSource,
                                   CK_SESSION_HANDLE hTarget,
                                   PERIGEE_FORECAST* pForecast);
+// ---- Policy templates ------------------------------------------------------
+
+// The policies of the slot's partition, or of its HSM, as a text
+// (docs/formats/policy-template.md), without a zero byte. Two calls.
+typedef CK_RV (*PERIGEE_PolicyTemplate)(CK_SLOT_ID slotID, CK_BBOOL ofHsm,
+                                        char* pText, CK_ULONG* pulTextLen);
+// Such a text as CA_InitToken takes it: ulId and ulValue. Two calls.
+// CKR_ARGUMENTS_BAD tells the line that is wrong.
+typedef CK_RV (*PERIGEE_ParsePolicyTemplate)(CK_BBOOL ofHsm, const char* pText,
+                                             CK_ULONG ulTextLen,
+                                             CK_POLICY_INFO* pPolicies,
+                                             CK_ULONG* pulCount);
 
 // ---- The table -------------------------------------------------------------
 
@@ -582,6 +594,8 @@ typedef struct PERIGEE_FUNCTION_LIST {
   PERIGEE_EnterTransport EnterTransport;
   PERIGEE_CheckTransport CheckTransport;
   PERIGEE_TamperHsm TamperHsm;
+  PERIGEE_PolicyTemplate PolicyTemplate;
+  PERIGEE_ParsePolicyTemplate ParsePolicyTemplate;
 } PERIGEE_FUNCTION_LIST;
 
 #ifdef __cplusplus

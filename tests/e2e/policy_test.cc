@@ -206,5 +206,55 @@ TEST_P(PolicyTest, FIPS_2_NotApprovedWithPolicy55Off) {
                PERIGEE_HSM_APPROVED_MODE);
 }
 
+// --- templates ---------------------------------------------------------------
+
+TEST_P(PolicyTest, Template_OfOnePartitionMakesAnother) {
+  Bench bench(GetParam());
+  const auto& ca = bench.host.ca();
+  bench.host.InitPartition(bench.host.partition());
+  CK_ULONG version = 0, size = 0;
+  ASSERT_OK(ca.CA_GetPartitionPolicyTemplate(bench.host.partition(), &version,
+                                             &size, nullptr));
+  std::string text(size, ' ');
+  ASSERT_OK(ca.CA_GetPartitionPolicyTemplate(
+      bench.host.partition(), &version, &size,
+      reinterpret_cast<CK_BYTE*>(text.data())));
+  EXPECT_EQ(version, 1u);
+  const std::string line = "20 = ";
+  const size_t at = text.find("\n" + line) + 1;
+  ASSERT_NE(at, 0u) << text;
+  text.replace(at, text.find(' ', at + line.size()) - at, line + "4");
+
+  const CK_SLOT_ID admin = bench.host.admin();
+  ASSERT_OK(bench.host.TryInitToken(admin, "hsm", ""));
+  const CK_SESSION_HANDLE so = bench.host.SecurityOfficer(admin);
+  const auto create = [&](const std::string& policies, bool password,
+                          CK_ULONG* container) {
+    static int made = 0;
+    std::string label = "made of a template " + std::to_string(++made);
+    std::string pin = kOfficerPin;
+    return ca.CA_CreateContainerWithPolicy(
+        so, 0, reinterpret_cast<CK_CHAR*>(label.data()), label.size(),
+        password ? reinterpret_cast<CK_CHAR*>(pin.data()) : nullptr,
+        password ? pin.size() : 0, ~0UL, ~0UL, 0, 0, 0, container, version,
+        policies.size(),
+        reinterpret_cast<CK_BYTE*>(const_cast<char*>(policies.data())));
+  };
+  CK_ULONG container = 0;
+  ASSERT_OK(create(text, true, &container));
+  CK_ULONG value = 0;
+  ASSERT_OK(ca.CA_GetContainerPolicySetting(admin, container, 20, &value));
+  EXPECT_EQ(value, 4u);
+
+  // What does not fit leaves no partition.
+  const size_t before = bench.host.Containers(admin).size();
+  EXPECT_RV(CKR_ARGUMENTS_BAD, create(text, false, &container));
+  EXPECT_RV(CKR_ARGUMENTS_BAD, create("20 = 4\n", true, &container));
+  EXPECT_RV(LUNA_RET_RM_ELEMENT_ID_INVALID,
+            create("perigee-policy-template 1 partition\n4711 = 1\n", true,
+                   &container));
+  EXPECT_EQ(bench.host.Containers(admin).size(), before);
+}
+
 }  // namespace
 }  // namespace e2e

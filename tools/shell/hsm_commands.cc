@@ -22,6 +22,8 @@ constexpr Option kInitOptions[] = {
     {"ipwd", "ipw", Kind::kFlag, false,
      "password authentication (the only kind here)"},
     {"iped", "ipe", Kind::kFlag, false, "PED authentication: not modelled"},
+    {"applytemplate", "at", Kind::kText, false,
+     "file with policies to begin with"},
     {"force", "f", Kind::kFlag, false, "no question before destroying"},
 };
 
@@ -35,6 +37,8 @@ absl::Status Init(Shell& shell, const Arguments& arguments) {
   if (label.empty() || label.size() > 32) {
     return Failure(CKR_ARGUMENTS_BAD, "a label has 1 to 32 bytes");
   }
+  ASSIGN_OR_RETURN(std::vector<CK_POLICY_INFO> policies,
+                   TemplateFrom(shell.module(), arguments, true));
   const bool again = (hsm.flags & PERIGEE_HSM_INITIALIZED) != 0;
   if (again) {
     RETURN_IF_ERROR(shell.Confirm(
@@ -58,7 +62,8 @@ absl::Status Init(Shell& shell, const Arguments& arguments) {
       shell.module().Check(shell.module().ca().CA_InitToken(
           shell.slot(), password.RevealBytes(), password.size(), padded,
           domain.has_value() ? domain->RevealBytes() : nullptr,
-          domain.has_value() ? domain->size() : 0, 0, nullptr, 0, nullptr));
+          domain.has_value() ? domain->size() : 0, 0, nullptr, policies.size(),
+          policies.data()));
   return shell.ExplainPin(status, shell.slot(), PERIGEE_OWN_CONTAINER, CKU_SO);
 }
 
@@ -144,12 +149,14 @@ constexpr Option kShowPoliciesOptions[] = {
     {"slot", "s", Kind::kNumber, false, "another slot than the active one",
      Names::kSlot},
     {"verbose", "v", Kind::kFlag, false, "marks those that may destroy"},
+    {"exporttemplate", "et", Kind::kText, false, "a new file for the policies"},
 };
 
 absl::Status ShowPolicies(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const CK_SLOT_ID asked, shell.SlotFrom(arguments));
   ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO hsm, shell.HsmAt(asked));
   const CK_SLOT_ID slot = hsm.adminSlot;
+  RETURN_IF_ERROR(ExportTemplate(shell.module(), arguments, slot, true));
   const bool verbose = arguments.Has("verbose");
   RETURN_IF_ERROR(PrintPolicies(shell.module(), {slot, false, 0, true},
                                 "HSM Capabilities", verbose));

@@ -182,6 +182,8 @@ constexpr Option kInitOptions[] = {
      "cloning domain: partitions of one domain can exchange objects"},
     {"defaultdomain", "def", Kind::kFlag, false,
      "the domain that everybody knows"},
+    {"applytemplate", "at", Kind::kText, false,
+     "file with policies to begin with"},
     {"force", "f", Kind::kFlag, false, "no question before destroying"},
 };
 
@@ -191,6 +193,8 @@ absl::Status Init(Shell& shell, const Arguments& arguments) {
   if (label.empty() || label.size() > 32) {
     return Failure(CKR_ARGUMENTS_BAD, "a label has 1 to 32 bytes");
   }
+  ASSIGN_OR_RETURN(std::vector<CK_POLICY_INFO> policies,
+                   TemplateFrom(shell.module(), arguments, false));
   const absl::StatusOr<PERIGEE_PARTITION_INFO> now =
       shell.PartitionAt(shell.slot());
   const bool again =
@@ -217,7 +221,8 @@ absl::Status Init(Shell& shell, const Arguments& arguments) {
       shell.module().Check(shell.module().ca().CA_InitToken(
           shell.slot(), password.RevealBytes(), password.size(), padded,
           domain.has_value() ? domain->RevealBytes() : nullptr,
-          domain.has_value() ? domain->size() : 0, 0, nullptr, 0, nullptr));
+          domain.has_value() ? domain->size() : 0, policies.size(),
+          policies.data(), 0, nullptr));
   if (!status.ok()) {
     return shell.ExplainPin(status, shell.slot(), PERIGEE_OWN_CONTAINER,
                             CKU_SO);
@@ -275,12 +280,14 @@ constexpr Option kShowPoliciesOptions[] = {
     {"slot", "s", Kind::kNumber, false, "another slot than the active one",
      Names::kSlot},
     {"verbose", "v", Kind::kFlag, false, "marks those that may destroy"},
+    {"exporttemplate", "et", Kind::kText, false, "a new file for the policies"},
 };
 
 absl::Status ShowPolicies(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
   ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO partition,
                    shell.PartitionAt(slot));
+  RETURN_IF_ERROR(ExportTemplate(shell.module(), arguments, slot, false));
   const bool verbose = arguments.Has("verbose");
   RETURN_IF_ERROR(PrintPolicies(shell.module(),
                                 {slot, true, partition.ulContainer, true},

@@ -2,6 +2,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tools/shell/files.h"
+#include "tools/shell/result.h"
 #include "tools/shell/text.h"
 
 namespace shell {
@@ -79,6 +81,40 @@ absl::StatusOr<PolicyChanges> ChangesFrom(const Arguments& arguments) {
                    "-policy and -value need as many numbers as each other");
   }
   return changes;
+}
+
+absl::Status ExportTemplate(const Module& module, const Arguments& arguments,
+                            CK_SLOT_ID slot, bool of_hsm) {
+  const std::optional<std::string> path = arguments.Text("exporttemplate");
+  if (!path.has_value()) return absl::OkStatus();
+  const CK_BBOOL whose = of_hsm ? CK_TRUE : CK_FALSE;
+  CK_ULONG size = 0;
+  RETURN_IF_ERROR(module.Check(
+      module.perigee().PolicyTemplate(slot, whose, nullptr, &size)));
+  std::string text(size, '\0');
+  RETURN_IF_ERROR(module.Check(
+      module.perigee().PolicyTemplate(slot, whose, text.data(), &size)));
+  text.resize(size);
+  RETURN_IF_ERROR(WriteNewFile(*path, text));
+  absl::PrintF("\n        The policies were written to %s.\n",
+               CleanText(*path));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<CK_POLICY_INFO>> TemplateFrom(
+    const Module& module, const Arguments& arguments, bool of_hsm) {
+  std::vector<CK_POLICY_INFO> rows;
+  const std::optional<std::string> path = arguments.Text("applytemplate");
+  if (!path.has_value()) return rows;
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(*path));
+  const CK_BBOOL whose = of_hsm ? CK_TRUE : CK_FALSE;
+  CK_ULONG count = 0;
+  RETURN_IF_ERROR(module.Check(module.perigee().ParsePolicyTemplate(
+      whose, text.data(), text.size(), nullptr, &count)));
+  rows.resize(count);
+  RETURN_IF_ERROR(module.Check(module.perigee().ParsePolicyTemplate(
+      whose, text.data(), text.size(), rows.data(), &count)));
+  return rows;
 }
 
 }  // namespace shell

@@ -35,6 +35,13 @@ struct PolicyChanges {
 };
 absl::StatusOr<PolicyChanges> ChangesFrom(const Arguments& arguments);
 
+// -exporttemplate: into a new file. Nothing without the option.
+absl::Status ExportTemplate(const Module& module, const Arguments& arguments,
+                            CK_SLOT_ID slot, bool of_hsm);
+// -applytemplate, as CA_InitToken takes it; empty without the option.
+absl::StatusOr<std::vector<CK_POLICY_INFO>> TemplateFrom(
+    const Module& module, const Arguments& arguments, bool of_hsm);
+
 }  // namespace shell
 
 #endif  // PERIGEE_TOOLS_SHELL_POLICIES_H_

@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "nlohmann/json.hpp"
+#include "tools/shell/files.h"
 #include "tools/shell/objects.h"
 #include "tools/shell/shell.h"
 #include "tools/shell/text.h"
@@ -190,22 +191,6 @@ absl::StatusOr<Json> HsmOf(Shell& shell, CK_SLOT_ID admin) {
   return hsm;
 }
 
-absl::Status WriteNew(const std::string& path, const std::string& text) {
-  const int file =
-      open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  bool is_written = file >= 0;
-  for (size_t at = 0; is_written && at < text.size();) {
-    const ssize_t put = write(file, text.data() + at, text.size() - at);
-    is_written = put > 0;
-    if (is_written) at += static_cast<size_t>(put);
-  }
-  const int error = errno;
-  if (file >= 0 && close(file) != 0) is_written = false;
-  if (is_written) return absl::OkStatus();
-  return Failure(CKR_FUNCTION_FAILED,
-                 absl::StrCat(path, ": ", std::strerror(error)));
-}
-
 constexpr Option kExportOptions[] = {
     {"file", "f", Kind::kText, false, "a new file; otherwise it is printed"},
 };
@@ -226,7 +211,7 @@ absl::Status ExportMetadata(Shell& shell, const Arguments& arguments) {
   const std::string text =
       all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   const std::optional<std::string> path = arguments.Text("file");
-  if (path.has_value()) return WriteNew(*path, text);
+  if (path.has_value()) return WriteNewFile(*path, text);
   absl::PrintF("%s", text);
   return absl::OkStatus();
 }
