@@ -142,6 +142,8 @@ std::vector<Command> DeviceCommands() {
        "shows the Backup HSMs that answer, and their fingerprints"},
       {"device adopt", "dev a", kAdoptOptions, Adopt,
        "makes a Backup HSM one of this host's"},
+      {"device enrol", "dev e", kAdoptOptions, Adopt,
+       "the same, for one that belongs to nobody yet"},
   };
 }
 
