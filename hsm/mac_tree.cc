@@ -147,6 +147,11 @@ absl::StatusOr<LivePairs> MacTree::CheckAll(Reader& reader) const {
   query.key = key_number_;
   ASSIGN_OR_RETURN(const auto stamps, reader.Find(space_, query));
   LivePairs all = PairsOf(stamps);
+  RETURN_IF_ERROR(CheckAll(reader, all));
+  return all;
+}
+
+absl::Status MacTree::CheckAll(Reader& reader, const LivePairs& all) const {
   std::vector<LivePairs> buckets(kBuckets);
   for (const LivePair& pair : all) buckets[pair.id % kBuckets].push_back(pair);
 
@@ -161,7 +166,7 @@ absl::StatusOr<LivePairs> MacTree::CheckAll(Reader& reader) const {
       }
     }
   }
-  return all;
+  return absl::OkStatus();
 }
 
 std::string MacTree::RootName() const {

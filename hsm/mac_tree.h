@@ -57,6 +57,8 @@ class MacTree {
 
   // Checks every node against the live records; all pairs, ids ascending.
   absl::StatusOr<LivePairs> CheckAll(Reader& reader) const;
+  // The same with all records of the key as the caller read them.
+  absl::Status CheckAll(Reader& reader, const LivePairs& all) const;
 
  private:
   struct Root {

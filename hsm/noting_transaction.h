@@ -43,6 +43,10 @@ class NotingTransaction : public Transaction {
                                                   uint32_t bucket) override {
     return inner_.Bucket(space, key, bucket);
   }
+  absl::StatusOr<std::vector<RecordHead>> Heads(SpaceId space,
+                                                uint8_t key) override {
+    return inner_.Heads(space, key);
+  }
   absl::StatusOr<SpaceUsage> Usage(SpaceId space) override {
     return inner_.Usage(space);
   }

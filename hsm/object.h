@@ -31,9 +31,11 @@ inline constexpr uint64_t kFirstSessionHandle = 0x40000000;
 class Object {
  public:
   Object(uint64_t handle, uint64_t version, AttributeSet attributes,
-         std::optional<Statement> origin = std::nullopt)
+         std::optional<Statement> origin = std::nullopt,
+         const std::array<uint8_t, 16>& salt = {})
       : handle_(handle),
         version_(version),
+        salt_(salt),
         attributes_(std::move(attributes)),
         origin_(std::move(origin)) {}
 
@@ -42,6 +44,8 @@ class Object {
 
   uint64_t handle() const { return handle_; }
   uint64_t version() const { return version_; }
+  // With handle and version the edition (hsm/vault.h) of a token object.
+  const std::array<uint8_t, 16>& salt() const { return salt_; }
   const AttributeSet& attributes() const { return attributes_; }
   // Where it was backed up from (protocols page, cloning 7); absent for what
   // was made here.
@@ -69,6 +73,7 @@ class Object {
  private:
   const uint64_t handle_;
   const uint64_t version_;
+  const std::array<uint8_t, 16> salt_;
   const AttributeSet attributes_;
   const std::optional<Statement> origin_;
   mutable std::atomic<bool> retired_{false};

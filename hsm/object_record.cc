@@ -89,9 +89,9 @@ absl::StatusOr<OpenedObject> DecodeObject(SpaceId space,
   }
   OpenedObject result;
   result.bytes = opened.plaintext.size();
-  result.object = std::make_shared<const Object>(opened.id, opened.version,
-                                                 std::move(attributes),
-                                                 std::move(record.origin));
+  result.object = std::make_shared<const Object>(
+      opened.id, opened.version, std::move(attributes),
+      std::move(record.origin), opened.salt);
   return result;
 }
 

@@ -210,6 +210,14 @@ class Partition {
   // Handles in ascending order of all that this login may see, none of them
   // opened: also of records that Find leaves out; a backup tells of each.
   absl::StatusOr<std::vector<uint64_t>> Handles(Login* login);
+  // The editions of the same, ascending, after the freshness of all was
+  // checked; none of them opened. Empty when the store was tampered with:
+  // whoever then opens them finds out which are damaged.
+  absl::StatusOr<std::vector<Edition>> Editions(Login* login);
+  // Of these, which the caller has opened or stored in the Hsm::Atomically that
+  // this is part of: not checked.
+  absl::StatusOr<std::vector<Edition>> EditionsOf(
+      Login* login, absl::Span<const uint64_t> handles);
   // Those that Find leaves out, for whoever must not pass over them.
   absl::StatusOr<std::vector<uint64_t>> FindTampered(Login* login);
   // Replaces `object`'s attributes by a resolved set; the old snapshot is

@@ -220,6 +220,36 @@ absl::StatusOr<std::vector<uint64_t>> Partition::Handles(Login* login) {
   return handles;
 }
 
+absl::StatusOr<std::vector<Edition>> Partition::Editions(Login* login) {
+  ASSIGN_OR_RETURN(const Access access, state_->AccessOf(login));
+  std::vector<Edition> editions;
+  if (access.keys == nullptr) return editions;
+  const absl::Status status =
+      state_->core->store().Read([&](Reader& reader) -> absl::Status {
+        ASSIGN_OR_RETURN(
+            editions, access.view->vault->Editions(reader, access.keys->ring));
+        return absl::OkStatus();
+      });
+  if (base::Reason(status) == kTamperedReason) return std::vector<Edition>();
+  RETURN_IF_ERROR(status);
+  return editions;
+}
+
+absl::StatusOr<std::vector<Edition>> Partition::EditionsOf(
+    Login* login, absl::Span<const uint64_t> handles) {
+  ASSIGN_OR_RETURN(const Access access, state_->AccessOf(login));
+  std::vector<Edition> editions;
+  RETURN_IF_ERROR(
+      state_->core->store().Read([&](Reader& reader) -> absl::Status {
+        for (const uint64_t handle : handles) {
+          ASSIGN_OR_RETURN(editions.emplace_back(),
+                           access.view->vault->EditionOf(reader, handle));
+        }
+        return absl::OkStatus();
+      }));
+  return editions;
+}
+
 absl::StatusOr<std::vector<uint64_t>> Partition::FindTampered(Login* login) {
   ASSIGN_OR_RETURN(const Access access, state_->AccessOf(login));
   std::vector<uint64_t> handles, sound;

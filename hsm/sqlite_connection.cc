@@ -91,6 +91,8 @@ constexpr const char* kSql[] = {
     "WHERE space = ? AND key = ? AND class = ?",
     "SELECT id, version FROM record INDEXED BY record_bucket "
     "WHERE space = ? AND key = ? AND id & 4095 = ?",
+    "SELECT id, version, substr(sealed, 1, 17) FROM record "
+    "WHERE space = ? AND key = ?",
     "SELECT id FROM tag WHERE space = ? AND tag = ? AND id >= ? "
     "ORDER BY id LIMIT 1",
     "SELECT records, bytes FROM space WHERE space = ?",

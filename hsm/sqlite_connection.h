@@ -38,6 +38,7 @@ enum class Sql {
   kFindKey,
   kFindClass,
   kBucket,
+  kHeads,
   kTagSeek,
   kUsage,
   kGetValue,

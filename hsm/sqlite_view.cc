@@ -134,6 +134,23 @@ absl::StatusOr<std::vector<RecordStamp>> SqliteView::Bucket(SpaceId space,
   return found;
 }
 
+absl::StatusOr<std::vector<RecordHead>> SqliteView::Heads(SpaceId space,
+                                                          uint8_t key) {
+  SqliteQuery rows(connection_, Sql::kHeads);
+  rows.Bind(space).Bind(key);
+  std::vector<RecordHead> heads;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) break;
+    heads.push_back({{rows.Int(0), rows.Int(1), key}, FirstOf(rows.Blob(2))});
+  }
+  std::sort(heads.begin(), heads.end(),
+            [](const RecordHead& a, const RecordHead& b) {
+              return ById(a.stamp, b.stamp);
+            });
+  return heads;
+}
+
 absl::StatusOr<SpaceUsage> SqliteView::Usage(SpaceId space) {
   SqliteQuery query(connection_, Sql::kUsage);
   query.Bind(space);

@@ -28,6 +28,8 @@ class SqliteView : public Transaction {
       SpaceId space, const RecordQuery& query) override;
   absl::StatusOr<std::vector<RecordStamp>> Bucket(SpaceId space, uint8_t key,
                                                   uint32_t bucket) override;
+  absl::StatusOr<std::vector<RecordHead>> Heads(SpaceId space,
+                                                uint8_t key) override;
   absl::StatusOr<SpaceUsage> Usage(SpaceId space) override;
   absl::StatusOr<std::optional<Bytes>> GetValue(
       SpaceId space, absl::string_view name) override;

@@ -8,6 +8,7 @@
 #ifndef PERIGEE_HSM_STORE_H_
 #define PERIGEE_HSM_STORE_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -64,6 +65,12 @@ struct RecordStamp {
   uint8_t key;
 };
 
+// A record without the most of what it seals.
+struct RecordHead {
+  RecordStamp stamp;
+  std::array<uint8_t, 17> first;  // sealed bytes; zeros where there are none
+};
+
 struct SpaceUsage {
   uint64_t records = 0;
   uint64_t bytes = 0;  // sum of Record::size
@@ -76,6 +83,14 @@ struct AuditRow {
   Bytes line;
   Bytes mark;
 };
+
+// What a head has of these sealed bytes.
+inline std::array<uint8_t, 17> FirstOf(ByteSpan sealed) {
+  std::array<uint8_t, 17> first{};
+  std::copy_n(sealed.begin(), std::min(sealed.size(), first.size()),
+              first.begin());
+  return first;
+}
 
 // A consistent view.
 class Reader {
@@ -90,6 +105,9 @@ class Reader {
   virtual absl::StatusOr<std::vector<RecordStamp>> Bucket(SpaceId space,
                                                           uint8_t key,
                                                           uint32_t bucket) = 0;
+  // All records under that key, ids ascending.
+  virtual absl::StatusOr<std::vector<RecordHead>> Heads(SpaceId space,
+                                                        uint8_t key) = 0;
   virtual absl::StatusOr<SpaceUsage> Usage(SpaceId space) = 0;
   virtual absl::StatusOr<std::optional<Bytes>> GetValue(
       SpaceId space, absl::string_view name) = 0;

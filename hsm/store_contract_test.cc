@@ -179,6 +179,40 @@ TEST_P(StoreContractTest, Bucket_HasTheIdsOfOneRemainderAndKey) {
                   .ok());
 }
 
+TEST_P(StoreContractTest, Heads_AreOfOneKeyAndHaveTheFirstBytes) {
+  Record record = MakeRecord(9, 1, 4);
+  record.version = 3;
+  record.sealed = Bytes(5000);
+  for (size_t i = 0; i < 17; ++i) record.sealed[i] = static_cast<uint8_t>(i);
+  Record small = MakeRecord(5, 1, 8);
+  small.sealed = {1, 2};
+  ASSERT_TRUE(Put(7, {}, 0).ok());
+  ASSERT_TRUE(store_
+                  ->Write(kSpace,
+                          [&](Transaction& tx) -> absl::Status {
+                            RETURN_IF_ERROR(tx.Put(kSpace, record, {}));
+                            return tx.Put(kSpace, small, {});
+                          })
+                  .ok());
+  ASSERT_TRUE(
+      store_
+          ->Read([&](Reader& reader) -> absl::Status {
+            ASSIGN_OR_RETURN(const auto heads, reader.Heads(kSpace, 1));
+            EXPECT_EQ(heads.size(), 2u);
+            EXPECT_EQ(heads.at(0).stamp.id, 5u);
+            EXPECT_EQ(heads.at(0).first, (std::array<uint8_t, 17>{1, 2}));
+            EXPECT_EQ(heads.at(1).stamp.id, 9u);
+            EXPECT_EQ(heads.at(1).stamp.version, 3u);
+            EXPECT_EQ(heads.at(1).stamp.key, 1);
+            EXPECT_EQ(heads.at(1).first, FirstOf(record.sealed));
+            EXPECT_EQ(heads.at(1).first[16], 16);
+            ASSIGN_OR_RETURN(const auto others, reader.Heads(kSpace + 1, 1));
+            EXPECT_TRUE(others.empty());
+            return absl::OkStatus();
+          })
+          .ok());
+}
+
 TEST_P(StoreContractTest, Usage_CountsInsideAndAfterTheTransaction) {
   ASSERT_TRUE(Put(1).ok());
   auto expect = [](Reader& reader, uint64_t records, uint64_t bytes) {

@@ -78,6 +78,17 @@ class MemoryView : public Transaction {
     return found;
   }
 
+  absl::StatusOr<std::vector<RecordHead>> Heads(SpaceId space,
+                                                uint8_t key) override {
+    std::vector<RecordHead> heads;
+    for (const auto& [id, stored] : Of(space).records) {
+      const Record& record = stored->record;
+      if (record.key != key) continue;
+      heads.push_back({{id, record.version, key}, FirstOf(record.sealed)});
+    }
+    return heads;
+  }
+
   absl::StatusOr<SpaceUsage> Usage(SpaceId space) override {
     const Space& state = Of(space);
     return SpaceUsage{state.records.size(), state.bytes};
@@ -259,6 +270,9 @@ class MemoryStore : public Store {
         .IgnoreError();
   }
 
+  MemoryStore(const MemoryStore& other)
+      : id_(other.id_), current_(other.Current()) {}
+
   const std::array<uint8_t, 16>& store_id() const override { return id_; }
   bool writable() const override { return true; }
 
@@ -303,7 +317,7 @@ class MemoryStore : public Store {
     std::atomic<std::thread::id>* id_;
   };
 
-  std::shared_ptr<const Snapshot> Current() {
+  std::shared_ptr<const Snapshot> Current() const {
     absl::MutexLock lock(&mu_);
     return current_;
   }
@@ -311,7 +325,7 @@ class MemoryStore : public Store {
   std::array<uint8_t, 16> id_{};
   absl::Mutex writer_mu_;
   std::atomic<std::thread::id> writer_{};
-  absl::Mutex mu_;
+  mutable absl::Mutex mu_;
   std::shared_ptr<const Snapshot> current_ ABSL_GUARDED_BY(mu_) =
       std::make_shared<const Snapshot>();
 };
@@ -320,6 +334,10 @@ class MemoryStore : public Store {
 
 std::unique_ptr<Store> NewMemoryStore() {
   return std::make_unique<MemoryStore>();
+}
+
+std::unique_ptr<Store> CopyMemoryStore(const Store& store) {
+  return std::make_unique<MemoryStore>(static_cast<const MemoryStore&>(store));
 }
 
 // The inner store and the count; shared with the views.
@@ -366,6 +384,11 @@ class FaultReader : public Base {
                                                   uint32_t bucket) override {
     RETURN_IF_ERROR(count_());
     return inner_.Bucket(space, key, bucket);
+  }
+  absl::StatusOr<std::vector<RecordHead>> Heads(SpaceId space,
+                                                uint8_t key) override {
+    RETURN_IF_ERROR(count_());
+    return inner_.Heads(space, key);
   }
   absl::StatusOr<SpaceUsage> Usage(SpaceId space) override {
     RETURN_IF_ERROR(count_());

@@ -10,6 +10,8 @@
 namespace hsm {
 
 std::unique_ptr<Store> NewMemoryStore();
+// One with the identity and the contents of `store`, which is another one.
+std::unique_ptr<Store> CopyMemoryStore(const Store& store);
 
 // Counts every call on the store, its readers and its transactions.
 class FaultStore : public Store {

@@ -110,6 +110,14 @@ absl::Status Gone(uint64_t id) {
   return base::Error(CKR_OBJECT_HANDLE_INVALID, absl::StrCat("no object ", id));
 }
 
+// `first`: of the sealed bytes.
+std::array<uint8_t, 16> SaltOf(const std::array<uint8_t, 17>& first) {
+  std::array<uint8_t, 16> salt;
+  static_assert(1 + sizeof salt == sizeof first && sizeof salt <= kSaltSize);
+  std::copy(first.begin() + 1, first.end(), salt.begin());
+  return salt;
+}
+
 absl::Status Tampered(SpaceId space, uint64_t id, absl::string_view what) {
   return base::ErrorWithReason(
       CKR_DEVICE_ERROR, kTamperedReason,
@@ -299,7 +307,7 @@ absl::StatusOr<Vault::Opened> Vault::Open(Reader& reader, const KeyRing& keys,
   }
   ASSIGN_OR_RETURN(SecretBytes plaintext, state_->OpenRecord(keys, *record));
   return Opened{id, record->version, static_cast<KeyNumber>(record->key),
-                std::move(plaintext)};
+                std::move(plaintext), SaltOf(FirstOf(record->sealed))};
 }
 
 absl::StatusOr<RecordStamp> Vault::Stamp(Reader& reader, const KeyRing& keys,
@@ -332,6 +340,36 @@ absl::StatusOr<std::vector<RecordStamp>> Vault::Find(
       found.begin(), found.end(),
       [](const RecordStamp& a, const RecordStamp& b) { return a.id < b.id; });
   return found;
+}
+
+absl::StatusOr<std::vector<Edition>> Vault::Editions(Reader& reader,
+                                                     const KeyRing& keys) {
+  std::vector<Edition> editions;
+  for (const uint8_t key : kKeyNumbers) {
+    if (KeyOf(keys, key).empty()) continue;
+    ASSIGN_OR_RETURN(const std::vector<RecordHead> heads,
+                     reader.Heads(state_->space, key));
+    LivePairs pairs;
+    pairs.reserve(heads.size());
+    editions.reserve(editions.size() + heads.size());
+    for (const RecordHead& head : heads) {
+      pairs.push_back({head.stamp.id, head.stamp.version});
+      editions.push_back(
+          {head.stamp.id, head.stamp.version, SaltOf(head.first)});
+    }
+    ASSIGN_OR_RETURN(const MacTree tree, state_->Tree(keys, key));
+    RETURN_IF_ERROR(tree.CheckAll(reader, pairs));
+  }
+  std::sort(editions.begin(), editions.end(),
+            [](const Edition& a, const Edition& b) { return a.id < b.id; });
+  return editions;
+}
+
+absl::StatusOr<Edition> Vault::EditionOf(Reader& reader, uint64_t id) {
+  ASSIGN_OR_RETURN(const std::optional<Record> record,
+                   reader.Get(state_->space, id));
+  if (!record.has_value()) return Gone(id);
+  return Edition{id, record->version, SaltOf(FirstOf(record->sealed))};
 }
 
 absl::Status Vault::CheckAll(Reader& reader, const KeyRing& keys) {

@@ -74,6 +74,15 @@ absl::StatusOr<SecretBytes> OpenSecret(ByteSpan key, absl::string_view label,
 Bytes TrustMac(ByteSpan trust_key, SpaceId space, absl::string_view name,
                ByteSpan value);
 
+// One content of one record. The salt is random and new with each version: two
+// contents never have one edition, also when a store was set back to an older
+// copy and changed anew.
+struct Edition {
+  uint64_t id = 0;
+  uint64_t version = 0;
+  std::array<uint8_t, 16> salt{};  // its first bytes
+};
+
 // One partition's records. Thread-safe; holds no keys and no open records but
 // the memory of which buckets were checked at which generation.
 class Vault {
@@ -94,6 +103,7 @@ class Vault {
     uint64_t version = 0;
     KeyNumber key = kPublicKey;
     SecretBytes plaintext;
+    std::array<uint8_t, 16> salt{};  // of its edition
   };
 
   Vault(Store* store, SpaceId space);
@@ -136,6 +146,15 @@ class Vault {
   absl::StatusOr<std::vector<RecordStamp>> Find(
       Reader& reader, const KeyRing& keys, std::optional<uint32_t> object_class,
       const std::vector<std::pair<uint64_t, ByteSpan>>& tagged);
+
+  // The editions of all records under the keys that the ring holds, ids
+  // ascending, after both trees were checked. None is opened: bytes behind the
+  // salt may be damaged.
+  absl::StatusOr<std::vector<Edition>> Editions(Reader& reader,
+                                                const KeyRing& keys);
+  // Of a record that the caller has opened or stored in this very view: not
+  // checked. CKR_OBJECT_HANDLE_INVALID when it is not there.
+  absl::StatusOr<Edition> EditionOf(Reader& reader, uint64_t id);
 
   // Checks every record and both trees; the first error, or OK.
   absl::Status CheckAll(Reader& reader, const KeyRing& keys);

@@ -97,6 +97,15 @@ class VaultTest : public testing::Test {
         [&](Reader& reader) { return vault_.CheckAll(reader, keys_); }));
   }
 
+  absl::StatusOr<std::vector<Edition>> Editions(const KeyRing& keys) {
+    std::vector<Edition> editions;
+    RETURN_IF_ERROR(store_->Read([&](Reader& reader) -> absl::Status {
+      ASSIGN_OR_RETURN(editions, vault_.Editions(reader, keys));
+      return absl::OkStatus();
+    }));
+    return editions;
+  }
+
   absl::StatusOr<RecordStamp> Stamp(uint64_t id, const KeyRing& keys) {
     absl::StatusOr<RecordStamp> stamp = absl::UnknownError("not asked");
     store_
@@ -197,6 +206,51 @@ TEST_F(VaultTest, InsertAll_IsInsertForEach) {
                                       {ids.data() + 1, 1});
             })),
             CK_RV{CKR_GENERAL_ERROR});  // in use
+}
+
+TEST_F(VaultTest, Editions_AreOfAllThatTheRingSees) {
+  const uint64_t hidden = Insert("a");
+  const uint64_t open = Insert("b", Vault::kPublicKey);
+  const auto all = Editions(keys_);
+  ASSERT_TRUE(all.ok()) << all.status();
+  ASSERT_EQ(all->size(), 2u);
+  EXPECT_EQ(all->at(0).id, hidden);
+  EXPECT_EQ(all->at(1).id, open);
+  KeyRing half = keys_.Clone();
+  half.private_key = SecretBytes();
+  ASSERT_EQ(Editions(half)->size(), 1u);
+  EXPECT_EQ(Editions(half)->at(0).id, open);
+}
+
+TEST_F(VaultTest, Edition_IsThatOfTheOpenedRecordAndOfNoOtherContent) {
+  const uint64_t id = Insert("same");
+  const auto first = Editions(keys_);
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_TRUE(store_
+                  ->Read([&](Reader& reader) -> absl::Status {
+                    ASSIGN_OR_RETURN(const Vault::Opened opened,
+                                     vault_.Open(reader, keys_, id));
+                    EXPECT_EQ(opened.salt, first->at(0).salt);
+                    ASSIGN_OR_RETURN(const Edition one,
+                                     vault_.EditionOf(reader, id));
+                    EXPECT_EQ(one.salt, first->at(0).salt);
+                    EXPECT_EQ(one.version, 1u);
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  ASSERT_TRUE(Replace(id, 1, MakeDraft("same")).ok());
+  const auto second = Editions(keys_);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(second->at(0).version, 2u);
+  EXPECT_NE(second->at(0).salt, first->at(0).salt);
+}
+
+TEST_F(VaultTest, EditionsOfAStoreThatLacksARecord_AreDeviceError) {
+  Insert("a");
+  const uint64_t id = Insert("b");
+  ASSERT_TRUE(
+      Write([&](Transaction& tx) { return tx.Delete(kSpace, id); }).ok());
+  EXPECT_EQ(base::CkRv(Editions(keys_).status()), CKR_DEVICE_ERROR);
 }
 
 TEST_F(VaultTest, KeyThatWasChanged_IsNotServedAnOldDerivedOne) {
