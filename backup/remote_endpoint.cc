@@ -66,6 +66,27 @@ absl::Status RemoteEndpoint::Bind(base::ByteSpan reply) {
   return client_->Call(request, CallDeadline()).status();
 }
 
+absl::StatusOr<cloning::SealedOffer> RemoteEndpoint::Offer(
+    absl::Span<const uint64_t> handles) {
+  hsm_io::RunOffer request;
+  ASSIGN_OR_RETURN(request.run, Run());
+  handles = handles.subspan(0, cloning::kMaxOffered);
+  request.handles.assign(handles.begin(), handles.end());
+  ASSIGN_OR_RETURN(hsm_io::RunOffer::Reply reply,
+                   client_->Call(request, BatchDeadline()));
+  return wire::Decode<cloning::SealedOffer>(reply.offer, "offer");
+}
+
+absl::StatusOr<std::vector<cloning::Held>> RemoteEndpoint::Compare(
+    base::ByteSpan sealed) {
+  hsm_io::RunCompare request;
+  ASSIGN_OR_RETURN(request.run, Run());
+  request.sealed = base::ToBytes(sealed);
+  ASSIGN_OR_RETURN(hsm_io::RunCompare::Reply reply,
+                   client_->Call(request, BatchDeadline()));
+  return wire::Decode<std::vector<cloning::Held>>(reply.held, "held objects");
+}
+
 absl::StatusOr<cloning::Batch> RemoteEndpoint::NextOrEnd(
     absl::Span<const uint64_t> handles, bool end) {
   hsm_io::RunNext request;
@@ -109,6 +130,26 @@ absl::StatusOr<std::vector<cloning::TargetResult>> RemoteEndpoint::Accept(
   RETURN_IF_ERROR(reply.status());
   return wire::Decode<std::vector<cloning::TargetResult>>(reply->results,
                                                           "results");
+}
+
+absl::StatusOr<std::vector<uint64_t>> RemoteEndpoint::Handles() {
+  std::vector<uint64_t> all;
+  for (;;) {
+    hsm_io::ListHandles request;
+    request.space = space_;
+    request.after = all.empty() ? 0 : all.back();
+    ASSIGN_OR_RETURN(const hsm_io::ListHandles::Reply page,
+                     client_->Call(request, BatchDeadline()));
+    if (page.handles.empty()) return all;
+    for (const uint64_t handle : page.handles) {
+      if (handle <= request.after) {
+        return base::Error(CKR_DEVICE_ERROR,
+                           "the device lists objects out of order");
+      }
+      request.after = handle;
+      all.push_back(handle);
+    }
+  }
 }
 
 absl::StatusOr<std::vector<cloning::Endpoint::Item>> RemoteEndpoint::List() {

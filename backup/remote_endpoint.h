@@ -24,13 +24,18 @@ class RemoteEndpoint : public cloning::Endpoint {
 
   absl::StatusOr<base::Bytes> Start() override;
   absl::Status Bind(base::ByteSpan reply) override;
+  absl::StatusOr<cloning::SealedOffer> Offer(
+      absl::Span<const uint64_t> handles) override;
   absl::StatusOr<cloning::Batch> Next(
       absl::Span<const uint64_t> handles) override;
   absl::StatusOr<cloning::Batch> End() override;
   absl::StatusOr<base::Bytes> Join(base::ByteSpan hello) override;
+  absl::StatusOr<std::vector<cloning::Held>> Compare(
+      base::ByteSpan sealed) override;
   absl::StatusOr<std::vector<cloning::TargetResult>> Accept(
       base::ByteSpan sealed, const cloning::AcceptOptions& options) override;
   absl::StatusOr<std::vector<Item>> List() override;
+  absl::StatusOr<std::vector<uint64_t>> Handles() override;
 
  private:
   void Opened(uint32_t run);

@@ -36,35 +36,26 @@ absl::Status ItemStatus(const TransferItem& item) {
   return base::ErrorWithReason(item.rv, item.reason, item.text);
 }
 
-// Ends the run at the items from `from` on.
-void LeaveUntried(TransferReport& report, size_t from, CK_RV rv,
-                  absl::string_view text) {
-  for (size_t i = from; i < report.items.size(); ++i) {
-    report.items[i].outcome = Outcome::kNotTried;
-    report.items[i].rv = rv;
-    report.items[i].text = std::string(text);
-  }
-}
-
-// Notes what the source said of a batch at `first`; gives the items it sent.
+// Notes what the source said of a batch for these items, of which there may be
+// more; gives those that it sent.
 absl::StatusOr<std::vector<size_t>> NoteSource(const cloning::Batch& batch,
-                                               size_t first,
+                                               absl::Span<const size_t> asked,
                                                TransferReport& report) {
-  if (batch.items.empty() || first + batch.items.size() > report.items.size()) {
+  if (batch.items.empty() || batch.items.size() > asked.size()) {
     return base::Error(CKR_DEVICE_ERROR,
                        "the source answered for objects nobody asked for");
   }
   std::vector<size_t> sent;
   for (size_t i = 0; i < batch.items.size(); ++i) {
     const cloning::SourceItem& said = batch.items[i];
-    TransferItem& item = report.items[first + i];
+    TransferItem& item = report.items[asked[i]];
     if (said.handle != item.source_handle) {
       return base::Error(CKR_DEVICE_ERROR,
                          "the source answered for another object");
     }
     item.ouid = said.ouid;
     if (said.rv == CKR_OK) {
-      sent.push_back(first + i);
+      sent.push_back(asked[i]);
       continue;
     }
     item.outcome = Outcome::kLeftOut;
@@ -100,38 +91,107 @@ absl::Status Negotiate(cloning::Endpoint& source, cloning::Endpoint& target) {
   return source.Bind(reply);
 }
 
-absl::Status Carry(cloning::Endpoint& source, cloning::Endpoint& target,
-                   absl::Span<const uint64_t> handles,
-                   const TransferOptions& options, TransferReport& report,
-                   size_t& done) {
-  RETURN_IF_ERROR(Negotiate(source, target));
+// Asks the target which of the objects it has unchanged, and notes those as
+// present.
+absl::Status Recognise(cloning::Endpoint& source, cloning::Endpoint& target,
+                       absl::Span<const uint64_t> handles,
+                       TransferReport& report) {
+  for (size_t first = 0; first < handles.size();
+       first += cloning::kMaxOffered) {
+    const auto asked = handles.subspan(first, cloning::kMaxOffered);
+    ASSIGN_OR_RETURN(const cloning::SealedOffer offer, source.Offer(asked));
+    if (offer.sealed.empty()) continue;
+    ASSIGN_OR_RETURN(const std::vector<cloning::Held> held,
+                     target.Compare(offer.sealed));
+    if (held.size() != offer.handles.size()) {
+      return base::Error(CKR_DEVICE_ERROR,
+                         "the target answered for another number of objects");
+    }
+    size_t at = 0;  // in `asked`; what is not offered stands between
+    for (size_t i = 0; i < held.size(); ++i, ++at) {
+      while (at < asked.size() && asked[at] != offer.handles[i]) ++at;
+      if (at == asked.size()) {
+        return base::Error(CKR_DEVICE_ERROR,
+                           "the source offered what nobody asked for");
+      }
+      if (held[i].handle == 0) continue;
+      TransferItem& item = report.items[first + at];
+      item = {item.source_handle, held[i].handle, held[i].ouid,
+              Outcome::kPresent};
+    }
+  }
+  return absl::OkStatus();
+}
+
+// The items that are not settled.
+std::vector<size_t> Open(const TransferReport& report) {
+  std::vector<size_t> open;
+  for (size_t i = 0; i < report.items.size(); ++i) {
+    if (report.items[i].outcome == Outcome::kNotTried) open.push_back(i);
+  }
+  return open;
+}
+
+// Tells how far it is; notes on the `rest` that this was a no.
+bool MayGoOn(const TransferOptions& options, absl::Span<const size_t> rest,
+             TransferReport& report) {
+  const size_t total = report.items.size();
+  if (!options.progress || options.progress(total - rest.size(), total)) {
+    return true;
+  }
+  for (const size_t i : rest) {
+    report.items[i].rv = CKR_FUNCTION_CANCELED;
+    report.items[i].text =
+        "the transfer was cancelled; run it again with -append";
+  }
+  return false;
+}
+
+// Carries the items `open`.
+absl::Status CarryObjects(cloning::Endpoint& source, cloning::Endpoint& target,
+                          absl::Span<const size_t> open,
+                          const TransferOptions& options,
+                          TransferReport& report) {
   cloning::AcceptOptions accept;
   accept.on_conflict = options.on_conflict;
   accept.stop_at_refusal = !options.continue_on_error;
-  while (done < handles.size()) {
-    ASSIGN_OR_RETURN(
-        cloning::Batch batch,
-        source.Next(handles.subspan(
-            done, std::min(kHandlesABatch, handles.size() - done))));
-    ASSIGN_OR_RETURN(std::vector<size_t> sent, NoteSource(batch, done, report));
+  while (!open.empty()) {
+    std::vector<uint64_t> handles;
+    for (const size_t i : open.subspan(0, kHandlesABatch)) {
+      handles.push_back(report.items[i].source_handle);
+    }
+    ASSIGN_OR_RETURN(const cloning::Batch batch, source.Next(handles));
+    ASSIGN_OR_RETURN(const std::vector<size_t> sent,
+                     NoteSource(batch, open, report));
     if (!sent.empty()) {
       ASSIGN_OR_RETURN(std::vector<cloning::TargetResult> results,
                        target.Accept(batch.sealed, accept));
       RETURN_IF_ERROR(NoteTarget(std::move(results), sent, report));
     }
-    const size_t first = done;
-    done += batch.items.size();
-    const bool failed = std::any_of(report.items.begin() + first,
-                                    report.items.begin() + done, Failed);
+    const auto tried = open.subspan(0, batch.items.size());
+    open.remove_prefix(batch.items.size());
+    const bool failed = std::any_of(tried.begin(), tried.end(), [&](size_t i) {
+      return Failed(report.items[i]);
+    });
     if (failed && !options.continue_on_error) break;
-    if (options.progress && !options.progress(done, handles.size())) {
-      LeaveUntried(report, done, CKR_FUNCTION_CANCELED,
-                   "the transfer was cancelled; run it again with -append");
-      break;
-    }
+    if (!MayGoOn(options, open, report)) break;
   }
-  ASSIGN_OR_RETURN(cloning::Batch end, source.End());
-  return target.Accept(end.sealed, accept).status();
+  return absl::OkStatus();
+}
+
+absl::Status Carry(cloning::Endpoint& source, cloning::Endpoint& target,
+                   absl::Span<const uint64_t> handles,
+                   const TransferOptions& options, TransferReport& report) {
+  RETURN_IF_ERROR(Negotiate(source, target));
+  if (handles.size() >= options.offer_from) {
+    RETURN_IF_ERROR(Recognise(source, target, handles, report));
+  }
+  const std::vector<size_t> open = Open(report);
+  if (open.size() == handles.size() || MayGoOn(options, open, report)) {
+    RETURN_IF_ERROR(CarryObjects(source, target, open, options, report));
+  }
+  ASSIGN_OR_RETURN(const cloning::Batch end, source.End());
+  return target.Accept(end.sealed, cloning::AcceptOptions()).status();
 }
 
 }  // namespace
@@ -162,9 +222,7 @@ absl::Status Transfer(cloning::Endpoint& source, cloning::Endpoint& target,
     report.items[i].rv = CKR_FUNCTION_CANCELED;
     report.items[i].text = "not tried: the run ended before this object";
   }
-  size_t done = 0;
-  absl::Status status = Carry(source, target, handles, options, report, done);
-  return status;
+  return Carry(source, target, handles, options, report);
 }
 
 }  // namespace backup

@@ -16,6 +16,10 @@ struct TransferOptions {
   cloning::OnConflict on_conflict = cloning::OnConflict::kRefuse;
   // Go on after an object that could not go; otherwise the rest is not tried.
   bool continue_on_error = false;
+  // From so many objects on the target is first asked which it has unchanged
+  // (docs/formats/cloning.md). To find out, each end reads something of every
+  // object of its partition, which for a few objects costs more than it saves.
+  size_t offer_from = 32;
   // Called after each batch with (done, total); false cancels: what was
   // accepted stays, the rest is reported as CKR_FUNCTION_CANCELED.
   std::function<bool(size_t done, size_t total)> progress;

@@ -1,6 +1,7 @@
 // The courier between two endpoints that do as they are told.
 #include "backup/transfer.h"
 
+#include <optional>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -19,6 +20,16 @@ class FakeSource : public cloning::Endpoint {
  public:
   absl::StatusOr<base::Bytes> Start() override { return base::Bytes{1}; }
   absl::Status Bind(base::ByteSpan) override { return bind_status; }
+  absl::StatusOr<cloning::SealedOffer> Offer(
+      absl::Span<const uint64_t> handles) override {
+    cloning::SealedOffer offer;
+    for (uint64_t handle : handles) {
+      if (!offers.has_value() || offers->count(handle) == 0) continue;
+      offer.sealed.push_back(static_cast<uint8_t>(handle));
+      offer.handles.push_back(answer_for_another ? handle + 1 : handle);
+    }
+    return offer;
+  }
   absl::StatusOr<Batch> Next(absl::Span<const uint64_t> handles) override {
     Batch batch;
     for (uint64_t handle : handles) {
@@ -46,12 +57,14 @@ class FakeSource : public cloning::Endpoint {
     return Wrong();
   }
   absl::StatusOr<std::vector<Item>> List() override { return Wrong(); }
+  absl::StatusOr<std::vector<uint64_t>> Handles() override { return Wrong(); }
 
   static absl::Status Wrong() { return base::Error(CKR_GENERAL_ERROR, ""); }
 
   absl::Status bind_status;
   size_t a_message = 2;
   std::set<uint64_t> stays;
+  std::optional<std::set<uint64_t>> offers;
   bool answer_for_another = false;
   bool ended = false;
 };
@@ -60,6 +73,16 @@ class FakeTarget : public FakeSource {
  public:
   absl::StatusOr<base::Bytes> Join(base::ByteSpan) override {
     return base::Bytes{2};
+  }
+  absl::StatusOr<std::vector<cloning::Held>> Compare(
+      base::ByteSpan sealed) override {
+    std::vector<cloning::Held> held;
+    for (uint8_t handle : sealed) {
+      held.emplace_back();
+      if (holds.count(handle) > 0) held.back() = {{handle}, 100u + handle};
+    }
+    if (forgets) held.pop_back();
+    return held;
   }
   absl::StatusOr<std::vector<TargetResult>> Accept(
       base::ByteSpan sealed, const cloning::AcceptOptions& options) override {
@@ -83,6 +106,7 @@ class FakeTarget : public FakeSource {
   }
 
   std::set<uint64_t> refused;
+  std::set<uint64_t> holds;
   int messages_left = 1000;
   bool forgets = false;
 };
@@ -121,6 +145,68 @@ TEST_F(TransferTest, CarriesAllInSeveralMessages) {
 TEST_F(TransferTest, NothingToCarry_IsARunOfItsOwn) {
   EXPECT_EQ(Run({}), absl::OkStatus());
   EXPECT_TRUE(source_.ended);
+}
+
+// Offers these, and the target holds some of them.
+class RecognitionTest : public TransferTest {
+ protected:
+  RecognitionTest() {
+    options_.offer_from = 1;
+    source_.offers = {1, 2, 4, 5};
+    target_.holds = {1, 4};
+  }
+};
+
+TEST_F(RecognitionTest, WhatTheTargetHolds_IsNotSent) {
+  source_.stays = {1, 4};  // would be left out if they were asked for
+  EXPECT_EQ(Run({1, 2, 3, 4, 5}), absl::OkStatus());
+  EXPECT_EQ(Outcomes(), "present stored stored present stored");
+  EXPECT_EQ(report_.items[3].target_handle, 104u);
+  EXPECT_EQ(report_.items[3].ouid, hsm::Ouid{4});
+  EXPECT_EQ(report_.items[3].rv, CKR_OK);
+  EXPECT_EQ(report_.items[4].target_handle, 105u);
+  EXPECT_EQ(report_.FirstFailure(), absl::OkStatus());
+  EXPECT_TRUE(source_.ended);
+}
+
+TEST_F(RecognitionTest, TellsProgressOnce_WhenNothingIsLeft) {
+  std::vector<std::pair<size_t, size_t>> told;
+  options_.progress = [&](size_t done, size_t total) {
+    told.emplace_back(done, total);
+    return true;
+  };
+  EXPECT_EQ(Run({4, 1}), absl::OkStatus());
+  EXPECT_EQ(Outcomes(), "present present");
+  EXPECT_EQ(told, (std::vector<std::pair<size_t, size_t>>{{2, 2}}));
+}
+
+TEST_F(RecognitionTest, CancelledBehindIt_TriesNoOther) {
+  options_.progress = [](size_t, size_t) { return false; };
+  EXPECT_EQ(Run({1, 2, 3}), absl::OkStatus());
+  EXPECT_EQ(Outcomes(), "present not-tried not-tried");
+  EXPECT_EQ(base::CkRv(report_.FirstFailure()), CKR_FUNCTION_CANCELED);
+}
+
+TEST_F(RecognitionTest, AFailureLeavesOutWhatIsOpen) {
+  source_.stays = {2};
+  EXPECT_EQ(Run({2, 4, 5}), absl::OkStatus());
+  EXPECT_EQ(Outcomes(), "left-out present not-tried");
+}
+
+TEST_F(RecognitionTest, FewObjects_AreNotOffered) {
+  options_.offer_from = 3;
+  EXPECT_EQ(Run({1, 4}), absl::OkStatus());
+  EXPECT_EQ(Outcomes(), "stored stored");
+}
+
+TEST_F(RecognitionTest, AnswersOfAnotherNumber_AreAnError) {
+  target_.forgets = true;
+  EXPECT_EQ(base::CkRv(Run({1, 2})), CKR_DEVICE_ERROR);
+}
+
+TEST_F(RecognitionTest, OffersOfOtherObjects_AreAnError) {
+  source_.answer_for_another = true;
+  EXPECT_EQ(base::CkRv(Run({4, 1})), CKR_DEVICE_ERROR);
 }
 
 TEST_F(TransferTest, StopsBehindAnObjectThatStays) {

@@ -1,10 +1,12 @@
-// A place that objects can be cloned from or to: the five verbs of every
-// cloning protocol, for a local partition (cloning/local_endpoint.h) and for
+// A place that objects can be cloned from or to: the verbs of every cloning
+// protocol, for a local partition (cloning/local_endpoint.h) and for
 // one behind the device link (backup/remote_endpoint.h).
 //
 //   source:  Start() -> hello
 //   target:  Join(hello) -> reply
 //   source:  Bind(reply)
+//   source:  Offer(...) -> offer             as often as wanted
+//   target:  Compare(offer) -> what is there unchanged
 //   source:  Next(...) -> records | end
 //   target:  Accept(records) -> results
 //
@@ -32,6 +34,29 @@ using base::ByteSpan;
 // larger.
 inline constexpr size_t kMaxOpening = 4096;
 inline constexpr size_t kMaxSingleMessage = 64 * 1024;
+
+// Objects that one offer names at most.
+inline constexpr size_t kMaxOffered = 16384;
+
+// One sealed message of a run that names objects by stamps and carries none.
+struct SealedOffer {
+  Bytes sealed;                   // empty: there is nothing to offer
+  std::vector<uint64_t> handles;  // of the objects in it, in order
+  template <typename V>
+  void Fields(V& v) {
+    v(sealed, handles);
+  }
+};
+
+// What a target says of one offered object.
+struct Held {
+  hsm::Ouid ouid{};
+  uint64_t handle = 0;  // at the target; 0: not known to be there unchanged
+  template <typename V>
+  void Fields(V& v) {
+    v(ouid, handle);
+  }
+};
 
 // What became of one object at the source.
 struct SourceItem {
@@ -107,6 +132,13 @@ class Endpoint {
   // --- as source -------------------------------------------------------------
   virtual absl::StatusOr<Bytes> Start() = 0;
   virtual absl::Status Bind(ByteSpan reply) = 0;
+  // Names those of the first kMaxOffered objects with these handles that are
+  // there, so that the target can say which it has unchanged. Opens none.
+  // CKR_OPERATION_NOT_INITIALIZED before Bind.
+  virtual absl::StatusOr<SealedOffer> Offer(
+      absl::Span<const uint64_t> /*handles*/) {
+    return SealedOffer();
+  }
   // Seals the objects with these handles (token objects of the source), in
   // order, at most 256 or 1 MiB; what it took is told by `items`. Behind an
   // object that was left out nothing is sealed, so that a courier can stop
@@ -123,6 +155,12 @@ class Endpoint {
 
   // --- as target -------------------------------------------------------------
   virtual absl::StatusOr<Bytes> Join(ByteSpan hello) = 0;
+  // For each object of an offer, in its order, whether it is here as it was
+  // when this run's two partitions, under the rules of today, last brought it
+  // here. Stores nothing and opens no object.
+  virtual absl::StatusOr<std::vector<Held>> Compare(ByteSpan /*sealed*/) {
+    return base::Error(CKR_OPERATION_NOT_INITIALIZED, "no offers here");
+  }
   // Commits as one group and answers when durable. A record that the run does
   // not expect: CKR_DEVICE_ERROR, and the run is over.
   virtual absl::StatusOr<std::vector<TargetResult>> Accept(
@@ -145,6 +183,8 @@ class Endpoint {
     }
   };
   virtual absl::StatusOr<std::vector<Item>> List() = 0;
+  // The handles alone, for which no object is opened.
+  virtual absl::StatusOr<std::vector<uint64_t>> Handles() = 0;
 };
 
 }  // namespace cloning

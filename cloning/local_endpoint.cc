@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "cloning/intake.h"
+#include "cloning/receipts.h"
 #include "cloning/rules.h"
+#include "cloning/stamps.h"
 #include "hsm/compatibility.h"
 #include "hsm/hsm.h"
 
@@ -24,6 +26,15 @@ hsm::Ouid OuidOf(const hsm::AttributeSet& attributes) {
     std::copy(value.begin(), value.end(), ouid.begin());
   }
   return ouid;
+}
+
+// `editions` ascending; null when there is none of this handle.
+const hsm::Edition* FindEdition(const std::vector<hsm::Edition>& editions,
+                                uint64_t handle) {
+  const auto it = std::lower_bound(
+      editions.begin(), editions.end(), handle,
+      [](const hsm::Edition& edition, uint64_t id) { return edition.id < id; });
+  return it == editions.end() || it->id != handle ? nullptr : &*it;
 }
 
 void NoteRefusal(const absl::Status& status, SourceItem& item) {
@@ -77,6 +88,38 @@ absl::Status LocalEndpoint::Bind(ByteSpan reply) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<hsm::Statement> LocalEndpoint::OwnStatement() {
+  ASSIGN_OR_RETURN(hsm::Statement own, partition_->MakeStatement());
+  if (IsSameHolder(own, own_)) return own;
+  return base::Error(CKR_FUNCTION_FAILED,
+                     "this HSM or partition changed during the run");
+}
+
+absl::StatusOr<SealedOffer> LocalEndpoint::Offer(
+    absl::Span<const uint64_t> handles) {
+  if (!source_.has_value()) return NotOpen();
+  SourceRun run = *std::move(source_);  // back on success
+  Reset();
+  RETURN_IF_ERROR(CheckLogin(login_));
+  ASSIGN_OR_RETURN(const hsm::Statement own, OwnStatement());
+  ASSIGN_OR_RETURN(const std::vector<hsm::Edition> editions,
+                   partition_->Editions(login_.get()));
+  const Stamper stamper(own, *login_, run.target());
+  SealedOffer offer;
+  std::vector<OfferedObject> objects;
+  for (const uint64_t handle : handles.subspan(0, kMaxOffered)) {
+    const hsm::Edition* const edition = FindEdition(editions, handle);
+    if (edition == nullptr) continue;
+    offer.handles.push_back(handle);
+    objects.push_back({handle, stamper.Of(*edition)});
+  }
+  if (!objects.empty()) {
+    ASSIGN_OR_RETURN(offer.sealed, run.SealOffer(objects));
+  }
+  source_ = std::move(run);
+  return offer;
+}
+
 absl::StatusOr<LocalEndpoint::Prepared> LocalEndpoint::Prepare(
     uint64_t handle, const hsm::Statement& target, SourceItem& item) {
   item.handle = handle;
@@ -85,14 +128,12 @@ absl::StatusOr<LocalEndpoint::Prepared> LocalEndpoint::Prepare(
                    partition_->Get(login_.get(), handle));
   const hsm::AttributeSet& attributes = object->attributes();
   item.ouid = OuidOf(attributes);
-  ASSIGN_OR_RETURN(const hsm::Statement own, partition_->MakeStatement());
-  if (!IsSameHolder(own, own_)) {
-    return base::Error(CKR_FUNCTION_FAILED,
-                       "this HSM or partition changed during the run");
-  }
+  ASSIGN_OR_RETURN(const hsm::Statement own, OwnStatement());
 
   ObjectRecord record;
   record.ouid = item.ouid;
+  record.as_offered = {handle,
+                       Stamper(own, *login_, target).Of(EditionOf(*object))};
   record.carried_on =
       own.kind == hsm::Kind::kBackup && object->origin().has_value();
   record.origin = record.carried_on ? *object->origin() : own;
@@ -257,18 +298,25 @@ absl::StatusOr<std::vector<TargetResult>> LocalEndpoint::Accept(
     return base::Error(CKR_ARGUMENTS_BAD, "unknown treatment of conflicts");
   }
   ASSIGN_OR_RETURN(TargetRun::Opened opened, run.Open(sealed));
+  if (opened.kind == RecordKind::kOffer) {
+    return base::Error(CKR_DEVICE_ERROR, "cloning: an offer among objects");
+  }
   peer_ = run.source();
-  ended_ = opened.end;
+  ended_ = opened.end();
   std::vector<TargetResult> results;
   if (ended_) {
     RETURN_IF_ERROR(CloseManifest(std::move(opened.report)));
     return results;
   }
+  std::vector<OfferedObject> offered;
+  for (const ObjectRecord& record : opened.objects) {
+    offered.push_back(record.as_offered);
+  }
   RETURN_IF_ERROR(partition_->hsm().Atomically([&]() -> absl::Status {
     Intake intake(*partition_, login_, own_, *peer_, options);
     RETURN_IF_ERROR(intake.Add(std::move(opened.objects)));
     ASSIGN_OR_RETURN(results, std::move(intake).Commit());
-    return absl::OkStatus();
+    return KeepReceipts(offered, results);
   }));
   target_ = std::move(run);
   return results;
@@ -284,7 +332,63 @@ absl::Status LocalEndpoint::CloseManifest(
   return book.Close(*login_, /*ended=*/true);
 }
 
+absl::Status LocalEndpoint::KeepReceipts(
+    const std::vector<OfferedObject>& offered,
+    const std::vector<TargetResult>& results) {
+  std::vector<Receipt> receipts;
+  std::vector<uint64_t> handles;
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (results[i].outcome == TargetResult::Outcome::kRefused) continue;
+    receipts.push_back({offered[i], results[i].ouid, results[i].handle, {}});
+    handles.push_back(results[i].handle);
+  }
+  if (receipts.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const hsm::Statement own, OwnStatement());
+  ASSIGN_OR_RETURN(const std::vector<hsm::Edition> editions,
+                   partition_->EditionsOf(login_.get(), handles));
+  const Stamper stamper(own, *login_, *peer_);
+  for (size_t i = 0; i < receipts.size(); ++i) {
+    receipts[i].stamp = stamper.Of(editions[i]);
+  }
+  return Receipts(*partition_).Keep(std::move(receipts));
+}
+
+absl::StatusOr<std::vector<Held>> LocalEndpoint::Compare(ByteSpan sealed) {
+  if (!target_.has_value()) return NotOpen();
+  TargetRun run = *std::move(target_);  // back on success
+  Reset();
+  RETURN_IF_ERROR(CheckLogin(login_));
+  ASSIGN_OR_RETURN(const TargetRun::Opened opened, run.Open(sealed));
+  if (opened.kind != RecordKind::kOffer) {
+    return base::Error(CKR_DEVICE_ERROR, "cloning: not an offer");
+  }
+  peer_ = run.source();
+  ASSIGN_OR_RETURN(const hsm::Statement own, OwnStatement());
+  ASSIGN_OR_RETURN(const std::vector<Receipt> receipts,
+                   Receipts(*partition_).Find(opened.offered));
+  // After the receipts: what they tell of is still so.
+  ASSIGN_OR_RETURN(const std::vector<hsm::Edition> editions,
+                   partition_->Editions(login_.get()));
+  const Stamper stamper(own, *login_, *peer_);
+  std::vector<Held> held(receipts.size());
+  for (size_t i = 0; i < receipts.size(); ++i) {
+    if (receipts[i].handle == 0) continue;
+    const hsm::Edition* edition = FindEdition(editions, receipts[i].handle);
+    if (edition == nullptr || stamper.Of(*edition) != receipts[i].stamp) {
+      continue;
+    }
+    held[i] = {receipts[i].ouid, receipts[i].handle};
+  }
+  target_ = std::move(run);
+  return held;
+}
+
 // --- both ---
+
+absl::StatusOr<std::vector<uint64_t>> LocalEndpoint::Handles() {
+  RETURN_IF_ERROR(CheckLogin(login_));
+  return partition_->Handles(login_.get());
+}
 
 absl::StatusOr<std::vector<Endpoint::Item>> LocalEndpoint::List() {
   RETURN_IF_ERROR(CheckLogin(login_));

@@ -29,15 +29,19 @@ class LocalEndpoint : public Endpoint {
 
   absl::StatusOr<Bytes> Start() override;
   absl::Status Bind(ByteSpan reply) override;
+  absl::StatusOr<SealedOffer> Offer(
+      absl::Span<const uint64_t> handles) override;
   absl::StatusOr<Batch> Next(absl::Span<const uint64_t> handles) override;
   absl::StatusOr<size_t> SizeOfNext(uint64_t handle) override;
   absl::StatusOr<Batch> End() override;
 
   absl::StatusOr<Bytes> Join(ByteSpan hello) override;
+  absl::StatusOr<std::vector<Held>> Compare(ByteSpan sealed) override;
   absl::StatusOr<std::vector<TargetResult>> Accept(
       ByteSpan sealed, const AcceptOptions& options) override;
 
   absl::StatusOr<std::vector<Item>> List() override;
+  absl::StatusOr<std::vector<uint64_t>> Handles() override;
 
   absl::StatusOr<SourceForecast> Forecast(
       const hsm::Statement& target,
@@ -63,6 +67,11 @@ class LocalEndpoint : public Endpoint {
   // What the target's HSM does for its manifest when the run is over.
   absl::Status CloseManifest(
       std::optional<hsm::ManifestBook::SourceReport> report);
+  // What this partition would sign now; CKR_FUNCTION_FAILED when it is not the
+  // one of the opening any more.
+  absl::StatusOr<hsm::Statement> OwnStatement();
+  absl::Status KeepReceipts(const std::vector<OfferedObject>& offered,
+                            const std::vector<TargetResult>& results);
   // What leaves for one handle; the error is the object's own unless the run
   // cannot go on (EndsRun).
   absl::StatusOr<Prepared> Prepare(uint64_t handle,

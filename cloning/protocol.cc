@@ -14,7 +14,8 @@ namespace cloning {
 namespace {
 
 constexpr size_t kMinDomainSecret = 16;
-constexpr uint8_t kObjectFormat = 1;
+constexpr uint8_t kObjectFormat = 2;
+constexpr uint8_t kOfferFormat = 1;
 constexpr uint8_t kFlagCarriedOn = 1;
 constexpr uint8_t kSourceToTarget = 1;
 
@@ -64,9 +65,19 @@ struct ObjectPlaintext {
   hsm::Ouid ouid{};
   hsm::Statement origin;
   SecretBytes attributes;
+  OfferedObject as_offered;
   template <typename V>
   void Fields(V& v) {
-    v(format, flags, ouid, origin, attributes);
+    v(format, flags, ouid, origin, attributes, as_offered);
+  }
+};
+
+struct OfferPlaintext {
+  uint8_t format = kOfferFormat;
+  std::vector<OfferedObject> objects;
+  template <typename V>
+  void Fields(V& v) {
+    v(format, objects);
   }
 };
 
@@ -260,6 +271,19 @@ absl::StatusOr<std::optional<hsm::ManifestBook::SourceReport>> ParseEnd(
   return report;
 }
 
+absl::StatusOr<std::vector<OfferedObject>> ParseOffer(
+    const std::vector<SecretBytes>& plaintexts) {
+  if (plaintexts.size() != 1) return Refused("several offers");
+  ASSIGN_OR_RETURN(
+      OfferPlaintext offer,
+      wire::Decode<OfferPlaintext>(plaintexts.front().Expose(), "offer"));
+  if (offer.format != kOfferFormat || offer.objects.empty() ||
+      offer.objects.size() > kMaxOffered) {
+    return Refused("malformed offer");
+  }
+  return std::move(offer.objects);
+}
+
 absl::StatusOr<ObjectRecord> ParseObject(ByteSpan bytes, const Record& record,
                                          const hsm::Statement& source) {
   ASSIGN_OR_RETURN(const ObjectPlaintext plaintext,
@@ -273,6 +297,7 @@ absl::StatusOr<ObjectRecord> ParseObject(ByteSpan bytes, const Record& record,
   object.ouid = plaintext.ouid;
   object.carried_on = plaintext.flags == kFlagCarriedOn;
   object.origin = plaintext.origin;
+  object.as_offered = plaintext.as_offered;
   ASSIGN_OR_RETURN(object.attributes,
                    hsm::AttributeSet::Decode(plaintext.attributes.Expose()));
   if (!base::SameBytes(object.attributes.Value(CKA_OUID), object.ouid) ||
@@ -326,6 +351,7 @@ RecordDraft RecordDraft::Of(const ObjectRecord& record) {
   plaintext.ouid = record.ouid;
   plaintext.origin = record.origin;
   plaintext.attributes = record.attributes.Encode();
+  plaintext.as_offered = record.as_offered;
   return RecordDraft{record.ouid, wire::EncodeSecret(plaintext)};
 }
 
@@ -397,6 +423,15 @@ size_t SourceRun::SizeOf(const RecordDraft& draft) const {
 
 absl::StatusOr<Bytes> SourceRun::Seal(absl::Span<const RecordDraft> records) {
   return SealAs(RecordKind::kObject, records);
+}
+
+absl::StatusOr<Bytes> SourceRun::SealOffer(
+    absl::Span<const OfferedObject> objects) {
+  OfferPlaintext offer;
+  offer.objects.assign(objects.begin(), objects.end());
+  RecordDraft draft;
+  draft.plaintext = wire::EncodeSecret(offer);
+  return SealAs(RecordKind::kOffer, absl::MakeConstSpan(&draft, 1));
 }
 
 absl::StatusOr<Bytes> SourceRun::SealEnd(
@@ -511,16 +546,20 @@ absl::StatusOr<TargetRun::Opened> TargetRun::Open(ByteSpan sealed) {
                    OpenRecords(*version_->suite, keys, message));
 
   Opened opened;
-  opened.end = message.records.front().kind == RecordKind::kEnd;
-  if (opened.end) {
+  opened.kind = message.records.front().kind;
+  if (opened.end()) {
     ASSIGN_OR_RETURN(opened.report, ParseEnd(plaintexts, next_));
     return opened;
   }
-  for (size_t i = 0; i < plaintexts.size(); ++i) {
-    ASSIGN_OR_RETURN(
-        ObjectRecord object,
-        ParseObject(plaintexts[i].Expose(), message.records[i], source_));
-    opened.objects.push_back(std::move(object));
+  if (opened.kind == RecordKind::kOffer) {
+    ASSIGN_OR_RETURN(opened.offered, ParseOffer(plaintexts));
+  } else {
+    for (size_t i = 0; i < plaintexts.size(); ++i) {
+      ASSIGN_OR_RETURN(
+          ObjectRecord object,
+          ParseObject(plaintexts[i].Expose(), message.records[i], source_));
+      opened.objects.push_back(std::move(object));
+    }
   }
   next_ += plaintexts.size();
   state_ = std::move(keys);

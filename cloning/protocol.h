@@ -57,12 +57,29 @@ struct RunOptions {
   std::function<absl::StatusOr<WrappingKeyRef>()> wrapping_key = nullptr;
 };
 
+// Stands for one content of one object under the rules of one end
+// (cloning/stamps.h); says nothing to anybody else.
+using Stamp = std::array<uint8_t, 16>;
+
+// An object that the source could send, for the target to say whether it has
+// it.
+struct OfferedObject {
+  uint64_t handle = 0;  // at the source
+  Stamp stamp{};
+  bool operator==(const OfferedObject&) const = default;
+  template <typename V>
+  void Fields(V& v) {
+    v(handle, stamp);
+  }
+};
+
 // One object on its way.
 struct ObjectRecord {
   hsm::Ouid ouid{};
   hsm::AttributeSet attributes;  // with CKA_OUID, without CKA_UNIQUE_ID
   hsm::Statement origin;
-  bool carried_on = false;  // the origin comes from an earlier backup
+  bool carried_on = false;   // the origin comes from an earlier backup
+  OfferedObject as_offered;  // what an offer says of it
 };
 
 // An object in the form in which it is sealed.
@@ -73,7 +90,7 @@ struct RecordDraft {
   static RecordDraft Of(const ObjectRecord& record);
 };
 
-enum class RecordKind : uint8_t { kObject = 1, kEnd = 2 };
+enum class RecordKind : uint8_t { kObject = 1, kEnd = 2, kOffer = 3 };
 
 // Whether two statements are of one partition in one state of firmware,
 // version and FM; policies and label may differ.
@@ -122,6 +139,8 @@ class SourceRun {
   size_t SizeOf(const RecordDraft& draft) const;
   // Seals 1 to max_records() records that fit kMaxMessage.
   absl::StatusOr<Bytes> Seal(absl::Span<const RecordDraft> records);
+  // Seals what one offer record holds, at most kMaxOffered.
+  absl::StatusOr<Bytes> SealOffer(absl::Span<const OfferedObject> objects);
   // Seals the end record; the run is over. With what the source has to say of
   // the whole run, for the manifest of a Backup HSM.
   absl::StatusOr<Bytes> SealEnd(
@@ -164,10 +183,12 @@ class TargetRun {
   const hsm::Statement& source() const { return source_; }
 
   struct Opened {
-    std::vector<ObjectRecord> objects;  // in order
-    bool end = false;                   // no objects, and the run is over
+    RecordKind kind = RecordKind::kObject;  // kEnd: the run is over
+    std::vector<ObjectRecord> objects;      // in order
+    std::vector<OfferedObject> offered;
     // With the end, when the source sent one.
     std::optional<hsm::ManifestBook::SourceReport> report = {};
+    bool end() const { return kind == RecordKind::kEnd; }
   };
   // CKR_DEVICE_ERROR for everything but the next message of this run;
   // CKR_CERTIFICATE_INVALID when the source is of another domain and the

@@ -46,7 +46,7 @@ TEST_P(ProtocolTest, Record_ArrivesAsItLeft) {
   EXPECT_EQ(opened->objects[0].ouid, RecordOf(5).ouid);
   EXPECT_EQ(opened->objects[0].origin.partition_label, "source");
   EXPECT_FALSE(opened->objects[0].carried_on);
-  EXPECT_FALSE(opened->end);
+  EXPECT_FALSE(opened->end());
 }
 
 TEST_P(ProtocolTest, EachEnd_KnowsTheOthersStatement) {
@@ -62,7 +62,7 @@ TEST_P(ProtocolTest, MessagesInOrder_AreAllOpened) {
     ASSERT_TRUE(opened.ok()) << opened.status();
     EXPECT_EQ(opened->objects.at(0).ouid, RecordOf(i).ouid);
   }
-  EXPECT_TRUE(run.target.Open(run.source.SealEnd().value())->end);
+  EXPECT_TRUE(run.target.Open(run.source.SealEnd().value())->end());
 }
 
 TEST(Cpv3Test, ManyMessages_ArriveInOrder) {
@@ -77,14 +77,14 @@ TEST(Cpv3Test, ManyMessages_ArriveInOrder) {
   ASSERT_TRUE(end.ok()) << end.status();
   EXPECT_EQ(first->objects[2].ouid, RecordOf(2).ouid);
   EXPECT_EQ(second->objects[0].ouid, RecordOf(3).ouid);
-  EXPECT_TRUE(end->end);
+  EXPECT_TRUE(end->end());
 }
 
 TEST_P(ProtocolTest, EmptyRun_HasOnlyAnEnd) {
   Pair run = Pair::Open();
   const auto end = run.target.Open(run.source.SealEnd().value());
   ASSERT_TRUE(end.ok()) << end.status();
-  EXPECT_TRUE(end->end);
+  EXPECT_TRUE(end->end());
 }
 
 TEST_P(ProtocolTest, BackupSource_CarriesOriginsOn) {

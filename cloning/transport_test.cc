@@ -211,7 +211,7 @@ TEST(Cpv1Test, NewSourcesHello_IsAnsweredByAnOldTarget) {
   EXPECT_EQ(target.reply()[0], kCpv1);
   SourceRun source = std::move(offer).Bind(target.reply()).value();
   EXPECT_EQ(source.version().number, kCpv1);
-  EXPECT_TRUE(target.Open(source.SealEnd().value())->end);
+  EXPECT_TRUE(target.Open(source.SealEnd().value())->end());
 }
 
 TEST(Cpv1Test, OtherDomain_IsRefusedByTheTargetAfterTheObjectLeft) {

@@ -18,6 +18,7 @@ using hsm_io::Call;
 using hsm_io::Empty;
 
 constexpr size_t kObjectsAPage = 1000;
+constexpr size_t kHandlesAPage = 100000;
 
 absl::StatusOr<hsm::Role> ToRole(uint8_t number) {
   if (number > static_cast<uint8_t>(hsm::Role::kAuditor)) {
@@ -376,6 +377,21 @@ void Link::BindObjects(hsm_io::Server& server) {
         }
         return reply;
       });
+  server.On<hsm_io::ListHandles>(
+      [this](const hsm_io::ListHandles& m,
+             Call&) -> absl::StatusOr<hsm_io::ListHandles::Reply> {
+        ASSIGN_OR_RETURN(hsm::Partition * partition, Space(m.space));
+        ASSIGN_OR_RETURN(hsm::LoginRef login, NeedLogin(m.space));
+        hsm_io::ListHandles::Reply reply;
+        ASSIGN_OR_RETURN(reply.handles, partition->Handles(login.get()));
+        const auto first = std::upper_bound(reply.handles.begin(),
+                                            reply.handles.end(), m.after);
+        reply.handles.erase(reply.handles.begin(), first);
+        if (reply.handles.size() > kHandlesAPage) {
+          reply.handles.resize(kHandlesAPage);
+        }
+        return reply;
+      });
   server.On<hsm_io::DestroyObjects>(
       [this](const hsm_io::DestroyObjects& m, Call&) -> absl::StatusOr<Empty> {
         ASSIGN_OR_RETURN(hsm::Partition * partition, Space(m.space));
@@ -536,6 +552,26 @@ void Link::BindRuns(hsm_io::Server& server) {
                          target->Accept(m.sealed, options));
         hsm_io::RunAccept::Reply reply;
         reply.results = wire::Encode(results);
+        return reply;
+      });
+  server.On<hsm_io::RunOffer>(
+      [this](const hsm_io::RunOffer& m,
+             Call&) -> absl::StatusOr<hsm_io::RunOffer::Reply> {
+        ASSIGN_OR_RETURN(cloning::Endpoint * source, Run(m.run));
+        ASSIGN_OR_RETURN(const cloning::SealedOffer offer,
+                         source->Offer(m.handles));
+        hsm_io::RunOffer::Reply reply;
+        reply.offer = wire::Encode(offer);
+        return reply;
+      });
+  server.On<hsm_io::RunCompare>(
+      [this](const hsm_io::RunCompare& m,
+             Call&) -> absl::StatusOr<hsm_io::RunCompare::Reply> {
+        ASSIGN_OR_RETURN(cloning::Endpoint * target, Run(m.run));
+        ASSIGN_OR_RETURN(const std::vector<cloning::Held> held,
+                         target->Compare(m.sealed));
+        hsm_io::RunCompare::Reply reply;
+        reply.held = wire::Encode(held);
         return reply;
       });
   server.On<hsm_io::RunClose>(

@@ -32,15 +32,14 @@ struct MessageList {
   }
 };
 
-using AllMessages =
-    MessageList<GetHsmStatus, InitHsm, SetHsmPolicies, ZeroizeHsm, Adopt,
-                UpdateFirmware, RollbackFirmware, GetCondition, SetTransport,
-                SetTamper, Login, Logout, InitRole, ChangePin, GetRoleStatus,
-                ListContainers, CreateContainer, InitContainer, DeleteContainer,
-                ResizeContainer, SetDomain, GetContainerPolicies,
-                SetContainerPolicies, ChangeLabel, ListObjects, DestroyObjects,
-                ReadManifest, RunStart, RunBind, RunNext, RunJoin, RunAccept,
-                RunClose, RunForecast, Outcome>;
+using AllMessages = MessageList<
+    GetHsmStatus, InitHsm, SetHsmPolicies, ZeroizeHsm, Adopt, UpdateFirmware,
+    RollbackFirmware, GetCondition, SetTransport, SetTamper, Login, Logout,
+    InitRole, ChangePin, GetRoleStatus, ListContainers, CreateContainer,
+    InitContainer, DeleteContainer, ResizeContainer, SetDomain,
+    GetContainerPolicies, SetContainerPolicies, ChangeLabel, ListObjects,
+    ListHandles, DestroyObjects, ReadManifest, RunStart, RunBind, RunNext,
+    RunJoin, RunAccept, RunOffer, RunCompare, RunClose, RunForecast, Outcome>;
 static_assert(AllMessages::NumbersAreUnique());
 
 }  // namespace hsm_io

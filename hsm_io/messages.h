@@ -533,6 +533,26 @@ struct ListObjects {
   }
 };
 
+// Handles above `after`, ascending, at most 100,000; none: that was all.
+struct ListHandles {
+  static constexpr uint16_t kOp = 43;
+  static constexpr bool kChanges = false;
+  static constexpr char kName[] = "ListHandles";
+  struct Reply {
+    std::vector<uint64_t> handles;
+    template <typename V>
+    void Fields(V& v) {
+      v(handles);
+    }
+  };
+  uint32_t space = 0;
+  uint64_t after = 0;
+  template <typename V>
+  void Fields(V& v) {
+    v(space, after);
+  }
+};
+
 // Empty `handles`: all objects. CO.
 struct DestroyObjects {
   static constexpr uint16_t kOp = 41;
@@ -663,6 +683,44 @@ struct RunAccept {
   template <typename V>
   void Fields(V& v) {
     v(run, sealed, options);
+  }
+};
+
+struct RunOffer {
+  static constexpr uint16_t kOp = 57;
+  static constexpr bool kChanges = false;
+  static constexpr char kName[] = "RunOffer";
+  struct Reply {
+    Bytes offer;  // cloning::SealedOffer
+    template <typename V>
+    void Fields(V& v) {
+      v(offer);
+    }
+  };
+  uint32_t run = 0;
+  std::vector<uint64_t> handles;
+  template <typename V>
+  void Fields(V& v) {
+    v(run, handles);
+  }
+};
+
+struct RunCompare {
+  static constexpr uint16_t kOp = 58;
+  static constexpr bool kChanges = false;
+  static constexpr char kName[] = "RunCompare";
+  struct Reply {
+    Bytes held;  // vector of cloning::Held
+    template <typename V>
+    void Fields(V& v) {
+      v(held);
+    }
+  };
+  uint32_t run = 0;
+  Bytes sealed;
+  template <typename V>
+  void Fields(V& v) {
+    v(run, sealed);
   }
 };
 

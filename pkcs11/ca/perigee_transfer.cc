@@ -1,7 +1,6 @@
 // The vendor interface: Transfer between two sessions' partitions, and the
 // adoption of a device.
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -22,6 +21,25 @@ using api::Input;
 using api::Pin;
 using Item = cloning::Endpoint::Item;
 
+// The handles of what is carried: those asked for, or all. Nothing is opened.
+absl::StatusOr<std::vector<uint64_t>> HandlesOf(
+    cloning::Endpoint& source, const PERIGEE_TRANSFER& transfer) {
+  if (transfer.ulObjectCount == 0) return source.Handles();
+  if (transfer.phObjects == nullptr) {
+    return base::Error(CKR_ARGUMENTS_BAD, "no objects");
+  }
+  return std::vector<uint64_t>(transfer.phObjects,
+                               transfer.phObjects + transfer.ulObjectCount);
+}
+
+absl::Status List(cloning::Endpoint& source, PERIGEE_TRANSFER& transfer) {
+  ASSIGN_OR_RETURN(const std::vector<Item> items, Selection(source, transfer));
+  ASSIGN_OR_RETURN(const ItemReport report,
+                   ItemReport::Make(transfer, items.size()));
+  for (size_t i = 0; i < items.size(); ++i) report.Put(i, StartItem(items[i]));
+  return absl::OkStatus();
+}
+
 CK_ULONG ToNumber(backup::TransferItem::Outcome outcome) {
   using Outcome = backup::TransferItem::Outcome;
   switch (outcome) {
@@ -41,12 +59,16 @@ CK_ULONG ToNumber(backup::TransferItem::Outcome outcome) {
   return PERIGEE_OUTCOME_NOT_TRIED;
 }
 
-void Complete(const backup::TransferItem& done, PERIGEE_TRANSFER_ITEM& told) {
+PERIGEE_TRANSFER_ITEM Told(const backup::TransferItem& done) {
+  PERIGEE_TRANSFER_ITEM told = {};
+  told.hSource = done.source_handle;
   told.hTarget = done.target_handle;
+  std::copy(done.ouid.begin(), done.ouid.end(), told.ouid);
   told.ulOutcome = ToNumber(done.outcome);
   told.rv = done.rv;
   CopyText(told.reason, done.reason);
   CopyText(told.text, done.text);
+  return told;
 }
 
 backup::TransferOptions OptionsOf(const PERIGEE_TRANSFER& transfer) {
@@ -73,32 +95,22 @@ absl::Status Transfer(Library& library, CK_SESSION_HANDLE hSource,
   RETURN_IF_ERROR(CheckSize(pTransfer));
   ASSIGN_OR_RETURN(const SessionRef source, library.session(hSource));
   ASSIGN_OR_RETURN(auto from, source->token().MakeEndpoint(source->space()));
-  const bool list_only = (pTransfer->flags & PERIGEE_TRANSFER_LIST_ONLY) != 0;
-  SessionRef target;
-  std::unique_ptr<cloning::Endpoint> to;
-  if (!list_only) {
-    ASSIGN_OR_RETURN(target, library.session(hTarget));
-    if (!target->read_write()) return base::Error(CKR_SESSION_READ_ONLY, "");
-    ASSIGN_OR_RETURN(to, target->token().MakeEndpoint(target->space()));
+  if ((pTransfer->flags & PERIGEE_TRANSFER_LIST_ONLY) != 0) {
+    return List(*from, *pTransfer);
   }
-  ASSIGN_OR_RETURN(const std::vector<Item> selected,
-                   Selection(*from, *pTransfer));
+  ASSIGN_OR_RETURN(const SessionRef target, library.session(hTarget));
+  if (!target->read_write()) return base::Error(CKR_SESSION_READ_ONLY, "");
+  ASSIGN_OR_RETURN(const auto to,
+                   target->token().MakeEndpoint(target->space()));
+  ASSIGN_OR_RETURN(const std::vector<uint64_t> handles,
+                   HandlesOf(*from, *pTransfer));
   ASSIGN_OR_RETURN(const ItemReport report,
-                   ItemReport::Make(*pTransfer, selected.size()));
-  std::vector<uint64_t> handles;
-  for (size_t i = 0; i < selected.size(); ++i) {
-    handles.push_back(selected[i].handle);
-    report.Put(i, StartItem(selected[i]));
-  }
-  if (list_only) return absl::OkStatus();
-
+                   ItemReport::Make(*pTransfer, handles.size()));
   backup::TransferReport done;
   const absl::Status run =
       backup::Transfer(*from, *to, handles, OptionsOf(*pTransfer), done);
-  for (size_t i = 0; i < selected.size(); ++i) {
-    PERIGEE_TRANSFER_ITEM told = StartItem(selected[i]);
-    Complete(done.items[i], told);
-    report.Put(i, told);
+  for (size_t i = 0; i < handles.size(); ++i) {
+    report.Put(i, Told(done.items[i]));
   }
   RETURN_IF_ERROR(run);
   return done.FirstFailure();

@@ -240,10 +240,10 @@ typedef CK_RV (*PERIGEE_CompactStore)(CK_SLOT_ID slotID, PERIGEE_STORE* pStore);
 typedef struct PERIGEE_TRANSFER_ITEM {
   CK_OBJECT_HANDLE hSource;
   CK_OBJECT_HANDLE hTarget;  // 0 unless it is at the target now
-  CK_BYTE ouid[12];
+  CK_BYTE ouid[12];          // zeros when nobody has looked at the object
   CK_ULONG ulOutcome;
   CK_RV rv;         // why not; CKR_OK when it is at the target
-  CK_ULONG ulCost;  // bytes of the source's storage
+  CK_ULONG ulCost;  // bytes of the source's storage; of LIST_ONLY, else 0
   char reason[64];
   char text[192];
 } PERIGEE_TRANSFER_ITEM;

@@ -133,6 +133,22 @@ TEST_P(AuditTest, OpensslAlone_ChecksAnExport) {
   EXPECT_THAT(ReadFile(path("checked")), HasSubstr("broken"));
 }
 
+// What is not sent is not said to be.
+TEST_P(AuditTest, UnchangedObjects_LeaveOnce) {
+  const CK_SESSION_HANDLE source = host().Officer(host().partition());
+  for (int i = 0; i < 40; ++i) {
+    host().Create(source, Note("note " + std::to_string(i)));
+  }
+  const CK_ULONG container = host().MakeContainer(host().backup());
+  const CK_SESSION_HANDLE archive =
+      host().OpenArchive(host().backup(), container);
+  EXPECT_OK(host().Transfer(source, archive).rv);
+  EXPECT_EQ(host().Transfer(source, archive).Count(PERIGEE_OUTCOME_PRESENT),
+            host().Find(source).size());
+  const size_t objects = host().Find(source).size();
+  EXPECT_EQ(Count(Export(), "\"event\":\"object-sent\""), objects);
+}
+
 TEST_P(AuditTest, BackupAndRestore_AreInBothLogs) {
   const CK_SESSION_HANDLE source = host().Officer(host().partition());
   GenerateEcPair(host(), source, "signer");

@@ -135,6 +135,47 @@ TEST_P(BackupTest, UnchangedPartition_IsNotCopiedAgain) {
   EXPECT_EQ(bench.host.Find(app).size(), count);
 }
 
+// So many that the target is asked first which it has.
+TEST_P(BackupTest, OfManyObjects_OnlyTheChangedOneIsCopied) {
+  Bench bench(GetParam());
+  const CK_SESSION_HANDLE app = bench.Officer();
+  constexpr size_t kCount = 40;
+  for (size_t i = 0; i < kCount; ++i) {
+    bench.host.Create(app, Note("note " + std::to_string(i)));
+  }
+  const CK_SESSION_HANDLE archive = bench.NewArchive();
+  ExpectAllStored(bench.host.Transfer(app, archive), kCount);
+  const Template after = Template().Text(CKA_LABEL, "after");
+  const CK_OBJECT_HANDLE changed = bench.host.Find(app).at(7);
+  EXPECT_OK(bench.host.c().C_SetAttributeValue(app, changed, after.data(),
+                                               after.size()));
+  const Report again =
+      bench.host.Transfer(app, archive, PERIGEE_TRANSFER_REPLACE);
+  EXPECT_OK(again.rv);
+  EXPECT_EQ(again.Count(PERIGEE_OUTCOME_PRESENT), kCount - 1);
+  EXPECT_EQ(again.Count(PERIGEE_OUTCOME_REPLACED), 1u);
+  EXPECT_EQ(again.items.at(7).ulOutcome, PERIGEE_OUTCOME_REPLACED);
+  EXPECT_EQ(bench.host.Get(archive, again.items.at(7).hTarget, CKA_LABEL),
+            (Bytes{'a', 'f', 't', 'e', 'r'}));
+  // Each item tells of its own object.
+  for (const PERIGEE_TRANSFER_ITEM& item : again.items) {
+    EXPECT_EQ(bench.host.Get(archive, item.hTarget, CKA_LABEL),
+              bench.host.Get(app, item.hSource, CKA_LABEL));
+    EXPECT_EQ(Bytes(item.ouid, item.ouid + sizeof item.ouid),
+              bench.host.Get(app, item.hSource, CKA_OUID));
+  }
+
+  // And back: what the archive lacks for the partition goes the long way once.
+  EXPECT_OK(bench.host.c().C_DestroyObject(app, bench.host.Find(app).at(3)));
+  for (const size_t stored : {1, 0}) {
+    const Report back = bench.host.Transfer(archive, app);
+    EXPECT_OK(back.rv);
+    EXPECT_EQ(back.Count(PERIGEE_OUTCOME_STORED), stored);
+    EXPECT_EQ(back.Count(PERIGEE_OUTCOME_PRESENT), kCount - stored);
+  }
+  EXPECT_EQ(bench.host.Find(app).size(), kCount);
+}
+
 TEST_P(BackupTest, Append_AddsOnlyWhatIsMissing) {
   Bench bench(GetParam());
   const CK_SESSION_HANDLE app = bench.Officer();
