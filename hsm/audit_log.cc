@@ -108,9 +108,15 @@ AuditSettings::Of AuditLog::SettingsOf(SpaceId space) const {
 // ---------------------------------------------------------------------
 
 absl::Status AuditLog::Append(Transaction& tx, AuditEvent event) const {
+  return AppendAll(tx, absl::MakeSpan(&event, 1));
+}
+
+absl::Status AuditLog::AppendAll(Transaction& tx,
+                                 absl::Span<AuditEvent> events) const {
+  if (events.empty()) return absl::OkStatus();
   const auto with = configured();
   const AuditSettings& settings = with->settings;
-  const Mode mode = settings.At(event.space).mode;
+  const Mode mode = settings.At(events.front().space).mode;
   ASSIGN_OR_RETURN(Chain chain, Load(tx, mode));
   chain.journal = settings.journal;
   if (chain.mark.settings != with->fingerprint) {
@@ -120,8 +126,38 @@ absl::Status AuditLog::Append(Transaction& tx, AuditEvent event) const {
         tx, chain, changed.With(AuditNumber::kSettings, with->fingerprint)));
   }
   if (mode == Mode::kOff) return absl::OkStatus();
-  const AuditWordRow& row = RowOf(event.word);
-  if (row.counted) {
+  RETURN_IF_ERROR(NamePartition(tx, events));
+  for (const AuditEvent& event : events) {
+    RETURN_IF_ERROR(AppendOne(tx, settings, chain, event));
+  }
+  RotateWhenDue(chain);
+  return absl::OkStatus();
+}
+
+absl::Status AuditLog::NamePartition(Transaction& tx,
+                                     absl::Span<AuditEvent> events) const {
+  const SpaceId space = events.front().space;
+  std::string serial;
+  for (AuditEvent& event : events) {
+    if (space == 0 || !event.partition.empty()) continue;
+    if (serial.empty()) {
+      // One that was tampered with is what some events are about.
+      const auto partition = LoadPartition(*core_, tx, space);
+      if (partition.ok() && partition->has_value()) {
+        serial = (*partition)->serial;
+      } else if (!partition.ok() &&
+                 base::Reason(partition.status()) != kTamperedReason) {
+        return partition.status();
+      }
+    }
+    event.partition = serial;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AuditLog::AppendOne(Transaction& tx, const AuditSettings& settings,
+                                 Chain& chain, const AuditEvent& event) const {
+  if (RowOf(event.word).counted) {
     const uint64_t hour = SecondsOf(chain.now) / 3600;
     if (chain.mark.counted_hour != hour) chain.mark.counted = 0;
     chain.mark.counted_hour = hour;
@@ -129,17 +165,7 @@ absl::Status AuditLog::Append(Transaction& tx, AuditEvent event) const {
     ++chain.mark.counted;
   }
   if (chain.mark.bytes >= settings.limit) {
-    RETURN_IF_ERROR(MakeRoom(tx, chain, event, mode));
-  }
-  if (event.space != 0 && event.partition.empty()) {
-    // One that was tampered with is what some events are about.
-    const auto partition = LoadPartition(*core_, tx, event.space);
-    if (partition.ok() && partition->has_value()) {
-      event.partition = (*partition)->serial;
-    } else if (!partition.ok() &&
-               base::Reason(partition.status()) != kTamperedReason) {
-      return partition.status();
-    }
+    RETURN_IF_ERROR(MakeRoom(tx, chain, event, settings.At(event.space).mode));
   }
   const Mark& mark = chain.mark;
   if (mark.seq - mark.checkpoint + 1 >= kAuditCheckpointLines ||
@@ -147,9 +173,7 @@ absl::Status AuditLog::Append(Transaction& tx, AuditEvent event) const {
        mark.checkpoint_time + kAuditCheckpointSeconds < SecondsOf(chain.now))) {
     RETURN_IF_ERROR(WriteCheckpoint(tx, chain));
   }
-  RETURN_IF_ERROR(Write(tx, chain, event));
-  RotateWhenDue(chain);
-  return absl::OkStatus();
+  return Write(tx, chain, event);
 }
 
 absl::Status AuditLog::Note(AuditEvent event) const {
@@ -168,10 +192,7 @@ absl::Status AuditLog::NoteAll(std::vector<AuditEvent> events) const {
       store.writable()
           ? store.Write(space,
                         [&](Transaction& tx) -> absl::Status {
-                          for (AuditEvent& event : events) {
-                            RETURN_IF_ERROR(Append(tx, std::move(event)));
-                          }
-                          return absl::OkStatus();
+                          return AppendAll(tx, absl::MakeSpan(events));
                         })
           : base::Error(CKR_TOKEN_WRITE_PROTECTED,
                         "the audit log cannot be written");

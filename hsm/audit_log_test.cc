@@ -53,6 +53,22 @@ std::string ReadAll(const std::string& path) {
   return text.str();
 }
 
+// Lines, checkpoints among them, and the mark of the last one alone.
+TEST(AuditGroupTest, ManyEventsTogether_AreALineEach) {
+  TestHsm hsm(AppSpec());
+  std::vector<AuditEvent> events(2 * kAuditCheckpointLines, Event());
+  for (size_t i = 0; i < events.size(); ++i) events[i].handle = 1000 + i;
+  const size_t before = LinesWith(*hsm, "login").size();
+  ASSERT_TRUE(hsm->audit().NoteAll(std::move(events)).ok());
+  const auto lines = LinesWith(*hsm, "login");
+  ASSERT_EQ(lines.size(), before + 2 * kAuditCheckpointLines);
+  EXPECT_TRUE(absl::StrContains(lines.back(), "1511")) << lines.back();
+  EXPECT_GE(LinesWith(*hsm, "checkpoint").size(), 2u);
+  ASSERT_TRUE(hsm->audit().Checkpoint(/*exported=*/false).ok());
+  const AuditReport report = Verify(AuditText(*hsm));
+  EXPECT_EQ(report.problem, AuditProblem::kNone) << report.text;
+}
+
 // An HSM on disk, whose file can be changed behind its back.
 class DiskHsm {
  public:

@@ -151,6 +151,43 @@ TEST_P(AuditStoreTest, NestedWorkThatFails_LeavesNoLine) {
   EXPECT_EQ(All()[1].line, Row(2, 8).line);
 }
 
+TEST_P(AuditStoreTest, ManyLinesInOneWrite_LeaveOneMark) {
+  ASSERT_TRUE(Append(Row(1)).ok());
+  ASSERT_TRUE(store_
+                  ->Write(kSpace,
+                          [&](Transaction& tx) -> absl::Status {
+                            RETURN_IF_ERROR(tx.AppendAudit(Row(2)));
+                            RETURN_IF_ERROR(tx.MarkAudit(Bytes{7}));
+                            RETURN_IF_ERROR(tx.AppendAudit({3, {3}, {}}));
+                            RETURN_IF_ERROR(tx.AppendAudit({4, {4}, {}}));
+                            RETURN_IF_ERROR(tx.DropAudit(1));
+                            return tx.MarkAudit(Bytes{9});
+                          })
+                  .ok());
+  const std::vector<AuditRow> rows = All();
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows[0].mark, Bytes());
+  EXPECT_EQ(rows[1].mark, Bytes());
+  EXPECT_EQ(rows[2].mark, Bytes{9});
+}
+
+TEST_P(AuditStoreTest, MarkOfNestedWorkThatFails_IsStillTaken) {
+  ASSERT_TRUE(store_
+                  ->Write(kSpace,
+                          [&](Transaction& tx) -> absl::Status {
+                            RETURN_IF_ERROR(tx.AppendAudit(Row(1)));
+                            tx.Nested([&]() -> absl::Status {
+                                RETURN_IF_ERROR(tx.MarkAudit({}));
+                                return base::Error(CKR_DEVICE_ERROR, "wanted");
+                              }).IgnoreError();
+                            return tx.AppendAudit(Row(2));
+                          })
+                  .ok());
+  ASSERT_EQ(All().size(), 2u);
+  EXPECT_EQ(All()[0].mark, Bytes());
+  EXPECT_EQ(All()[1].mark, Row(2).mark);
+}
+
 TEST_P(AuditStoreTest, ALine_MovesNoGeneration) {
   const uint64_t before = store_->Generation(kSpace);
   ASSERT_TRUE(Append(Row(1)).ok());

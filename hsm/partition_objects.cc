@@ -199,17 +199,17 @@ absl::StatusOr<std::vector<uint64_t>> Partition::Create(
         }
         RETURN_IF_ERROR(access.view->vault->InsertAll(tx, access.keys->ring,
                                                       drafts, handles));
+        std::vector<AuditEvent> events;
         for (size_t i = 0; i < objects.size(); ++i) {
-          AuditEvent event =
-              state_->EventOf(WordOf(objects[i]), record, RoleOf(login));
+          AuditEvent& event = events.emplace_back(
+              state_->EventOf(WordOf(objects[i]), record, RoleOf(login)));
           event.About(objects[i].attributes, handles[i])
               .WithPeer(objects[i].peer);
           if (objects[i].replaces != 0) {
             event.With(AuditNumber::kReplaces, objects[i].replaces);
           }
-          RETURN_IF_ERROR(state_->core->audit().Append(tx, std::move(event)));
         }
-        return absl::OkStatus();
+        return state_->core->audit().AppendAll(tx, absl::MakeSpan(events));
       }));
   for (const NewObject& object : objects) {
     if (object.replaces != 0) state_->RetireEverywhere(object.replaces);

@@ -313,6 +313,7 @@ absl::Status SqliteView::Nested(absl::FunctionRef<absl::Status()> work) {
   const uint64_t last_id = last_id_;
   const bool knew_last = knows_last_;
   const bool audited = audited_;
+  const std::optional<AuditEnd> audit_end = audit_end_;
   const absl::Status status = work();
   if (!status.ok()) {
     RETURN_IF_ERROR(connection_.Run(Sql::kRollbackSavepoint));
@@ -320,6 +321,7 @@ absl::Status SqliteView::Nested(absl::FunctionRef<absl::Status()> work) {
     last_id_ = last_id;
     knows_last_ = knew_last;
     audited_ = audited;
+    audit_end_ = audit_end;
   }
   RETURN_IF_ERROR(connection_.Run(Sql::kReleaseSavepoint));
   return status;
@@ -375,24 +377,27 @@ absl::StatusOr<std::optional<AuditRow>> SqliteView::LastAudit() {
 }
 
 absl::Status SqliteView::AppendAudit(const AuditRow& row) {
-  ASSIGN_OR_RETURN(const uint64_t last, LastAuditSeq());
-  if (row.seq == 0 || row.seq > kMaxId || (last != 0 && row.seq != last + 1)) {
+  ASSIGN_OR_RETURN(const AuditEnd end, LastAuditLine());
+  if (row.seq == 0 || row.seq > kMaxId ||
+      (end.seq != 0 && row.seq != end.seq + 1)) {
     return base::Error(CKR_GENERAL_ERROR, "not the audit log's next line");
   }
-  if (last != 0) RETURN_IF_ERROR(PutAuditMark(last, {}));
+  if (end.seq != 0 && end.marked) RETURN_IF_ERROR(PutAuditMark(end.seq, {}));
   SqliteQuery query(connection_, Sql::kAppendAudit);
   query.Bind(row.seq).Bind(ByteSpan(row.mark)).Bind(ByteSpan(row.line));
   RETURN_IF_ERROR(query.Run());
   audited_ = true;
+  audit_end_ = {row.seq, !row.mark.empty()};
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint64_t> SqliteView::LastAuditSeq() {
+absl::StatusOr<SqliteView::AuditEnd> SqliteView::LastAuditLine() {
+  if (audit_end_.has_value()) return *audit_end_;
   ASSIGN_OR_RETURN(const bool there, HasAudit());
-  if (!there) return 0;
+  if (!there) return AuditEnd();
   SqliteQuery query(connection_, Sql::kLastAuditSeq);
   RETURN_IF_ERROR(query.Step().status());
-  return query.Int(0);
+  return AuditEnd{query.Int(0)};
 }
 
 absl::Status SqliteView::PutAuditMark(uint64_t seq, ByteSpan mark) {
@@ -404,14 +409,18 @@ absl::Status SqliteView::PutAuditMark(uint64_t seq, ByteSpan mark) {
 }
 
 absl::Status SqliteView::MarkAudit(ByteSpan mark) {
-  ASSIGN_OR_RETURN(const uint64_t last, LastAuditSeq());
-  if (last != 0) return PutAuditMark(last, mark);
-  return base::Error(CKR_GENERAL_ERROR, "the audit log has no line");
+  ASSIGN_OR_RETURN(const AuditEnd end, LastAuditLine());
+  if (end.seq == 0) {
+    return base::Error(CKR_GENERAL_ERROR, "the audit log has no line");
+  }
+  RETURN_IF_ERROR(PutAuditMark(end.seq, mark));
+  if (audit_end_.has_value()) audit_end_->marked = !mark.empty();
+  return absl::OkStatus();
 }
 
 absl::Status SqliteView::DropAudit(uint64_t last) {
-  ASSIGN_OR_RETURN(const uint64_t newest, LastAuditSeq());
-  if (last >= newest) {
+  ASSIGN_OR_RETURN(const AuditEnd end, LastAuditLine());
+  if (last >= end.seq) {
     return base::Error(CKR_GENERAL_ERROR,
                        "the audit log's last line is not dropped");
   }

@@ -84,7 +84,12 @@ class SqliteView : public Transaction {
   void EditValue(SpaceId space, absl::string_view name);
   // A store that is only read may be of a version without the table.
   absl::StatusOr<bool> HasAudit();
-  absl::StatusOr<uint64_t> LastAuditSeq();  // 0: none
+  // The audit log's last line; number 0: none.
+  struct AuditEnd {
+    uint64_t seq = 0;
+    bool marked = true;  // or may be
+  };
+  absl::StatusOr<AuditEnd> LastAuditLine();
   absl::Status PutAuditMark(uint64_t seq, ByteSpan mark);
   struct Old {
     SpaceId space;
@@ -106,10 +111,11 @@ class SqliteView : public Transaction {
   std::map<SpaceId, Delta> touched_;
   uint64_t edits_ = 0;
   std::set<SpaceId> revalued_;
-  uint64_t last_id_ = 0;     // largest id used here; 0 when none
-  bool knows_last_ = false;  // it is the largest of the store as well
-  bool has_audit_ = false;   // the table is there
-  bool audited_ = false;     // the audit log was changed
+  uint64_t last_id_ = 0;               // largest id used here; 0 when none
+  bool knows_last_ = false;            // it is the largest of the store as well
+  bool has_audit_ = false;             // the table is there
+  bool audited_ = false;               // the audit log was changed
+  std::optional<AuditEnd> audit_end_;  // known once a line was appended
 };
 
 }  // namespace hsm
