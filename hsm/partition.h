@@ -14,9 +14,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "hsm/firmware.h"
 #include "hsm/object.h"
 #include "hsm/policy.h"
+#include "hsm/sks_blob.h"
 #include "hsm/statement.h"
 #include "hsm/store.h"
 #include "hsm/vault.h"
@@ -157,6 +159,15 @@ class Partition {
   // CKR_CLONING_PARAMETER_MISSING.
   absl::StatusOr<SecretBytes> DomainSecret(const Login& by);
 
+  // The SKS master keys of a V1 partition, by CO or LCO; the primary one is
+  // made at the first call. CKR_OPERATION_NOT_ALLOWED on a V0 partition.
+  absl::StatusOr<SmkSet> Smks(const Login& by);
+  // A new primary key; the former one still opens its blobs, until it is
+  // dropped. By the CO. CKR_OPERATION_NOT_ALLOWED while it rolls over, or, for
+  // dropping, while it does not.
+  absl::Status RollSmk(const Login& by);
+  absl::Status DropFormerSmk(const Login& by);
+
   absl::Status ChangeLabel(const Login& by, absl::string_view label);
 
   // --- audit ---------------------------------------------------------------
@@ -248,6 +259,9 @@ class Partition {
   friend class Hsm;
   struct State_;
   explicit Partition(std::unique_ptr<State_> state);
+  // `change` runs in the transaction; `word` tells of it in the audit log.
+  absl::Status ChangeSmks(const Login& by, AuditWord word,
+                          absl::FunctionRef<absl::Status(SmkSet&)> change);
   std::unique_ptr<State_> state_;
 };
 

@@ -33,8 +33,8 @@ bool Stays(absl::string_view name, SpaceId space, Keep keep) {
       return name == kDomainValue || name == RoleValue(Role::kSo) ||
              name == FailuresValue(Role::kSo);
     case Keep::kEverything:
-      return name == kDomainValue || name == kEscrowValue ||
-             absl::StartsWith(name, kRolePrefix) ||
+      return name == kDomainValue || name == kSmkValue ||
+             name == kEscrowValue || absl::StartsWith(name, kRolePrefix) ||
              absl::StartsWith(name, kSealedPrefix);
   }
   return false;

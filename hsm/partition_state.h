@@ -268,6 +268,13 @@ struct Partition::State_ {
   absl::Status SaveDomain(Transaction& tx, uint64_t born, const LoginKeys& keys,
                           const SecretBytes& secret) const;
 
+  // nullopt when none was made yet.
+  absl::StatusOr<std::optional<SmkSet>> LoadSmks(Reader& reader, uint64_t born,
+                                                 const LoginKeys& keys) const;
+  absl::Status SaveSmks(Transaction& tx, uint64_t born, const LoginKeys& keys,
+                        const SmkSet& set) const;
+  absl::Status RequireV1(Reader& reader);
+
   // The one path by which a PIN is tried.
   absl::StatusOr<CheckedPin> CheckPin(Role role, const SecretBytes& pin)
       ABSL_LOCKS_EXCLUDED(login_mu);

@@ -40,6 +40,12 @@ class Smk {
   SmkId id_;
 };
 
+// Those of a partition.
+struct SmkSet {
+  Smk primary;
+  std::optional<Smk> former;  // while it rolls over
+};
+
 // Bytes of the blob that SealSks makes of `objects`; draws nothing.
 size_t SksBlobSize(absl::Span<const ObjectRef> objects);
 
