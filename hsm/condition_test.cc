@@ -123,6 +123,8 @@ TEST(ConditionTest, Tamper_WaitsForTheSo) {
   ASSERT_TRUE(hsm->ClearTamper(again->get()).ok());
   EXPECT_TRUE(hsm.first().Create(co.get(), testing::List(Data("new"))).ok());
   EXPECT_EQ(LinesWith(*hsm, "tampered").size(), 1u);
+  // The store is as it was; nobody said otherwise.
+  EXPECT_TRUE(LinesWith(*hsm, "integrity").empty());
   EXPECT_EQ(LinesWith(*hsm, "tamper-cleared").size(), 1u);
 }
 

@@ -113,7 +113,7 @@ absl::Status CheckAvailable(const HsmView& view) {
   if (view.condition.tampered_at != 0 &&
       PolicyOr0(view.policies, hsm_policy::kControlledTamperRecovery) != 0) {
     return base::ErrorWithReason(
-        CKR_HSM_TAMPERED, "tampered",
+        CKR_HSM_TAMPERED, "hsm-tampered",
         "the HSM was tampered with: its SO clears that first");
   }
   return absl::OkStatus();

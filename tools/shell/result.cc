@@ -73,6 +73,14 @@ constexpr Remedy kRemedies[] = {
     {CKR_DEVICE_ERROR, "foreign-fleet",
      "The two HSMs do not belong to one fleet. After the loss of a host the "
      "new one takes the device over: device adopt."},
+    {CKR_DEVICE_ERROR, "tampered",
+     "What is stored was changed behind the HSM's back: perigee store check "
+     "says where. Restore the file, or initialise and restore a backup."},
+    {CKR_HSM_TAMPERED, nullptr,
+     "The HSM SO looks at what happened and clears it: hsm tampershow, then "
+     "hsm tamperclear."},
+    {CKR_STM_CMD_NON_TRANSPORT, nullptr,
+     "The HSM SO takes it out of Secure Transport Mode: stm recover."},
     {CKR_DEVICE_REMOVED, nullptr,
      "It was re-initialised, deleted or zeroized meanwhile, or the device "
      "is gone: slot list shows what is there now."},
@@ -83,6 +91,8 @@ constexpr Remedy kRemedies[] = {
     {LUNA_RET_BAD_FW_VERSION, nullptr,
      "An update goes to a newer firmware of the same hardware: "
      "perigee-firmware-image --list shows them. hsm rollbackfw goes back."},
+    {LUNA_RET_OPERATION_RESTRICTED, "transport-mode",
+     "The HSM SO takes it out of Secure Transport Mode first: stm recover."},
     {LUNA_RET_OPERATION_RESTRICTED, "storage-in-use",
      "Delete backups (partition archive delete), update, and back up again."},
     {CKR_OBJECT_HANDLE_INVALID, nullptr,
