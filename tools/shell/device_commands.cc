@@ -126,9 +126,8 @@ absl::Status Adopt(Shell& shell, const Arguments& arguments) {
   const absl::StatusOr<PERIGEE_DEVICE> now = DeviceAt(shell, slot);
   if (now.ok()) {
     absl::PrintF(
-        "    With its certificate the fingerprint has changed. Write "
-        "it down: whoever has to\n    adopt the device next compares "
-        "it.\n\n");
+        "    Its fingerprint stays the same. Write it down: whoever has to "
+        "adopt the device next\n    compares it.\n\n");
     PrintFingerprint(*now);
   }
   return absl::OkStatus();
