@@ -73,16 +73,18 @@ void Daemon::Start() {
   ASSERT_EQ(fingerprint_.size(), 64u) << line;
 }
 
-int Daemon::End(int signal) {
+int EndProcess(pid_t& pid, int& output, int signal) {
   int status = 0;
-  if (pid_ > 0) {
-    kill(pid_, signal);
-    waitpid(pid_, &status, 0);
+  if (pid > 0) {
+    kill(pid, signal);
+    waitpid(pid, &status, 0);
   }
-  pid_ = -1;
-  if (output_ >= 0) close(output_);
-  output_ = -1;
+  pid = -1;
+  if (output >= 0) close(output);
+  output = -1;
   return status;
 }
+
+int Daemon::End(int signal) { return EndProcess(pid_, output_, signal); }
 
 }  // namespace e2e

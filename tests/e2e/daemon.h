@@ -9,6 +9,10 @@
 
 namespace e2e {
 
+// Sends the signal to a child, if there is one, waits for its end and closes
+// the pipe of its output. The status of waitpid.
+int EndProcess(pid_t& pid, int& output, int signal);
+
 class Daemon {
  public:
   // Starts it and waits until it serves; a test failure when it ends instead.

@@ -11,6 +11,7 @@
 
 #include <filesystem>
 
+#include "tests/e2e/daemon.h"
 #include "tests/e2e/library.h"
 #include "tests/e2e/site.h"
 
@@ -131,16 +132,6 @@ std::string RemoteService::Await(const std::string& text) {
   return "";
 }
 
-int RemoteService::End(int signal) {
-  int status = 0;
-  if (pid_ > 0) {
-    kill(pid_, signal);
-    waitpid(pid_, &status, 0);
-  }
-  pid_ = -1;
-  if (output_ >= 0) close(output_);
-  output_ = -1;
-  return status;
-}
+int RemoteService::End(int signal) { return EndProcess(pid_, output_, signal); }
 
 }  // namespace e2e

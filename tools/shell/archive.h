@@ -34,6 +34,17 @@ class OpenArchive {
     open->session_ = session;
     return open;
   }
+  // The same with the password of -password, or asked for.
+  static absl::StatusOr<std::unique_ptr<OpenArchive>> Ask(
+      Shell& shell, const Arguments& arguments, CK_SLOT_ID slot,
+      CK_ULONG container) {
+    ASSIGN_OR_RETURN(
+        const SecretText password,
+        shell.Secret(arguments, "password",
+                     "password for Crypto Officer of the backup partition",
+                     Shell::Entry::kOnce));
+    return Open(shell, slot, container, password);
+  }
   ~OpenArchive() {
     if (session_ != CK_INVALID_HANDLE) {
       shell_.module().c().C_Logout(session_);

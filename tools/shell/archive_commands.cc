@@ -158,13 +158,8 @@ absl::Status DryRun(Shell& shell, const Arguments& arguments,
     return TellForecast(shell.module(), plan, name, size);
   }
   ASSIGN_OR_RETURN(
-      const SecretText password,
-      shell.Secret(arguments, "password",
-                   "password for Crypto Officer of the backup partition",
-                   Shell::Entry::kOnce));
-  ASSIGN_OR_RETURN(
       const std::unique_ptr<OpenArchive> archive,
-      OpenArchive::Open(shell, slot, existing->ulContainer, password));
+      OpenArchive::Ask(shell, arguments, slot, existing->ulContainer));
   plan.target = archive->session();
   return TellForecast(shell.module(), plan, name, 0);
 }
@@ -323,13 +318,8 @@ absl::Status Restore(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO existing,
                    ExistingArchive(shell, backup, name));
   ASSIGN_OR_RETURN(
-      const SecretText password,
-      shell.Secret(arguments, "password",
-                   "password for Crypto Officer of the backup partition",
-                   Shell::Entry::kOnce));
-  ASSIGN_OR_RETURN(
       const std::unique_ptr<OpenArchive> archive,
-      OpenArchive::Open(shell, slot, existing.ulContainer, password));
+      OpenArchive::Ask(shell, arguments, slot, existing.ulContainer));
   TransferPlan plan{archive->session(),
                     target,
                     {},
@@ -410,13 +400,8 @@ absl::Status Contents(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO existing,
                    ExistingArchive(shell, hsm, *arguments.Text("partition")));
   ASSIGN_OR_RETURN(
-      const SecretText password,
-      shell.Secret(arguments, "password",
-                   "password for Crypto Officer of the backup partition",
-                   Shell::Entry::kOnce));
-  ASSIGN_OR_RETURN(
       const std::unique_ptr<OpenArchive> archive,
-      OpenArchive::Open(shell, slot, existing.ulContainer, password));
+      OpenArchive::Ask(shell, arguments, slot, existing.ulContainer));
   absl::PrintF("\n        Contents of partition %s on slot %d:\n",
                CleanText(existing.label), slot);
   return PrintObjects(shell.module(), archive->session());

@@ -56,16 +56,11 @@ absl::Status Manifest(Shell& shell, const Arguments& arguments) {
   RETURN_IF_ERROR(shell.Session(slot).status());
   ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO existing,
                    ExistingArchive(shell, hsm, *arguments.Text("partition")));
-  ASSIGN_OR_RETURN(
-      const SecretText password,
-      shell.Secret(arguments, "password",
-                   "password for Crypto Officer of the backup partition",
-                   Shell::Entry::kOnce));
   std::string text;
   {
     ASSIGN_OR_RETURN(
         const std::unique_ptr<OpenArchive> archive,
-        OpenArchive::Open(shell, slot, existing.ulContainer, password));
+        OpenArchive::Ask(shell, arguments, slot, existing.ulContainer));
     ASSIGN_OR_RETURN(text, WholeManifest(shell.module(), archive->session()));
   }
   const std::string path = *arguments.Text("file");
