@@ -78,7 +78,10 @@ void Search(const CK_BYTE* bytes, size_t size) {
 struct Parameters {
   CK_BYTE iv[16];
   CK_BYTE data[256];
+  CK_BYTE tag[16];
   CK_GCM_PARAMS gcm;
+  CK_GCM_MESSAGE_PARAMS gcm_message;
+  CK_CCM_MESSAGE_PARAMS ccm_message;
   CK_CCM_PARAMS ccm;
   CK_AES_CTR_PARAMS ctr;
   CK_RSA_PKCS_OAEP_PARAMS oaep;
@@ -217,6 +220,29 @@ CK_MECHANISM AMechanism(Choices& choose, World& world) {
     default:
       return {type, nullptr, 0};
   }
+}
+
+// The same for a call that takes the parameters of messages: no library can
+// tell a pointer from a number in a structure of the same size.
+CK_MECHANISM OfMessages(CK_MECHANISM mechanism, Choices& choose, World& world) {
+  static constexpr CK_GENERATOR_FUNCTION kGenerators[] = {
+      CKG_NO_GENERATE,          CKG_GENERATE,
+      CKG_GENERATE_RANDOM,      CKG_GENERATE_COUNTER,
+      CKG_GENERATE_COUNTER_XOR, 99};
+  Parameters& p = world.parameters.back();
+  const CK_ULONG nonce = choose.Below(17), fixed = choose.Below(129);
+  const CK_GENERATOR_FUNCTION generator = choose.Of(kGenerators);
+  if (mechanism.mechanism == CKM_AES_GCM) {
+    p.gcm_message = {p.iv,      nonce, fixed,
+                     generator, p.tag, choose.Below(17) * 8};
+    return {CKM_AES_GCM, &p.gcm_message, sizeof p.gcm_message};
+  }
+  if (mechanism.mechanism == CKM_AES_CCM) {
+    p.ccm_message = {choose.Size(), p.iv,  nonce,           fixed,
+                     generator,     p.tag, choose.Below(17)};
+    return {CKM_AES_CCM, &p.ccm_message, sizeof p.ccm_message};
+  }
+  return mechanism;
 }
 
 // --- templates ---------------------------------------------------------------
@@ -522,6 +548,7 @@ void MakeKeys(CK_SESSION_HANDLE s, Choices& choose, World& world) {
                                       wrapped, wrapped_size, &made),
                   made);
     case 10: {
+      mechanism = OfMessages(mechanism, choose, world);
       CK_ULONG size = sizeof(wrapped);
       if (c->C_WrapKeyAuthenticated(s, &mechanism, key, AnObject(choose, world),
                                     pin, 4, wrapped, &size) == CKR_OK) {
@@ -530,6 +557,7 @@ void MakeKeys(CK_SESSION_HANDLE s, Choices& choose, World& world) {
       return;
     }
     case 11:
+      mechanism = OfMessages(mechanism, choose, world);
       return Keep(
           world,
           c->C_UnwrapKeyAuthenticated(s, &mechanism, key, wrapped, wrapped_size,
