@@ -32,7 +32,12 @@ install(FILES
   DESTINATION lib/systemd/system)
 install(FILES ${PROJECT_SOURCE_DIR}/packaging/perigee-backup-hsm.sysusers.conf
   DESTINATION lib/sysusers.d RENAME perigee-backup-hsm.conf)
-install(FILES docs/GADGET.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES ${PROJECT_BINARY_DIR}/perigee.1
+  DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${PROJECT_SOURCE_DIR}/tools/completion/perigee.bash
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+  RENAME perigee)
+install(FILES docs/GADGET.md docs/SHELL.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES README.md LICENSE CHANGELOG.md
   DESTINATION ${CMAKE_INSTALL_DOCDIR})
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "tools/shell/archive.h"
 #include "tools/shell/containers.h"
+#include "tools/shell/facts.h"
 #include "tools/shell/objects.h"
 #include "tools/shell/shell.h"
 #include "tools/shell/text.h"
@@ -155,13 +156,13 @@ absl::Status DryRun(Shell& shell, const Arguments& arguments,
     ASSIGN_OR_RETURN(const std::unique_ptr<BackupOfficer> officer,
                      BackupOfficer::Login(shell, slot, arguments));
     plan.target = officer->session();
-    return TellForecast(shell.module(), plan, name, size);
+    return TellForecast(shell, plan, name, size);
   }
   ASSIGN_OR_RETURN(
       const std::unique_ptr<OpenArchive> archive,
       OpenArchive::Ask(shell, arguments, slot, existing->ulContainer));
   plan.target = archive->session();
-  return TellForecast(shell.module(), plan, name, 0);
+  return TellForecast(shell, plan, name, 0);
 }
 
 void PrintSum(const TransferPlan& plan, const TransferSum& sum,
@@ -188,10 +189,10 @@ CK_FLAGS ErrorRule(const PERIGEE_HSM_INFO& hsm) {
   return IsBefore770(hsm) ? PERIGEE_TRANSFER_CONTINUE_ON_ERROR : 0;
 }
 
-absl::Status PrintPlan(const Module& module, const TransferPlan& plan,
+absl::Status PrintPlan(Shell& shell, const TransferPlan& plan,
                        CK_ULONG* count) {
   ASSIGN_OR_RETURN(const std::vector<PERIGEE_TRANSFER_ITEM> items,
-                   ListTransfer(module, plan));
+                   ListTransfer(shell.module(), plan));
   CK_ULONG cost = 0;
   for (const PERIGEE_TRANSFER_ITEM& item : items) {
     // What the source does not have costs nothing.
@@ -204,6 +205,7 @@ absl::Status PrintPlan(const Module& module, const TransferPlan& plan,
   absl::PrintF("        %s (%d bytes) will be %s.\n",
                Count(items.size(), "object"), cost, plan.verb);
   *count = items.size();
+  shell.Tell({{"planned_objects", items.size()}, {"planned_bytes", cost}});
   return absl::OkStatus();
 }
 
@@ -244,7 +246,7 @@ absl::Status Backup(Shell& shell, const Arguments& arguments) {
   }
   absl::PrintF("\n        Verifying that all objects can be backed up...\n");
   CK_ULONG count = 0;
-  RETURN_IF_ERROR(PrintPlan(shell.module(), plan, &count));
+  RETURN_IF_ERROR(PrintPlan(shell, plan, &count));
   if (count == 0) return absl::OkStatus();
   if (arguments.Has("dryrun")) {
     return DryRun(shell, arguments, backup, existing, plan);
@@ -276,7 +278,7 @@ absl::Status Backup(Shell& shell, const Arguments& arguments) {
     ASSIGN_OR_RETURN(const std::unique_ptr<OpenArchive> archive,
                      OpenArchive::Open(shell, slot, container, password));
     plan.target = archive->session();
-    status = RunTransfer(shell.module(), plan, sum);
+    status = RunTransfer(shell, plan, sum);
   }
   absl::PrintF("\n        %s\n", status.ok() ? "Backup Complete."
                                              : "The backup is NOT complete.");
@@ -330,11 +332,11 @@ absl::Status Restore(Shell& shell, const Arguments& arguments) {
   if (arguments.Has("replace")) plan.flags |= PERIGEE_TRANSFER_REPLACE;
   absl::PrintF("\n        Verifying that all objects can be restored...\n");
   CK_ULONG count = 0;
-  RETURN_IF_ERROR(PrintPlan(shell.module(), plan, &count));
+  RETURN_IF_ERROR(PrintPlan(shell, plan, &count));
   if (arguments.Has("dryrun") || count == 0) return absl::OkStatus();
   absl::PrintF("        Restoring objects...\n");
   TransferSum sum;
-  const absl::Status status = RunTransfer(shell.module(), plan, sum);
+  const absl::Status status = RunTransfer(shell, plan, sum);
   absl::PrintF("\n        %s\n", status.ok() ? "Restore Complete."
                                              : "The restore is NOT complete.");
   PrintSum(plan, sum, slot);
@@ -346,6 +348,14 @@ absl::Status Restore(Shell& shell, const Arguments& arguments) {
 
 constexpr Option kListOptions[] = {
     {"slot", "s", Kind::kNumber, true, "slot of the Backup HSM", Names::kSlot},
+};
+
+constexpr Shown kListData[] = {
+    {"storage.total_bytes", "null: no limit"},
+    {"storage.used_bytes", "number"},
+    {"storage.free_bytes", "null: no limit"},
+    {"partition_limit", "null: no limit"},
+    {"partitions[]", "@partition"},
 };
 
 absl::Status List(Shell& shell, const Arguments& arguments) {
@@ -368,6 +378,14 @@ absl::Status List(Shell& shell, const Arguments& arguments) {
                hsm.ulPartitions);
   ASSIGN_OR_RETURN(const std::vector<PERIGEE_PARTITION_INFO> containers,
                    shell.Containers(slot));
+  Json all = Json::array();
+  for (const auto& one : containers) all.push_back(PartitionFacts(one));
+  shell.Tell({{"storage",
+               {{"total_bytes", NumberOrNull(total)},
+                {"used_bytes", used},
+                {"free_bytes", NumberOrNull(free)}}},
+              {"partition_limit", NumberOrNull(hsm.ulAllowedPartitions)},
+              {"partitions", all}});
   if (containers.empty()) return absl::OkStatus();
   absl::PrintF("\n        Partition list for slot %d\n", slot);
   for (const PERIGEE_PARTITION_INFO& one : containers) {
@@ -404,7 +422,7 @@ absl::Status Contents(Shell& shell, const Arguments& arguments) {
       OpenArchive::Ask(shell, arguments, slot, existing.ulContainer));
   absl::PrintF("\n        Contents of partition %s on slot %d:\n",
                CleanText(existing.label), slot);
-  return PrintObjects(shell.module(), archive->session());
+  return ShowObjects(shell, archive->session());
 }
 
 constexpr Option kDeleteOptions[] = {
@@ -438,13 +456,13 @@ absl::Status Delete(Shell& shell, const Arguments& arguments) {
 std::vector<Command> ArchiveCommands() {
   return {
       {"partition archive backup", "par ar b", kBackupOptions, Backup,
-       "copies objects to a Backup HSM"},
+       "copies objects to a Backup HSM", kTransferData},
       {"partition archive restore", "par ar r", kRestoreOptions, Restore,
-       "copies objects back"},
+       "copies objects back", RestoreData()},
       {"partition archive list", "par ar l", kListOptions, List,
-       "lists the backups of a Backup HSM"},
+       "lists the backups of a Backup HSM", kListData},
       {"partition archive contents", "par ar c", kContentsOptions, Contents,
-       "lists the objects of a backup"},
+       "lists the objects of a backup", kObjectsData},
       {"partition archive delete", "par ar d", kDeleteOptions, Delete,
        "destroys a backup"},
   };

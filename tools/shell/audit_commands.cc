@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "tools/shell/facts.h"
 #include "tools/shell/files.h"
 #include "tools/shell/shell.h"
 #include "tools/shell/text.h"
@@ -59,6 +60,18 @@ absl::Status ForEachPage(
 // --- showing
 // ----------------------------------------------------------------------
 
+constexpr Shown kStatusData[] = {
+    {"slot", "number"},
+    {"policy", "\"open\", \"closed\" or \"off\""},
+    {"key_use", "whether each use of a key is recorded"},
+    {"first", "number of the first line that is here; 0: none"},
+    {"last", "number of the last one"},
+    {"bytes", "number"},
+    {"checkpoint", "number of the last signed line; 0: none"},
+    {"head", "hash of the last line"},
+    {"damaged", "the log's end is not as the HSM left it"},
+};
+
 absl::Status Status(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
   ASSIGN_OR_RETURN(const PERIGEE_AUDIT_INFO info, InfoAt(shell, slot));
@@ -80,7 +93,17 @@ absl::Status Status(Shell& shell, const Arguments& arguments) {
       Field("Last Checkpoint",
             info.ulCheckpoint == 0 ? "none" : absl::StrCat(info.ulCheckpoint)));
   absl::PrintF("%s", Field("Last Line's Hash", CleanText(info.head)));
-  if ((info.flags & PERIGEE_AUDIT_DAMAGED) == 0) return absl::OkStatus();
+  const bool damaged = (info.flags & PERIGEE_AUDIT_DAMAGED) != 0;
+  shell.Tell({{"slot", slot},
+              {"policy", policy},
+              {"key_use", (info.flags & PERIGEE_AUDIT_KEY_USE) != 0},
+              {"first", info.ulFirst},
+              {"last", info.ulLast},
+              {"bytes", info.ulBytes},
+              {"checkpoint", info.ulCheckpoint},
+              {"head", CleanText(info.head)},
+              {"damaged", damaged}});
+  if (!damaged) return absl::OkStatus();
   return Failure(CKR_DEVICE_ERROR, "the log's end is not as the HSM left it",
                  "Keep a copy of the HSM's directory, and see audit verify.");
 }
@@ -92,17 +115,31 @@ constexpr Option kShowOptions[] = {
     {"all", "a", Kind::kFlag, false, "every line"},
 };
 
+constexpr Shown kShowData[] = {
+    {"lines[]", "as the log has them (docs/AUDIT.md)"},
+};
+
 absl::Status Show(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
   ASSIGN_OR_RETURN(const PERIGEE_AUDIT_INFO info, InfoAt(shell, slot));
   const CK_ULONG last = arguments.Number("last").value_or(20);
   const bool whole = arguments.Has("all") || info.ulLast < last;
   absl::PrintF("\n");
-  return ForEachPage(shell, slot, whole ? 0 : info.ulLast - last + 1,
-                     info.ulLast, [](absl::string_view text) {
-                       absl::PrintF("%s", text);
-                       return absl::OkStatus();
-                     });
+  Json lines = Json::array();
+  RETURN_IF_ERROR(ForEachPage(
+      shell, slot, whole ? 0 : info.ulLast - last + 1, info.ulLast,
+      [&lines](absl::string_view text) {
+        absl::PrintF("%s", text);
+        for (const absl::string_view line :
+             absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+          Json parsed = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+          lines.push_back(parsed.is_discarded() ? Json(std::string(line))
+                                                : std::move(parsed));
+        }
+        return absl::OkStatus();
+      }));
+  shell.Tell({{"lines", lines}});
+  return absl::OkStatus();
 }
 
 // --- reading out
@@ -112,6 +149,11 @@ constexpr Option kExportOptions[] = {
     {"file", "f", Kind::kText, true, "a new file for the lines"},
     {"slot", "s", Kind::kNumber, false, "another slot than the active one",
      Names::kSlot},
+};
+
+constexpr Shown kExportData[] = {
+    {"file", "path"},
+    {"last", "number of the last line in it"},
 };
 
 absl::Status Export(Shell& shell, const Arguments& arguments) {
@@ -131,8 +173,14 @@ absl::Status Export(Shell& shell, const Arguments& arguments) {
   if (fsync(fd) != 0) return FileFailure(path, errno);
   std::move(undo).Cancel();
   absl::PrintF("\n    Lines up to %d are in %s\n", last, path);
+  shell.Tell({{"file", path}, {"last", last}});
   return absl::OkStatus();
 }
+
+constexpr Shown kCheckpointData[] = {
+    {"line", "number of the checkpoint"},
+    {"known", "LINE:HASH, for audit verify -known; absent: lines came since"},
+};
 
 absl::Status Checkpoint(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
@@ -141,17 +189,24 @@ absl::Status Checkpoint(Shell& shell, const Arguments& arguments) {
       shell.module().perigee().AuditCheckpoint(slot, CK_FALSE, &line)));
   ASSIGN_OR_RETURN(const PERIGEE_AUDIT_INFO info, InfoAt(shell, slot));
   absl::PrintF("\n    Line %d is a checkpoint.\n", line);
+  shell.Tell({{"line", line}});
   if (info.ulLast == line) {
-    absl::PrintF("    Known line: %d:%s\n", line, CleanText(info.head));
+    const std::string known = absl::StrCat(line, ":", CleanText(info.head));
+    absl::PrintF("    Known line: %s\n", known);
+    shell.Tell({{"known", known}});
   }
   return absl::OkStatus();
 }
+
+constexpr Shown kRotateData[] = {{"file", "path; null: nothing was new"}};
 
 absl::Status Rotate(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
   char path[4096];
   RETURN_IF_ERROR(shell.module().Check(
       shell.module().perigee().AuditRotate(slot, path, sizeof path)));
+  shell.Tell(
+      {{"file", path[0] == '\0' ? Json(nullptr) : Json(CleanText(path))}});
   if (path[0] == '\0') {
     absl::PrintF("\n    Nothing new was there.\n");
   } else {
@@ -232,7 +287,36 @@ absl::StatusOr<Subject> SubjectOf(Shell& shell, const Arguments& arguments) {
   return subject;
 }
 
-absl::Status Told(const PERIGEE_AUDIT_REPORT& report) {
+constexpr Shown kVerifyData[] = {
+    {"hsm", "serial number"},
+    {"first", "number of the first sound line"},
+    {"last", "number of the last sound line"},
+    {"lines", "how many are sound"},
+    {"checkpoints", "how many"},
+    {"not_covered", "lines after the last checkpoint"},
+    {"head", "hash of the last line"},
+    {"problem", "\"none\", \"altered\", \"removed\", ..."},
+    {"at_line", "of the text; with a problem"},
+    {"number", "of that line; 0: it has none"},
+};
+
+const char* NameOf(CK_ULONG problem) {
+  if (problem == PERIGEE_AUDIT_SOUND) return "none";
+  for (const ProblemName& row : kProblems) {
+    if (row.problem == problem) return row.name;
+  }
+  return "not sound";
+}
+
+absl::Status Told(Shell& shell, const PERIGEE_AUDIT_REPORT& report) {
+  shell.Tell({{"hsm", CleanText(report.hsm)},
+              {"first", report.ulFirst},
+              {"last", report.ulLast},
+              {"lines", report.ulLines},
+              {"checkpoints", report.ulCheckpoints},
+              {"not_covered", report.ulUncovered},
+              {"head", CleanText(report.head)},
+              {"problem", NameOf(report.ulProblem)}});
   absl::PrintF("\n%s", Field("HSM", CleanText(report.hsm)));
   absl::PrintF(
       "%s", Field("Sound Lines",
@@ -256,11 +340,8 @@ absl::Status Told(const PERIGEE_AUDIT_REPORT& report) {
     }
     return absl::OkStatus();
   }
-  const char* name = "not sound";
-  for (const ProblemName& row : kProblems) {
-    if (row.problem == report.ulProblem) name = row.name;
-  }
-  absl::PrintF("%s", Field("Problem", name));
+  shell.Tell({{"at_line", report.ulPlace}, {"number", report.ulLine}});
+  absl::PrintF("%s", Field("Problem", NameOf(report.ulProblem)));
   absl::PrintF("%s", Field("At Line", absl::StrCat(report.ulPlace)));
   if (report.ulLine != 0) {
     absl::PrintF("%s", Field("Its Number", absl::StrCat(report.ulLine)));
@@ -285,7 +366,7 @@ absl::Status Verify(Shell& shell, const Arguments& arguments) {
       roots.size(), subject.known,
       subject.known_hash.empty() ? nullptr : subject.known_hash.c_str(),
       &report)));
-  RETURN_IF_ERROR(Told(report));
+  RETURN_IF_ERROR(Told(shell, report));
   if (arguments.Has("file") && report.ulUncovered != 0) {
     return Failure(CKR_DATA_INVALID,
                    "the end of the log is not signed: it may be cut off",
@@ -299,17 +380,17 @@ absl::Status Verify(Shell& shell, const Arguments& arguments) {
 std::vector<Command> AuditCommands() {
   return {
       {"audit show", "au s", kShowOptions, Show,
-       "the last lines of the audit log"},
+       "the last lines of the audit log", kShowData},
       {"audit status", "au st", kSlotOptions, Status,
-       "what is recorded, and how much there is"},
+       "what is recorded, and how much there is", kStatusData},
       {"audit export", "au e", kExportOptions, Export,
-       "signs the audit log and copies it into a file"},
+       "signs the audit log and copies it into a file", kExportData},
       {"audit checkpoint", "au c", kSlotOptions, Checkpoint,
-       "signs the audit log"},
+       "signs the audit log", kCheckpointData},
       {"audit rotate", "au r", kSlotOptions, Rotate,
-       "moves the audit log into a file beside the HSM's state"},
+       "moves the audit log into a file beside the HSM's state", kRotateData},
       {"audit verify", "au v", kVerifyOptions, Verify,
-       "checks an exported audit log, or the HSM's own"},
+       "checks an exported audit log, or the HSM's own", kVerifyData},
   };
 }
 

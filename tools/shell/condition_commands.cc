@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "tools/shell/facts.h"
 #include "tools/shell/result.h"
 #include "tools/shell/shell.h"
 #include "tools/shell/text.h"
@@ -18,11 +19,24 @@ constexpr Option kForceOptions[] = {
     {"force", "f", Kind::kFlag, false, "no question"},
 };
 
+constexpr Shown kStmData[] = {{"transport_mode", "true or false"}};
+constexpr Shown kTransportData[] = {
+    {"verification_string", "text"},
+    {"random_user_string", "text"},
+};
+constexpr Shown kRecoverData[] = {
+    {"verification_string", "to be compared with the one that came along"},
+};
+constexpr Shown kTamperData[] = {
+    {"tampered_at", "\"2026-11-27T12:00:00Z\"; null: no tamper event"},
+};
+
 absl::Status StmShow(Shell& shell, const Arguments&) {
   ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO hsm, shell.ActiveHsm());
   absl::PrintF("\n%s", Field("Secure Transport Mode",
                              hsm.flags & PERIGEE_HSM_TRANSPORT ? "Enabled"
                                                                : "Disabled"));
+  shell.Tell({{"transport_mode", (hsm.flags & PERIGEE_HSM_TRANSPORT) != 0}});
   return absl::OkStatus();
 }
 
@@ -45,6 +59,8 @@ absl::Status StmTransport(Shell& shell, const Arguments& arguments) {
       "    Send both to whoever receives the HSM, by another way than the "
       "HSM.\n",
       CleanText(strings.verification), CleanText(strings.user));
+  shell.Tell({{"verification_string", CleanText(strings.verification)},
+              {"random_user_string", CleanText(strings.user)}});
   return absl::OkStatus();
 }
 
@@ -67,6 +83,7 @@ absl::Status StmRecover(Shell& shell, const Arguments& arguments) {
       shell.module().perigee().CheckTransport(session, &strings)));
   absl::PrintF("\n    Verification String: %s\n",
                CleanText(strings.verification));
+  shell.Tell({{"verification_string", CleanText(strings.verification)}});
   RETURN_IF_ERROR(shell.Confirm(
       arguments,
       "Compare it with the verification string that came with the HSM. If "
@@ -83,10 +100,13 @@ absl::Status TamperShow(Shell& shell, const Arguments&) {
   ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO hsm, shell.ActiveHsm());
   if (hsm.ulTamperedAt == 0) {
     absl::PrintF("\n    There is no tamper event.\n");
+    shell.Tell({{"tampered_at", nullptr}});
     return absl::OkStatus();
   }
   const absl::Time time =
       absl::FromUnixSeconds(static_cast<int64_t>(hsm.ulTamperedAt));
+  shell.Tell({{"tampered_at", absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time,
+                                               absl::UTCTimeZone())}});
   absl::PrintF("\n%s", Field("Tamper Event", "Chassis was opened (simulated)"));
   absl::PrintF("%s",
                Field("Time", absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", time,
@@ -121,12 +141,18 @@ std::vector<Command> ConditionCommands() {
        "stm s",
        {},
        StmShow,
-       "tells whether the HSM is in Secure Transport Mode"},
+       "tells whether the HSM is in Secure Transport Mode",
+       kStmData},
       {"stm transport", "stm t", kForceOptions, StmTransport,
-       "puts the HSM into Secure Transport Mode"},
+       "puts the HSM into Secure Transport Mode", kTransportData},
       {"stm recover", "stm r", kRecoverOptions, StmRecover,
-       "takes the HSM out of Secure Transport Mode"},
-      {"hsm tampershow", "hsm ts", {}, TamperShow, "shows a tamper event"},
+       "takes the HSM out of Secure Transport Mode", kRecoverData},
+      {"hsm tampershow",
+       "hsm ts",
+       {},
+       TamperShow,
+       "shows a tamper event",
+       kTamperData},
       {"hsm tamperclear", "hsm tc", {}, TamperClear, "clears a tamper event"},
       {"hsm tamper", "hsm t", kForceOptions, Tamper,
        "rehearses a tamper event"},

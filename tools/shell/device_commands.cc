@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tools/shell/facts.h"
 #include "tools/shell/shell.h"
 #include "tools/shell/text.h"
 
@@ -14,6 +15,31 @@ namespace {
 constexpr Option kShowOptions[] = {
     {"slot", "s", Kind::kNumber, false, "one slot only", Names::kSlot},
 };
+
+constexpr Shown kDevice[] = {
+    {"devices[].slot", "number"},
+    {"devices[].label", "text"},
+    {"devices[].serial", "text"},
+    {"devices[].model", "text"},
+    {"devices[].firmware", "\"7.7.1\""},
+    {"devices[].initialized", "true or false"},
+    {"devices[].trusted", "it belongs to this host's fleet"},
+    {"devices[].adoption_allowed", "true or false"},
+    {"devices[].fingerprint", "of its key, hexadecimal"},
+};
+
+Json DeviceFacts(CK_SLOT_ID slot, const PERIGEE_DEVICE& device) {
+  const auto has = [&](CK_FLAGS flag) { return (device.flags & flag) != 0; };
+  return {{"slot", slot},
+          {"label", CleanText(device.label)},
+          {"serial", CleanText(device.serial)},
+          {"model", CleanText(device.model)},
+          {"firmware", VersionText(device.ulFirmware)},
+          {"initialized", has(PERIGEE_DEVICE_INITIALIZED)},
+          {"trusted", has(PERIGEE_DEVICE_TRUSTED)},
+          {"adoption_allowed", has(PERIGEE_DEVICE_ADOPTION_ALLOWED)},
+          {"fingerprint", HexText(device.fingerprint)}};
+}
 
 absl::StatusOr<PERIGEE_DEVICE> DeviceAt(const Shell& shell, CK_SLOT_ID slot) {
   PERIGEE_DEVICE device = {};
@@ -51,10 +77,12 @@ absl::Status Show(Shell& shell, const Arguments& arguments) {
     ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
     ASSIGN_OR_RETURN(const PERIGEE_DEVICE device, DeviceAt(shell, slot));
     PrintDevice(slot, device);
+    shell.Tell({{"devices", Json::array({DeviceFacts(slot, device)})}});
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(const std::vector<CK_SLOT_ID> slots, shell.Slots());
   size_t shown = 0;
+  Json all = Json::array();
   for (const CK_SLOT_ID slot : slots) {
     const absl::StatusOr<PERIGEE_DEVICE> device = DeviceAt(shell, slot);
     if (!device.ok() && RvOf(device.status()) == CKR_SLOT_ID_INVALID) {
@@ -63,6 +91,7 @@ absl::Status Show(Shell& shell, const Arguments& arguments) {
     ++shown;
     if (device.ok()) {
       PrintDevice(slot, *device);
+      all.push_back(DeviceFacts(slot, *device));
       continue;
     }
     absl::PrintF("\n%s", SlotField("Slot Id", absl::StrCat(slot)));
@@ -70,6 +99,7 @@ absl::Status Show(Shell& shell, const Arguments& arguments) {
                                  shell.module().NameOf(RvOf(device.status()))));
     absl::PrintF("    %s\n", std::string(device.status().message()));
   }
+  shell.Tell({{"devices", all}});
   if (shown == 0) absl::PrintF("\n    No slot is a Backup HSM's.\n");
   return absl::OkStatus();
 }
@@ -129,6 +159,7 @@ absl::Status Adopt(Shell& shell, const Arguments& arguments) {
         "    Its fingerprint stays the same. Write it down: whoever has to "
         "adopt the device next\n    compares it.\n\n");
     PrintFingerprint(*now);
+    shell.Tell({{"devices", Json::array({DeviceFacts(slot, *now)})}});
   }
   return absl::OkStatus();
 }
@@ -138,11 +169,11 @@ absl::Status Adopt(Shell& shell, const Arguments& arguments) {
 std::vector<Command> DeviceCommands() {
   return {
       {"device show", "dev s", kShowOptions, Show,
-       "shows the Backup HSMs that answer, and their fingerprints"},
+       "shows the Backup HSMs that answer, and their fingerprints", kDevice},
       {"device adopt", "dev a", kAdoptOptions, Adopt,
-       "makes a Backup HSM one of this host's"},
+       "makes a Backup HSM one of this host's", kDevice},
       {"device enrol", "dev e", kAdoptOptions, Adopt,
-       "the same, for one that belongs to nobody yet"},
+       "the same, for one that belongs to nobody yet", kDevice},
   };
 }
 

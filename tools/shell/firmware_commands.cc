@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tools/shell/facts.h"
 #include "tools/shell/files.h"
 #include "tools/shell/result.h"
 #include "tools/shell/shell.h"
@@ -11,6 +12,11 @@
 
 namespace shell {
 namespace {
+
+constexpr Shown kFirmwareData[] = {
+    {"firmware_before", "\"7.3.2\""},
+    {"firmware", "that it has now"},
+};
 
 constexpr Option kUpdateOptions[] = {
     {"fuf", "fu", Kind::kText, false,
@@ -53,6 +59,8 @@ absl::Status Update(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO after, shell.ActiveHsm());
   absl::PrintF("\n    The HSM now has firmware %s.\n",
                VersionText(after.ulFirmware));
+  shell.Tell({{"firmware_before", VersionText(before.ulFirmware)},
+              {"firmware", VersionText(after.ulFirmware)}});
   return absl::OkStatus();
 }
 
@@ -86,6 +94,8 @@ absl::Status Rollback(Shell& shell, const Arguments& arguments) {
   shell.CloseSessions(shell.slot());
   absl::PrintF("\n    The HSM now has firmware %s and is zeroized.\n",
                VersionText(version));
+  shell.Tell({{"firmware_before", VersionText(before.ulFirmware)},
+              {"firmware", VersionText(version)}});
   return absl::OkStatus();
 }
 
@@ -94,9 +104,10 @@ absl::Status Rollback(Shell& shell, const Arguments& arguments) {
 std::vector<Command> FirmwareCommands() {
   return {
       {"hsm updatefw", "hsm uf", kUpdateOptions, Update,
-       "installs a newer firmware"},
+       "installs a newer firmware", kFirmwareData},
       {"hsm rollbackfw", "hsm rb", kRollbackOptions, Rollback,
-       "goes back to the firmware before the last update; destroys"},
+       "goes back to the firmware before the last update; destroys",
+       kFirmwareData},
   };
 }
 

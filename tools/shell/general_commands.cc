@@ -4,6 +4,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tools/shell/facts.h"
 #include "tools/shell/shell.h"
 #include "tools/shell/text.h"
 
@@ -34,9 +35,12 @@ constexpr StateRow kStates[] = {
     {CKS_RW_AUDIT_FUNCTIONS, "CKS_RW_AUDIT_FUNCTIONS"},
 };
 
+constexpr Shown kHelpData[] = {{"text", "the lines of the help"}};
+
 absl::Status Help(Shell& shell, const Arguments&) {
   ASSIGN_OR_RETURN(const std::string help, shell.grammar().Help({}));
   absl::PrintF("\n%s", help);
+  shell.Tell({{"text", help}});
   return absl::OkStatus();
 }
 
@@ -114,7 +118,12 @@ std::string WhoText(std::optional<CK_USER_TYPE> user, bool admin_slot) {
 
 std::vector<Command> GeneralCommands() {
   return {
-      {"help", "?", {}, Help, "lists the commands; help <command> explains"},
+      {"help",
+       "?",
+       {},
+       Help,
+       "lists the commands; help <command> explains",
+       kHelpData},
       {"script", "scr", kScriptOptions, Script, "runs the commands of a file"},
       {"exit", "e", {}, Exit, "ends the shell and all its logins"},
   };

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "tools/shell/containers.h"
+#include "tools/shell/facts.h"
 #include "tools/shell/policies.h"
 #include "tools/shell/shell.h"
 #include "tools/shell/text.h"
@@ -67,8 +68,20 @@ absl::Status Init(Shell& shell, const Arguments& arguments) {
   return shell.ExplainPin(status, shell.slot(), PERIGEE_OWN_CONTAINER, CKU_SO);
 }
 
-absl::Status PrintHsmStorage(const Module& module,
-                             const PERIGEE_HSM_INFO& hsm) {
+constexpr Shown kShowInfoData[] = {
+    {"hsm", "@hsm"},
+    {"partition", "@partition"},
+    {"released", "when the modelled firmware was; empty: unknown"},
+    {"modelled_device", "its certificate; Perigee itself has none"},
+    {"state", "of the session: \"CKS_RW_PUBLIC_SESSION\""},
+    {"role", "who is logged in"},
+    {"storage.total_bytes", "null: no limit"},
+    {"storage.used_bytes", "number"},
+    {"storage.free_bytes", "null: no limit"},
+};
+
+absl::Status PrintHsmStorage(Shell& shell, const PERIGEE_HSM_INFO& hsm) {
+  const Module& module = shell.module();
   CK_ULONG overhead = 0, total = 0, used = 0, free = 0;
   RETURN_IF_ERROR(module.Check(module.ca().CA_GetHSMStorageInformation(
       hsm.adminSlot, &overhead, &total, &used, &free)));
@@ -79,6 +92,10 @@ absl::Status PrintHsmStorage(const Module& module,
   absl::PrintF("                Allowed Partitions:   %s\n",
                SizeText(hsm.ulAllowedPartitions));
   absl::PrintF("                Number of Partitions: %d\n", hsm.ulPartitions);
+  shell.Tell({{"storage",
+               {{"total_bytes", NumberOrNull(total)},
+                {"used_bytes", used},
+                {"free_bytes", NumberOrNull(free)}}}});
   return absl::OkStatus();
 }
 
@@ -98,6 +115,10 @@ absl::Status ShowInfo(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO partition,
                    shell.PartitionAt(slot));
   const bool zeroized = (hsm.flags & PERIGEE_HSM_ZEROIZED) != 0;
+  shell.Tell({{"hsm", HsmFacts(hsm)},
+              {"partition", PartitionFacts(partition)},
+              {"released", CleanText(hsm.release)},
+              {"modelled_device", CleanText(hsm.certificate)}});
 
   absl::PrintF("\n%s", Field("Partition Label", CleanText(hsm.label)));
   absl::PrintF("%s",
@@ -121,8 +142,9 @@ absl::Status ShowInfo(Shell& shell, const Arguments& arguments) {
   if (session.ok()) {
     const CK_STATE state = shell.StateOf(*session);
     absl::PrintF("%s", Field("Session State", StateName(state)));
-    absl::PrintF("%s",
-                 Field("Role Status", WhoText(shell.LoggedIn(slot), true)));
+    const std::string who = WhoText(shell.LoggedIn(slot), true);
+    absl::PrintF("%s", Field("Role Status", who));
+    shell.Tell({{"state", StateName(state)}, {"role", who}});
   }
   absl::PrintF("%s", Field("Reached Through", CleanText(hsm.transport)));
   PrintStorage(partition);
@@ -130,7 +152,7 @@ absl::Status ShowInfo(Shell& shell, const Arguments& arguments) {
       "\n        *** The HSM is %sin FIPS 140-2 approved operation mode. "
       "***\n",
       hsm.flags & PERIGEE_HSM_APPROVED_MODE ? "" : "NOT ");
-  RETURN_IF_ERROR(PrintHsmStorage(shell.module(), hsm));
+  RETURN_IF_ERROR(PrintHsmStorage(shell, hsm));
   if (hsm.ulKind == PERIGEE_KIND_BACKUP &&
       (hsm.flags & PERIGEE_HSM_EMBEDDED) != 0) {
     absl::PrintF(
@@ -152,25 +174,35 @@ constexpr Option kShowPoliciesOptions[] = {
     {"exporttemplate", "et", Kind::kText, false, "a new file for the policies"},
 };
 
+constexpr Shown kShowPoliciesData[] = {
+    {"capabilities[]", "@policy"},
+    {"policies[]", "@policy"},
+    {"so_capabilities[]", "@policy"},
+    {"so_policies[]", "@policy"},
+};
+
 absl::Status ShowPolicies(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const CK_SLOT_ID asked, shell.SlotFrom(arguments));
   ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO hsm, shell.HsmAt(asked));
   const CK_SLOT_ID slot = hsm.adminSlot;
   RETURN_IF_ERROR(ExportTemplate(shell.module(), arguments, slot, true));
   const bool verbose = arguments.Has("verbose");
-  RETURN_IF_ERROR(PrintPolicies(shell.module(), {slot, false, 0, true},
-                                "HSM Capabilities", verbose));
-  RETURN_IF_ERROR(PrintPolicies(shell.module(), {slot, false, 0, false},
-                                "HSM Policies", verbose));
+  RETURN_IF_ERROR(ShowPolicyList(shell, {slot, false, 0, true},
+                                 {"HSM Capabilities", "capabilities"},
+                                 verbose));
+  RETURN_IF_ERROR(ShowPolicyList(shell, {slot, false, 0, false},
+                                 {"HSM Policies", "policies"}, verbose));
   // The admin partition's own, where it has any.
   const absl::StatusOr<PERIGEE_PARTITION_INFO> admin = shell.PartitionAt(slot);
   if (!admin.ok()) return absl::OkStatus();
   const PolicyScope so{slot, true, admin->ulContainer, true};
-  if (!PrintPolicies(shell.module(), so, "SO Capabilities", verbose).ok()) {
+  if (!ShowPolicyList(shell, so, {"SO Capabilities", "so_capabilities"},
+                      verbose)
+           .ok()) {
     return absl::OkStatus();
   }
-  return PrintPolicies(shell.module(), {slot, true, admin->ulContainer, false},
-                       "SO Policies", verbose);
+  return ShowPolicyList(shell, {slot, true, admin->ulContainer, false},
+                        {"SO Policies", "so_policies"}, verbose);
 }
 
 constexpr Option kChangePolicyOptions[] = {
@@ -232,9 +264,9 @@ std::vector<Command> HsmCommands() {
       {"hsm init", "hsm i", kInitOptions, Init,
        "initialises the HSM of the active slot"},
       {"hsm showinfo", "hsm si", kSlotOptions, ShowInfo,
-       "shows the HSM, its mode and its storage"},
+       "shows the HSM, its mode and its storage", kShowInfoData},
       {"hsm showpolicies", "hsm sp", kShowPoliciesOptions, ShowPolicies,
-       "shows capabilities and policies"},
+       "shows capabilities and policies", kShowPoliciesData},
       {"hsm changehsmpolicy", "hsm changehp", kChangePolicyOptions,
        ChangePolicy, "changes policies of the HSM"},
       {"hsm zeroize", "hsm z", kForceOptions, Zeroize,

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tools/shell/facts.h"
 #include "tools/shell/shell.h"
 #include "tools/shell/softhsm_token.h"
 #include "tools/shell/text.h"
@@ -137,6 +138,13 @@ absl::Status ImportOne(const Module& module, CK_SESSION_HANDLE session,
   return absl::OkStatus();
 }
 
+constexpr Shown kImportData[] = {
+    {"imported", "how many; with -dryrun, that would be"},
+    {"left_out[].object", "text"},
+    {"left_out[].result", "\"CKR_TEMPLATE_INCONSISTENT\""},
+    {"left_out[].text", "why, a sentence"},
+};
+
 absl::Status Import(Shell& shell, const Arguments& arguments) {
   RETURN_IF_ERROR(shell.NeedPartitionSlot());
   if (shell.LoggedIn(shell.slot()) != CKU_USER) {
@@ -156,6 +164,7 @@ absl::Status Import(Shell& shell, const Arguments& arguments) {
                          *arguments.Text("token"), pin));
   const bool dry = arguments.Has("dryrun");
   size_t imported = 0, left_out = 0;
+  Json facts = Json::array();
   for (const std::string& file : token.files()) {
     absl::StatusOr<SoftHsmObject> object = token.Read(file);
     std::string note;
@@ -169,6 +178,9 @@ absl::Status Import(Shell& shell, const Arguments& arguments) {
       absl::PrintF("        %s%s%s\n", name, note.empty() ? "" : ", ", note);
     } else {
       ++left_out;
+      facts.push_back({{"object", name},
+                       {"result", shell.module().NameOf(RvOf(status))},
+                       {"text", std::string(status.message())}});
       absl::PrintF("        LEFT OUT: %s: %s (%s)\n", name,
                    std::string(status.message()),
                    shell.module().NameOf(RvOf(status)));
@@ -176,6 +188,7 @@ absl::Status Import(Shell& shell, const Arguments& arguments) {
   }
   absl::PrintF("\n        %s %s, %d left out.\n", Count(imported, "object"),
                dry ? "would be imported" : "imported", left_out);
+  shell.Tell({{"imported", imported}, {"left_out", facts}});
   if (left_out == 0) return absl::OkStatus();
   return Failure(CKR_FUNCTION_FAILED,
                  absl::StrCat(Count(left_out, "object"), " was not imported"),
@@ -187,7 +200,8 @@ absl::Status Import(Shell& shell, const Arguments& arguments) {
 std::vector<Command> ImportCommands() {
   return {
       {"partition import", "par im", kImportOptions, Import,
-       "copies the objects of a SoftHSM2 token into the partition"},
+       "copies the objects of a SoftHSM2 token into the partition",
+       kImportData},
   };
 }
 

@@ -1,5 +1,7 @@
 // perigee: the shell. Options of the process, and the four ways to give it
 // commands: -c, -f, a pipe, a person.
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 #include "tools/shell/line_editor.h"
+#include "tools/shell/manual.h"
 #include "tools/shell/secret_entry.h"
 #include "tools/shell/shell.h"
 
@@ -27,6 +30,7 @@ constexpr char kUsage[] =
     "\n"
     "  -c, --command COMMAND  run it (may be repeated) and end\n"
     "  -f, --file FILE        run the commands of a file and end\n"
+    "  -j, --json             tell results as JSON, a line for each command\n"
     "  -k, --keep-going       go on after a command that fails\n"
     "  -m, --module PATH      the library (else $PERIGEE_MODULE, or beside "
     "this\n"
@@ -37,7 +41,10 @@ constexpr char kUsage[] =
 
 struct Options {
   std::string module;
+  std::string complete;  // a line, for another shell's completion
+  bool has_complete = false;
   bool keep_going = false;
+  bool json = false;
   // -c and -f in their order.
   struct Source {
     bool is_file;
@@ -72,12 +79,17 @@ bool TakeWords(int count, char** words, Options& options) {
 bool ParseOptions(int argc, char** argv, Options& options) {
   static const option kLong[] = {{"command", required_argument, nullptr, 'c'},
                                  {"file", required_argument, nullptr, 'f'},
+                                 {"json", no_argument, nullptr, 'j'},
                                  {"keep-going", no_argument, nullptr, 'k'},
                                  {"module", required_argument, nullptr, 'm'},
+                                 {"complete", required_argument, nullptr, 'C'},
+                                 {"print-man", no_argument, nullptr, 'M'},
+                                 {"print-schema", no_argument, nullptr, 'S'},
+                                 {"print-markdown", no_argument, nullptr, 'D'},
                                  {"help", no_argument, nullptr, 'h'},
                                  {nullptr, 0, nullptr, 0}};
   for (int c;
-       (c = getopt_long(argc, argv, "+c:f:km:h", kLong, nullptr)) != -1;) {
+       (c = getopt_long(argc, argv, "+c:f:jkm:h", kLong, nullptr)) != -1;) {
     switch (c) {
       case 'c':
         options.sources.push_back({false, SecretText(optarg)});
@@ -87,12 +99,28 @@ bool ParseOptions(int argc, char** argv, Options& options) {
       case 'f':
         options.sources.push_back({true, SecretText(optarg)});
         break;
+      case 'j':
+        options.json = true;
+        break;
       case 'k':
         options.keep_going = true;
         break;
       case 'm':
         options.module = optarg;
         break;
+      case 'C':
+        options.complete = optarg;
+        options.has_complete = true;
+        break;
+      case 'M':
+        fputs(ManPageOf(AllCommands(), kUsage).c_str(), stdout);
+        exit(0);
+      case 'S':
+        fputs(JsonSchemaOf(AllCommands()).c_str(), stdout);
+        exit(0);
+      case 'D':
+        fputs(MarkdownOf(AllCommands()).c_str(), stdout);
+        exit(0);
       case 'h':
         fputs(kUsage, stdout);
         exit(0);
@@ -131,14 +159,17 @@ bool RunSources(Shell& shell, const Options& options) {
   return ok;
 }
 
+std::vector<std::string> Completions(Shell& shell, absl::string_view line) {
+  return shell.grammar().Complete(
+      line, [&shell](Names names, const Arguments& given) {
+        return shell.NamesFor(names, given);
+      });
+}
+
 bool RunPerson(Shell& shell) {
-  LineEditor editor(kPrompt, LineEditor::DefaultHistoryFile(),
-                    [&shell](absl::string_view line) {
-                      return shell.grammar().Complete(
-                          line, [&shell](Names names, const Arguments& given) {
-                            return shell.NamesFor(names, given);
-                          });
-                    });
+  LineEditor editor(
+      kPrompt, LineEditor::DefaultHistoryFile(),
+      [&shell](absl::string_view line) { return Completions(shell, line); });
   printf(
       "\nPerigee shell. help lists the commands, Tab completes, exit "
       "ends.\n");
@@ -160,6 +191,16 @@ bool RunPerson(Shell& shell) {
   return ok;
 }
 
+// Where JSON goes from now on: where the output went. That of people is lost,
+// and their questions are asked on the error output.
+int TakeOutput() {
+  const int out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+  const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  const bool ok = out >= 0 && nowhere >= 0 && dup2(nowhere, STDOUT_FILENO) >= 0;
+  if (nowhere >= 0) close(nowhere);
+  return ok ? out : -1;
+}
+
 int Main(int argc, char** argv) {
   Options options;
   if (!ParseOptions(argc, argv, options)) {
@@ -176,7 +217,21 @@ int Main(int argc, char** argv) {
   }
   CatchInterrupts();
   Shell shell(*std::move(module), AllCommands());
+  if (options.has_complete) {
+    for (const std::string& candidate : Completions(shell, options.complete)) {
+      puts(candidate.c_str());
+    }
+    return 0;
+  }
   bool ok = false;
+  if (options.json) {
+    const int out = TakeOutput();
+    if (out < 0) {
+      fprintf(stderr, "perigee: no output for JSON: %s\n", strerror(errno));
+      return 1;
+    }
+    shell.SpeakJson(out);
+  }
   if (!options.sources.empty()) {
     ok = RunSources(shell, options);
   } else if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)) {

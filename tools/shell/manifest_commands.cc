@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "tools/shell/archive.h"
+#include "tools/shell/facts.h"
 #include "tools/shell/files.h"
 #include "tools/shell/shell.h"
 #include "tools/shell/text.h"
@@ -50,6 +51,8 @@ absl::StatusOr<std::string> WholeManifest(const Module& module,
                  "Once more, when the backup has ended.");
 }
 
+constexpr Shown kManifestData[] = {{"file", "path"}};
+
 absl::Status Manifest(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO hsm, BackupHsm(shell, arguments));
   const CK_SLOT_ID slot = hsm.adminSlot;
@@ -67,6 +70,7 @@ absl::Status Manifest(Shell& shell, const Arguments& arguments) {
   RETURN_IF_ERROR(WriteNewFile(path, text));
   absl::PrintF("\n    The manifest of %s is in %s\n", CleanText(existing.label),
                path);
+  shell.Tell({{"file", path}});
   return absl::OkStatus();
 }
 
@@ -101,7 +105,7 @@ std::string NameOf(CK_ULONG problem) {
   return "not sound";
 }
 
-std::string Shown(const PERIGEE_MANIFEST_PARTY& party) {
+std::string PartyText(const PERIGEE_MANIFEST_PARTY& party) {
   return absl::StrCat(CleanText(party.label), " (", CleanText(party.model), " ",
                       CleanText(party.serial), ", firmware ",
                       CleanText(party.firmware), ", V", party.ulVersion, ")");
@@ -119,8 +123,8 @@ void PrintChain(absl::Span<const PERIGEE_MANIFEST_LINK> links) {
 }
 
 void PrintNewest(const PERIGEE_MANIFEST_LINK& newest) {
-  absl::PrintF("\n%s", Field("Source", Shown(newest.source)));
-  absl::PrintF("%s", Field("Backup Partition", Shown(newest.device)));
+  absl::PrintF("\n%s", Field("Source", PartyText(newest.source)));
+  absl::PrintF("%s", Field("Backup Partition", PartyText(newest.device)));
   absl::PrintF("%s", Field("Time", CleanText(newest.time)));
   absl::PrintF("%s", Field("Run", newest.ended != CK_FALSE
                                       ? "ended"
@@ -144,6 +148,33 @@ void PrintRows(absl::string_view text, bool all) {
   }
 }
 
+constexpr Shown kVerifyData[] = {
+    {"problem", "\"holds\", \"altered\", \"broken chain\", ..."},
+    {"at_line", "of the file; with a problem"},
+    {"links[].seq", "number of the manifest"},
+    {"links[].time", "text"},
+    {"links[].objects", "how many it lists"},
+    {"links[].left_out", "how many could not be backed up"},
+    {"links[].ended", "false: the run broke off, or goes on"},
+    {"links[].problem", "as above"},
+    {"source", "of the newest: label, model, serial, firmware, version"},
+    {"backup_partition", "the same of the Backup HSM's end"},
+    {"hash", "of the newest"},
+};
+
+Json LinkFacts(absl::Span<const PERIGEE_MANIFEST_LINK> links) {
+  Json all = Json::array();
+  for (const PERIGEE_MANIFEST_LINK& link : links) {
+    all.push_back({{"seq", link.ulSeq},
+                   {"time", CleanText(link.time)},
+                   {"objects", link.ulRows},
+                   {"left_out", link.ulLeftOut},
+                   {"ended", link.ended != CK_FALSE},
+                   {"problem", NameOf(link.ulProblem)}});
+  }
+  return all;
+}
+
 absl::Status Verify(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const std::string text, ReadFile(*arguments.Text("file")));
   std::string roots;
@@ -164,8 +195,13 @@ absl::Status Verify(Shell& shell, const Arguments& arguments) {
       roots.size(), &report)));
   links.resize(std::min<size_t>(links.size(), report.ulLinkCount));
   if (!links.empty()) PrintChain(links);
+  shell.Tell(
+      {{"problem", NameOf(report.ulProblem)}, {"links", LinkFacts(links)}});
   if (report.ulProblem == PERIGEE_MANIFEST_SOUND) {
     PrintNewest(links.back());
+    shell.Tell({{"source", PartyText(links.back().source)},
+                {"backup_partition", PartyText(links.back().device)},
+                {"hash", CleanText(links.back().hash)}});
     PrintRows(text, arguments.Has("rows"));
     if (links.front().ulSeq != 1) {
       absl::PrintF("\n    Manifests before %d are not in this file.\n",
@@ -174,6 +210,7 @@ absl::Status Verify(Shell& shell, const Arguments& arguments) {
     absl::PrintF("\n    The manifest is as the Backup HSM made it.\n");
     return absl::OkStatus();
   }
+  shell.Tell({{"at_line", report.ulPlace}});
   absl::PrintF("\n%s", Field("Problem", NameOf(report.ulProblem)));
   absl::PrintF("%s", Field("At Line", absl::StrCat(report.ulPlace)));
   return Failure(CKR_DATA_INVALID, CleanText(report.text),
@@ -185,9 +222,10 @@ absl::Status Verify(Shell& shell, const Arguments& arguments) {
 std::vector<Command> ManifestCommands() {
   return {
       {"partition archive manifest", "par ar m", kManifestOptions, Manifest,
-       "writes what a backup partition holds, signed, into a file"},
+       "writes what a backup partition holds, signed, into a file",
+       kManifestData},
       {"archive verify", "ar v", kVerifyOptions, Verify,
-       "checks such a file; needs no HSM"},
+       "checks such a file; needs no HSM", kVerifyData},
   };
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_format.h"
+#include "tools/shell/facts.h"
 #include "tools/shell/text.h"
 
 namespace shell {
@@ -71,7 +72,11 @@ ObjectFacts FactsOf(const Module& module, CK_SESSION_HANDLE session,
           HexText(Attribute(module, session, object, CKA_OUID))};
 }
 
-absl::Status PrintObjects(const Module& module, CK_SESSION_HANDLE session) {
+const Shown kObjectsData[1] = {{"objects[]", "@object"}};
+
+absl::Status ShowObjects(Shell& shell, CK_SESSION_HANDLE session) {
+  const Module& module = shell.module();
+  Json all = Json::array();
   ASSIGN_OR_RETURN(const std::vector<CK_OBJECT_HANDLE> objects,
                    TokenObjects(module, session));
   if (!objects.empty()) absl::PrintF("\n        Object list:\n");
@@ -81,8 +86,10 @@ absl::Status PrintObjects(const Module& module, CK_SESSION_HANDLE session) {
     absl::PrintF("        Handle:        %d\n", object);
     absl::PrintF("        Object Type:   %s\n", facts.type);
     absl::PrintF("        Object UID:    %s\n", facts.uid);
+    all.push_back(ObjectJson(object, facts));
   }
   absl::PrintF("\n        Number of objects:  %d\n", objects.size());
+  shell.Tell({{"objects", all}});
   return absl::OkStatus();
 }
 

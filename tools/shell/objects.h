@@ -28,8 +28,10 @@ struct ObjectFacts {
 ObjectFacts FactsOf(const Module& module, CK_SESSION_HANDLE session,
                     CK_OBJECT_HANDLE object);
 
-// "Object list:" and each object's label, handle, type and unique id.
-absl::Status PrintObjects(const Module& module, CK_SESSION_HANDLE session);
+// "Object list:" and each object's label, handle, type and unique id; with
+// --json the member "objects".
+absl::Status ShowObjects(Shell& shell, CK_SESSION_HANDLE session);
+extern const Shown kObjectsData[1];
 
 }  // namespace shell
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "tools/shell/containers.h"
+#include "tools/shell/facts.h"
 #include "tools/shell/objects.h"
 #include "tools/shell/policies.h"
 #include "tools/shell/shell.h"
@@ -44,14 +45,20 @@ absl::Status CreateBackupPartition(Shell& shell, CK_SESSION_HANDLE session,
                    Shell::Entry::kTwice));
   ASSIGN_OR_RETURN(const std::optional<SecretText> domain,
                    shell.DomainIfGiven(arguments));
-  RETURN_IF_ERROR(CreateContainer(shell.module(), session, *label, password,
-                                  domain.has_value() ? &*domain : nullptr,
-                                  arguments.Number("size").value_or(0))
-                      .status());
+  ASSIGN_OR_RETURN(const CK_ULONG container,
+                   CreateContainer(shell.module(), session, *label, password,
+                                   domain.has_value() ? &*domain : nullptr,
+                                   arguments.Number("size").value_or(0)));
+  shell.Tell({{"container", container}});
   absl::PrintF("\n        Backup partition %s was created.\n",
                CleanText(*label));
   return absl::OkStatus();
 }
+
+constexpr Shown kCreateData[] = {
+    {"slot", "of the new partition, on an application HSM"},
+    {"container", "of the new backup partition, on a Backup HSM"},
+};
 
 absl::Status Create(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO hsm, shell.ActiveHsm());
@@ -73,6 +80,7 @@ absl::Status Create(Shell& shell, const Arguments& arguments) {
       "\n        The partition was created: slot %d.\n"
       "        Next: slot set -slot %d, partition init.\n",
       slot, slot);
+  shell.Tell({{"slot", slot}});
   return absl::OkStatus();
 }
 
@@ -149,6 +157,8 @@ constexpr Option kResizeOptions[] = {
     {"allfreestorage", "a", Kind::kFlag, false, "all that is free"},
 };
 
+constexpr Shown kResizeData[] = {{"partition", "@partition"}};
+
 absl::Status Resize(Shell& shell, const Arguments& arguments) {
   const std::optional<CK_ULONG> size = arguments.Number("size");
   if (size.has_value() == arguments.Has("allfreestorage")) {
@@ -162,6 +172,7 @@ absl::Status Resize(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(
       const PERIGEE_PARTITION_INFO now,
       shell.PartitionAt(which.admin_slot, which.partition.ulContainer));
+  shell.Tell({{"partition", PartitionFacts(now)}});
   if (now.ulCapacity == PERIGEE_NONE) {
     absl::PrintF("\n        Partition %s has no limit of its own now.\n",
                  CleanText(now.label));
@@ -237,11 +248,20 @@ constexpr Option kSlotOptions[] = {
      Names::kSlot},
 };
 
+constexpr Shown kShowInfoData[] = {
+    {"partition", "@partition"},
+    {"hsm", "@hsm"},
+    {"state", "of the session: \"CKS_RW_PUBLIC_SESSION\""},
+    {"role", "who is logged in"},
+};
+
 absl::Status ShowInfo(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
   ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO hsm, shell.HsmAt(slot));
   ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO partition,
                    shell.PartitionAt(slot));
+  shell.Tell(
+      {{"partition", PartitionFacts(partition)}, {"hsm", HsmFacts(hsm)}});
   absl::PrintF("\n%s", Field("Partition Label", CleanText(partition.label)));
   absl::PrintF("%s",
                Field("Partition Manufacturer", CleanText(hsm.manufacturer)));
@@ -269,8 +289,10 @@ absl::Status ShowInfo(Shell& shell, const Arguments& arguments) {
   if (session.ok()) {
     const CK_STATE state = shell.StateOf(*session);
     absl::PrintF("%s", Field("Session State", StateName(state)));
-    absl::PrintF("%s", Field("Role Status", WhoText(shell.LoggedIn(slot),
-                                                    hsm.adminSlot == slot)));
+    const std::string who =
+        WhoText(shell.LoggedIn(slot), hsm.adminSlot == slot);
+    absl::PrintF("%s", Field("Role Status", who));
+    shell.Tell({{"state", StateName(state)}, {"role", who}});
   }
   PrintStorage(partition);
   return absl::OkStatus();
@@ -283,18 +305,22 @@ constexpr Option kShowPoliciesOptions[] = {
     {"exporttemplate", "et", Kind::kText, false, "a new file for the policies"},
 };
 
+constexpr Shown kShowPoliciesData[] = {
+    {"capabilities[]", "@policy"},
+    {"policies[]", "@policy"},
+};
+
 absl::Status ShowPolicies(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
   ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO partition,
                    shell.PartitionAt(slot));
   RETURN_IF_ERROR(ExportTemplate(shell.module(), arguments, slot, false));
   const bool verbose = arguments.Has("verbose");
-  RETURN_IF_ERROR(PrintPolicies(shell.module(),
-                                {slot, true, partition.ulContainer, true},
-                                "Partition Capabilities", verbose));
-  return PrintPolicies(shell.module(),
-                       {slot, true, partition.ulContainer, false},
-                       "Partition Policies", verbose);
+  RETURN_IF_ERROR(
+      ShowPolicyList(shell, {slot, true, partition.ulContainer, true},
+                     {"Partition Capabilities", "capabilities"}, verbose));
+  return ShowPolicyList(shell, {slot, true, partition.ulContainer, false},
+                        {"Partition Policies", "policies"}, verbose);
 }
 
 constexpr Option kChangePolicyOptions[] = {
@@ -333,8 +359,14 @@ absl::Status Contents(Shell& shell, const Arguments&) {
         "\n        Nobody is logged in: public objects "
         "only.\n");
   }
-  return PrintObjects(shell.module(), session);
+  return ShowObjects(shell, session);
 }
+
+constexpr Shown kCheckData[] = {
+    {"sound", "how many"},
+    {"damaged", "how many"},
+    {"handles[]", "of the damaged ones, 64 at most"},
+};
 
 // Every object is read and its seal checked.
 absl::Status Check(Shell& shell, const Arguments&) {
@@ -352,9 +384,14 @@ absl::Status Check(Shell& shell, const Arguments&) {
       shell.module().perigee().CheckObjects(session, &check)));
   absl::PrintF("\n        Sound objects:    %d\n", check.ulSound);
   absl::PrintF("        Damaged objects:  %d\n", check.ulDamaged);
+  Json handles = Json::array();
   for (CK_ULONG i = 0; i < check.ulDamaged && i < std::size(damaged); ++i) {
     absl::PrintF("            handle %d\n", damaged[i]);
+    handles.push_back(damaged[i]);
   }
+  shell.Tell({{"sound", check.ulSound},
+              {"damaged", check.ulDamaged},
+              {"handles", handles}});
   if (check.ulDamaged == 0) return absl::OkStatus();
   return Failure(CKR_DEVICE_ERROR,
                  "objects are damaged: destroy them and restore them from "
@@ -414,25 +451,31 @@ absl::Status SetDomain(Shell& shell, const Arguments& arguments) {
 std::vector<Command> PartitionCommands() {
   return {
       {"partition create", "par cr", kCreateOptions, Create,
-       "makes a partition on the active HSM"},
+       "makes a partition on the active HSM", kCreateData},
       {"partition delete", "par del", kWhichOptions, Delete,
        "destroys a partition with its slot"},
       {"partition resize", "par r", kResizeOptions, Resize,
-       "changes how much a partition may hold"},
+       "changes how much a partition may hold", kResizeData},
       {"partition init", "par i", kInitOptions, Init,
        "initialises the partition of the active slot"},
       {"partition showinfo", "par si", kSlotOptions, ShowInfo,
-       "shows a partition and its storage"},
+       "shows a partition and its storage", kShowInfoData},
       {"partition showpolicies", "par sp", kShowPoliciesOptions, ShowPolicies,
-       "shows capabilities and policies"},
+       "shows capabilities and policies", kShowPoliciesData},
       {"partition changepolicy", "par changep", kChangePolicyOptions,
        ChangePolicy, "changes policies of the partition"},
-      {"partition contents", "par con", {}, Contents, "lists the objects"},
+      {"partition contents",
+       "par con",
+       {},
+       Contents,
+       "lists the objects",
+       kObjectsData},
       {"partition check",
        "par ch",
        {},
        Check,
-       "reads every object and checks its seal"},
+       "reads every object and checks its seal",
+       kCheckData},
       {"partition clear", "par cl", kForceOptions, Clear,
        "destroys all objects"},
       {"partition changelabel", "par changel", kLabelOptions, ChangeLabel,

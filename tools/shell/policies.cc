@@ -2,20 +2,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tools/shell/facts.h"
 #include "tools/shell/files.h"
 #include "tools/shell/result.h"
 #include "tools/shell/text.h"
 
 namespace shell {
-namespace {
 
-struct Description {
-  std::string name;
-  bool destructive = false;
-};
-
-Description Describe(const Module& module, const PolicyScope& scope,
-                     CK_ULONG number) {
+PolicyDescription DescribePolicy(const Module& module, const PolicyScope& scope,
+                                 CK_ULONG number) {
   CK_ULONG bits = 0, destructive = 0, restricted = 0;
   CK_CHAR text[128] = {};
   CK_ULONG length = sizeof text;
@@ -27,8 +22,6 @@ Description Describe(const Module& module, const PolicyScope& scope,
                          std::min<size_t>(length, sizeof text));
   return {CleanText(name.substr(0, name.find('\0'))), destructive != 0};
 }
-
-}  // namespace
 
 absl::StatusOr<std::vector<PolicyValue>> ReadPolicies(
     const Module& module, const PolicyScope& scope) {
@@ -57,19 +50,21 @@ absl::StatusOr<std::vector<PolicyValue>> ReadPolicies(
   return found;
 }
 
-absl::Status PrintPolicies(const Module& module, const PolicyScope& scope,
-                           absl::string_view heading, bool verbose) {
+absl::Status ShowPolicyList(Shell& shell, const PolicyScope& scope,
+                            const PolicyHeading& heading, bool verbose) {
+  const Module& module = shell.module();
   ASSIGN_OR_RETURN(const std::vector<PolicyValue> values,
                    ReadPolicies(module, scope));
-  absl::PrintF("\n        %s\n", heading);
+  absl::PrintF("\n        %s\n", heading.text);
   for (const PolicyValue& one : values) {
-    const Description about = Describe(module, scope, one.number);
+    const PolicyDescription about = DescribePolicy(module, scope, one.number);
     absl::PrintF("                %d: %s : %d%s\n", one.number, about.name,
                  one.value,
                  verbose && !scope.capability
                      ? (about.destructive ? "   (destructive)" : "")
                      : "");
   }
+  shell.Tell({{heading.member, PolicyFacts(module, scope, values)}});
   return absl::OkStatus();
 }
 

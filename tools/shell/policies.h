@@ -23,11 +23,23 @@ struct PolicyScope {
   bool capability;
 };
 
+struct PolicyDescription {
+  std::string name;
+  bool destructive = false;
+};
+PolicyDescription DescribePolicy(const Module& module, const PolicyScope& scope,
+                                 CK_ULONG number);
+
 absl::StatusOr<std::vector<PolicyValue>> ReadPolicies(const Module& module,
                                                       const PolicyScope& scope);
-// A heading and one line each: "12: Allow non-FIPS algorithms : 1".
-absl::Status PrintPolicies(const Module& module, const PolicyScope& scope,
-                           absl::string_view heading, bool verbose);
+// A heading and one line each ("12: Allow non-FIPS algorithms : 1"), or a
+// member of what --json tells.
+struct PolicyHeading {
+  const char* text;
+  const char* member;
+};
+absl::Status ShowPolicyList(Shell& shell, const PolicyScope& scope,
+                            const PolicyHeading& heading, bool verbose);
 // -policy and -value, as many of each.
 struct PolicyChanges {
   std::vector<CK_ULONG> numbers;

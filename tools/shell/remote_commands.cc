@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tools/shell/facts.h"
 #include "tools/shell/shell.h"
 #include "tools/shell/text.h"
 
@@ -123,6 +124,11 @@ absl::Status Start(Shell& shell, const Arguments& arguments) {
   return absl::OkStatus();
 }
 
+constexpr Shown kIdentityData[] = {
+    {"host", "its serial number in the fleet"},
+    {"key", "fingerprint of its key, hexadecimal"},
+};
+
 absl::Status Identity(Shell& shell, const Arguments&) {
   PERIGEE_HOST host = {};
   host.ulSize = sizeof host;
@@ -130,6 +136,8 @@ absl::Status Identity(Shell& shell, const Arguments&) {
       shell.module().Check(shell.module().perigee().HostIdentity(&host)));
   absl::PrintF("\n%s", SlotField("Host", CleanText(host.serial)));
   absl::PrintF("%s", SlotField("Key", HexText(host.fingerprint)));
+  shell.Tell(
+      {{"host", CleanText(host.serial)}, {"key", HexText(host.fingerprint)}});
   return absl::OkStatus();
 }
 
@@ -143,7 +151,8 @@ std::vector<Command> RemoteCommands() {
        "rb i",
        {},
        Identity,
-       "what remotebackup start -client elsewhere calls this host"},
+       "what remotebackup start -client elsewhere calls this host",
+       kIdentityData},
   };
 }
 

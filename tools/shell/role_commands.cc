@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tools/shell/facts.h"
 #include "tools/shell/shell.h"
 #include "tools/shell/text.h"
 
@@ -38,25 +39,30 @@ std::string StateText(const PERIGEE_ROLE_INFO& info) {
   return text;
 }
 
-absl::Status PrintRole(const Shell& shell, const RoleName& role) {
+constexpr Shown kRolesData[] = {{"roles[]", "@role"}};
+
+absl::Status PrintRole(const Shell& shell, const RoleName& role, Json& all) {
   ASSIGN_OR_RETURN(
       const PERIGEE_ROLE_INFO info,
       shell.RoleAt(shell.slot(), PERIGEE_OWN_CONTAINER, role.user));
   absl::PrintF("        %-24s (%s)%*s %s\n", role.title, role.name,
                4 - static_cast<int>(absl::string_view(role.name).size()), "",
                StateText(info));
+  all.push_back(RoleFacts(role, info));
   return absl::OkStatus();
 }
 
 absl::Status List(Shell& shell, const Arguments&) {
   ASSIGN_OR_RETURN(const bool admin, IsAdminSlot(shell));
   absl::PrintF("\n");
+  Json all = Json::array();
   for (const RoleName& role : RoleNames()) {
     if (role.on_admin != admin) continue;
-    const absl::Status status = PrintRole(shell, role);
+    const absl::Status status = PrintRole(shell, role, all);
     // Not every slot has every role.
     if (!status.ok() && RvOf(status) != CKR_USER_TYPE_INVALID) return status;
   }
+  shell.Tell({{"roles", all}});
   return absl::OkStatus();
 }
 
@@ -67,7 +73,10 @@ constexpr Option kNameOptions[] = {
 absl::Status Show(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const RoleName role, RoleFrom(shell, arguments));
   absl::PrintF("\n");
-  return PrintRole(shell, role);
+  Json all = Json::array();
+  RETURN_IF_ERROR(PrintRole(shell, role, all));
+  shell.Tell({{"roles", all}});
+  return absl::OkStatus();
 }
 
 constexpr Option kLoginOptions[] = {
@@ -176,8 +185,14 @@ absl::Status ChangePassword(Shell& shell, const Arguments& arguments) {
 
 std::vector<Command> RoleCommands() {
   return {
-      {"role list", "ro l", {}, List, "shows the roles of the active slot"},
-      {"role show", "ro s", kNameOptions, Show, "shows the state of a role"},
+      {"role list",
+       "ro l",
+       {},
+       List,
+       "shows the roles of the active slot",
+       kRolesData},
+      {"role show", "ro s", kNameOptions, Show, "shows the state of a role",
+       kRolesData},
       {"role login", "ro logi", kLoginOptions, Login,
        "logs a role in on the active slot"},
       {"role logout", "ro logo", {}, Logout, "logs out on the active slot"},

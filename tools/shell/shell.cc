@@ -13,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "nlohmann/json.hpp"
 #include "tools/shell/secret_entry.h"
 #include "tools/shell/text.h"
 
@@ -58,6 +59,8 @@ Shell::Outcome Shell::Run(absl::string_view line) {
     return outcome;
   }
   TakeInterrupt();
+  // A script's commands have data of their own.
+  std::unique_ptr<nlohmann::ordered_json> outer = std::exchange(data_, nullptr);
   absl::Status status = words.status();
   if (words.ok()) {
     status = RunWords(*words, outcome);
@@ -71,6 +74,10 @@ Shell::Outcome Shell::Run(absl::string_view line) {
     absl::PrintF("\nCommand Result : No Error\n\n");
   }
   fflush(stdout);
+  if (json_fd_ >= 0) {
+    WriteJson(words.ok() ? grammar_.Display(*words) : std::string(), status);
+  }
+  data_ = std::move(outer);
   return outcome;
 }
 
@@ -83,6 +90,7 @@ absl::Status Shell::RunWords(absl::Span<const Word> words, Outcome& outcome) {
     outcome.has_secret = HasOptionLikeWord(words);
     ASSIGN_OR_RETURN(const std::string help, grammar_.Help(words));
     absl::PrintF("\n%s", help);
+    Tell({{"text", help}});
     return absl::OkStatus();
   }
   absl::StatusOr<Invocation> call = grammar_.Parse(words);
@@ -106,6 +114,38 @@ void Shell::PrintFailure(const absl::Status& status) const {
   const std::string remedy = RemedyOf(status);
   if (!remedy.empty()) absl::PrintF("    -> %s\n", remedy);
   absl::PrintF("\nCommand Result : 0x%x (%s)\n\n", rv, name);
+}
+
+void Shell::Tell(const nlohmann::ordered_json& data) {
+  if (json_fd_ < 0) return;
+  if (data_ == nullptr) data_ = std::make_unique<nlohmann::ordered_json>();
+  data_->update(data);
+}
+
+void Shell::WriteJson(absl::string_view line,
+                      const absl::Status& status) const {
+  const CK_RV rv = RvOf(status);
+  nlohmann::ordered_json all = {{"command", line},
+                                {"ok", status.ok()},
+                                {"rv", rv},
+                                {"result", module_->NameOf(rv)}};
+  if (!status.ok()) {
+    all["cause"] = status.message();
+    all["reason"] = ReasonOf(status);
+    all["remedy"] = RemedyOf(status);
+  }
+  if (data_ != nullptr) all["data"] = *data_;
+  // Text of tokens that is no UTF-8 is replaced, never an exception.
+  const std::string text =
+      all.dump(-1, ' ', false,
+               nlohmann::ordered_json::error_handler_t::replace) +
+      "\n";
+  for (absl::string_view rest = text; !rest.empty();) {
+    const ssize_t n = write(json_fd_, rest.data(), rest.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    rest.remove_prefix(static_cast<size_t>(n));
+  }
 }
 
 // What a person would have typed, so that the output of a script can be read.

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "nlohmann/json_fwd.hpp"
 #include "tools/shell/module.h"
 #include "tools/shell/result.h"
 #include "tools/shell/table.h"
@@ -35,6 +36,11 @@ class Shell {
   };
   // Runs one line and prints how it ended.
   Outcome Run(absl::string_view line);
+  // From now on how each command ends is told on `fd`, as one line of JSON
+  // (docs/SHELL.md); what is printed for people should go nowhere.
+  void SpeakJson(int fd) { json_fd_ = fd; }
+  // What the running command has to tell with --json: the members of its row.
+  void Tell(const nlohmann::ordered_json& data);
   void Exit() { exiting_ = true; }
   bool exiting() const { return exiting_; }
   // Runs each line of a file; the first that fails ends it unless `keep_going`.
@@ -116,6 +122,7 @@ class Shell {
  private:
   absl::Status RunWords(absl::Span<const Word> words, Outcome& outcome);
   void PrintFailure(const absl::Status& status) const;
+  void WriteJson(absl::string_view line, const absl::Status& status) const;
   void Echo(absl::string_view line) const;
 
   std::unique_ptr<Module> module_;
@@ -129,6 +136,8 @@ class Shell {
   std::map<std::pair<CK_SLOT_ID, CK_ULONG>, Open> sessions_;
   bool exiting_ = false;
   int script_depth_ = 0;
+  int json_fd_ = -1;
+  std::unique_ptr<nlohmann::ordered_json> data_;
 };
 
 // Firmware whose partitions are neither V0 nor V1.

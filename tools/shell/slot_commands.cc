@@ -4,6 +4,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tools/shell/facts.h"
 #include "tools/shell/shell.h"
 #include "tools/shell/text.h"
 
@@ -71,12 +72,52 @@ void PrintSlot(const Shell& shell, CK_SLOT_ID slot) {
   }
 }
 
+constexpr Shown kListData[] = {
+    {"slots[].slot", "number"},
+    {"slots[].usable", "whether there is a token"},
+    {"slots[].result", "why not: \"CKR_OK\""},
+    {"slots[].label", "text; this and what follows where it is known"},
+    {"slots[].serial", "text"},
+    {"slots[].model", "text"},
+    {"slots[].initialized", "true or false"},
+    {"slots[].admin", "an HSM's own slot, not a partition's"},
+    {"slots[].hsm", "@hsm"},
+    {"current_slot", "number"},
+};
+
+Json SlotFacts(const Shell& shell, CK_SLOT_ID slot) {
+  CK_TOKEN_INFO token = {};
+  const CK_RV rv = shell.module().c().C_GetTokenInfo(slot, &token);
+  Json facts = {{"slot", slot},
+                {"usable", rv == CKR_OK},
+                {"result", shell.module().NameOf(rv)}};
+  if (rv == CKR_OK) {
+    facts["label"] = PaddedText(token.label);
+    facts["serial"] = PaddedText(token.serialNumber);
+    facts["model"] = PaddedText(token.model);
+    facts["initialized"] = (token.flags & CKF_TOKEN_INITIALIZED) != 0;
+  }
+  const absl::StatusOr<PERIGEE_HSM_INFO> hsm = shell.HsmAt(slot);
+  if (hsm.ok()) {
+    facts["admin"] = hsm->adminSlot == slot;
+    facts["hsm"] = HsmFacts(*hsm);
+  }
+  return facts;
+}
+
 absl::Status List(Shell& shell, const Arguments&) {
   ASSIGN_OR_RETURN(const std::vector<CK_SLOT_ID> slots, shell.Slots());
-  for (const CK_SLOT_ID slot : slots) PrintSlot(shell, slot);
+  Json all = Json::array();
+  for (const CK_SLOT_ID slot : slots) {
+    PrintSlot(shell, slot);
+    all.push_back(SlotFacts(shell, slot));
+  }
   absl::PrintF("\n    Current Slot Id: %d\n", shell.slot());
+  shell.Tell({{"slots", all}, {"current_slot", shell.slot()}});
   return absl::OkStatus();
 }
+
+constexpr Shown kSetData[] = {{"current_slot", "number"}};
 
 constexpr Option kSetOptions[] = {
     {"slot", "s", Kind::kNumber, true, "slot that later commands act on",
@@ -97,6 +138,7 @@ absl::Status Set(Shell& shell, const Arguments& arguments) {
                          : " Key Export With Cloning Mode");
   }
   absl::PrintF("\n");
+  shell.Tell({{"current_slot", slot}});
   return absl::OkStatus();
 }
 
@@ -104,8 +146,9 @@ absl::Status Set(Shell& shell, const Arguments& arguments) {
 
 std::vector<Command> SlotCommands() {
   return {
-      {"slot list", "s l", {}, List, "shows the slots"},
-      {"slot set", "s s", kSetOptions, Set, "chooses the active slot"},
+      {"slot list", "s l", {}, List, "shows the slots", kListData},
+      {"slot set", "s s", kSetOptions, Set, "chooses the active slot",
+       kSetData},
   };
 }
 

@@ -12,7 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "nlohmann/json.hpp"
+#include "tools/shell/facts.h"
 #include "tools/shell/files.h"
 #include "tools/shell/objects.h"
 #include "tools/shell/shell.h"
@@ -20,8 +20,6 @@
 
 namespace shell {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr size_t kProblemsRoom = 16 * 1024;
 
@@ -52,12 +50,19 @@ void PrintStore(const PERIGEE_STORE& store) {
   absl::PrintF("%s", Field("Log Bytes", absl::StrCat(store.ulLogBytes)));
 }
 
+constexpr Shown kStoreData[] = {{"store", "@store"}};
+constexpr Shown kCompactData[] = {
+    {"store", "@store"},
+    {"given_back_bytes", "number"},
+};
+
 absl::Status Check(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
   std::string problems;
   ASSIGN_OR_RETURN(const PERIGEE_STORE store,
                    CheckedStore(shell, slot, &problems));
   PrintStore(store);
+  shell.Tell({{"store", StoreFacts(store, problems)}});
   absl::PrintF("%s", Field("Problems", absl::StrCat(store.ulProblems)));
   if (store.ulProblems == 0) return absl::OkStatus();
   for (const absl::string_view line : absl::StrSplit(problems, '\n')) {
@@ -80,8 +85,10 @@ absl::Status Compact(Shell& shell, const Arguments& arguments) {
   PrintStore(after);
   const CK_ULONG was = before.ulFileBytes + before.ulLogBytes;
   const CK_ULONG is = after.ulFileBytes + after.ulLogBytes;
-  absl::PrintF("%s",
-               Field("Given Back", Count(was > is ? was - is : 0, "byte")));
+  const CK_ULONG given_back = was > is ? was - is : 0;
+  absl::PrintF("%s", Field("Given Back", Count(given_back, "byte")));
+  shell.Tell(
+      {{"store", StoreFacts(after, "")}, {"given_back_bytes", given_back}});
   return absl::OkStatus();
 }
 
@@ -97,6 +104,7 @@ absl::Status Upgrade(Shell& shell, const Arguments& arguments) {
                                 " cannot be made ", store.ulNewest,
                                 " on a read-only file system"));
   }
+  shell.Tell({{"store", StoreFacts(store, problems)}});
   absl::PrintF("\n%s", Field("Directory", CleanText(store.path)));
   absl::PrintF("%s", Field("Format Version",
                            absl::StrCat(store.ulVersion, ", the newest")));
@@ -112,32 +120,15 @@ Json RolesOf(const Shell& shell, CK_SLOT_ID slot, CK_ULONG container,
     if (role.on_admin != is_admin) continue;
     const auto info = shell.RoleAt(slot, container, role.user);
     if (!info.ok()) continue;
-    roles[role.name] = {
-        {"initialized", (info->flags & PERIGEE_ROLE_INITIALIZED) != 0},
-        {"locked", (info->flags & PERIGEE_ROLE_LOCKED) != 0},
-        {"failures", info->ulFailures}};
+    roles[role.name] = RoleFacts(role, *info);
   }
   return roles;
 }
 
-Json NumberOrNull(CK_ULONG number) {
-  return number == PERIGEE_NONE ? Json(nullptr) : Json(number);
-}
-
 absl::StatusOr<Json> PartitionOf(Shell& shell, CK_SLOT_ID admin,
                                  const PERIGEE_PARTITION_INFO& info) {
-  Json partition = {
-      {"slot", NumberOrNull(info.slot)},
-      {"container", info.ulContainer},
-      {"label", CleanText(info.label)},
-      {"serial", CleanText(info.serial)},
-      {"initialized", (info.flags & PERIGEE_PARTITION_INITIALIZED) != 0},
-      {"has_domain", (info.flags & PERIGEE_PARTITION_HAS_DOMAIN) != 0},
-      {"version", info.ulVersion},
-      {"capacity_bytes", NumberOrNull(info.ulCapacity)},
-      {"used_bytes", info.ulUsed},
-      {"objects", info.ulObjects},
-      {"roles", RolesOf(shell, admin, info.ulContainer, false)}};
+  Json partition = PartitionFacts(info);
+  partition["roles"] = RolesOf(shell, admin, info.ulContainer, false);
   if (info.slot == PERIGEE_NONE ||
       (info.flags & PERIGEE_PARTITION_INITIALIZED) == 0) {
     return partition;
@@ -149,38 +140,20 @@ absl::StatusOr<Json> PartitionOf(Shell& shell, CK_SLOT_ID admin,
   partition["seen"] = Json::array();
   for (const CK_OBJECT_HANDLE object : objects) {
     const ObjectFacts facts = FactsOf(shell.module(), session, object);
-    partition["seen"].push_back({{"handle", object},
-                                 {"class", facts.type},
-                                 {"label", facts.label},
-                                 {"id", facts.id},
-                                 {"uid", facts.uid}});
+    partition["seen"].push_back(ObjectJson(object, facts));
   }
   return partition;
 }
 
 absl::StatusOr<Json> HsmOf(Shell& shell, CK_SLOT_ID admin) {
   ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO info, shell.HsmAt(admin));
-  Json hsm = {
-      {"name", CleanText(info.configName)},
-      {"kind", info.ulKind == PERIGEE_KIND_BACKUP ? "backup" : "application"},
-      {"slot", admin},
-      {"label", CleanText(info.label)},
-      {"serial", CleanText(info.serial)},
-      {"model", CleanText(info.model)},
-      {"firmware", VersionText(info.ulFirmware)},
-      {"reached_through", CleanText(info.transport)},
-      {"initialized", (info.flags & PERIGEE_HSM_INITIALIZED) != 0},
-      {"zeroized", (info.flags & PERIGEE_HSM_ZEROIZED) != 0},
-      {"roles", RolesOf(shell, admin, PERIGEE_OWN_CONTAINER, true)}};
+  Json hsm = HsmFacts(info);
+  hsm["roles"] = RolesOf(shell, admin, PERIGEE_OWN_CONTAINER, true);
   if ((info.flags & PERIGEE_HSM_EXISTS) == 0) return hsm;
   std::string problems;
   const auto store = CheckedStore(shell, admin, &problems);
   if (store.ok()) {
-    hsm["store"] = {{"directory", store->path},
-                    {"version", store->ulVersion},
-                    {"objects", store->ulRecords},
-                    {"file_bytes", store->ulFileBytes},
-                    {"problems", store->ulProblems}};
+    hsm["store"] = StoreFacts(*store, problems);
   }
   hsm["partitions"] = Json::array();
   ASSIGN_OR_RETURN(const auto containers, shell.Containers(admin));
@@ -193,6 +166,11 @@ absl::StatusOr<Json> HsmOf(Shell& shell, CK_SLOT_ID admin) {
 
 constexpr Option kExportOptions[] = {
     {"file", "f", Kind::kText, false, "a new file; otherwise it is printed"},
+};
+
+constexpr Shown kExportData[] = {
+    {"metadata", "what is printed otherwise"},
+    {"file", "with -file: its path"},
 };
 
 absl::Status ExportMetadata(Shell& shell, const Arguments& arguments) {
@@ -211,8 +189,12 @@ absl::Status ExportMetadata(Shell& shell, const Arguments& arguments) {
   const std::string text =
       all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   const std::optional<std::string> path = arguments.Text("file");
-  if (path.has_value()) return WriteNewFile(*path, text);
+  if (path.has_value()) {
+    shell.Tell({{"file", *path}});
+    return WriteNewFile(*path, text);
+  }
   absl::PrintF("%s", text);
+  shell.Tell({{"metadata", all}});
   return absl::OkStatus();
 }
 
@@ -221,13 +203,14 @@ absl::Status ExportMetadata(Shell& shell, const Arguments& arguments) {
 std::vector<Command> StoreCommands() {
   return {
       {"store check", "st ch", kSlotOptions, Check,
-       "reads the whole store of the slot's HSM and looks for damage"},
+       "reads the whole store of the slot's HSM and looks for damage",
+       kStoreData},
       {"store compact", "st co", kSlotOptions, Compact,
-       "gives the store's free space back to the disk"},
+       "gives the store's free space back to the disk", kCompactData},
       {"store upgrade", "st up", kSlotOptions, Upgrade,
-       "brings the store to the newest format version"},
+       "brings the store to the newest format version", kStoreData},
       {"store export-metadata", "st exp", kExportOptions, ExportMetadata,
-       "writes what is public of all HSMs and partitions as JSON"},
+       "writes what is public of all HSMs and partitions as JSON", kExportData},
   };
 }
 

@@ -64,12 +64,27 @@ absl::Status CheckValue(const Command& command, const Option& option,
 }
 
 std::string OptionHelp(const Option& option) {
-  static constexpr const char* kValues[] = {"", " <n>", " <n,...>", " <text>",
-                                            " <secret>"};
   const std::string name =
-      absl::StrCat("-", option.name, kValues[static_cast<int>(option.kind)]);
+      absl::StrCat("-", option.name, ValueText(option.kind));
   return absl::StrFormat("    %-24s -%-6s %s%s\n", name, option.brief,
                          option.help, option.required ? " (required)" : "");
+}
+
+// The members of --json, wrapped.
+std::string JsonHelp(const Command& command) {
+  constexpr size_t kWidth = 76;
+  if (command.data.empty()) return "";
+  std::string help = "\n", line = "    --json:";
+  for (const Shown& shown : command.data) {
+    const std::string word = absl::StrCat(
+        " ", shown.path, &shown == &command.data.back() ? "" : ",");
+    if (line.size() + word.size() > kWidth) {
+      absl::StrAppend(&help, line, "\n");
+      line = "       ";
+    }
+    line += word;
+  }
+  return absl::StrCat(help, line, "\n");
 }
 
 std::string CommandHelp(const Command& command) {
@@ -81,6 +96,7 @@ std::string CommandHelp(const Command& command) {
     absl::StrAppend(&help, OptionHelp(option));
     secrets = secrets || option.kind == Kind::kSecret;
   }
+  absl::StrAppend(&help, JsonHelp(command));
   if (secrets) {
     absl::StrAppend(&help,
                     "\n    A <secret> that is left out is asked for on a "
@@ -111,6 +127,12 @@ std::string QuoteIfNeeded(absl::string_view value) {
 }
 
 }  // namespace
+
+const char* ValueText(Kind kind) {
+  static constexpr const char* kValues[] = {"", " <n>", " <n,...>", " <text>",
+                                            " <secret>"};
+  return kValues[static_cast<int>(kind)];
+}
 
 std::optional<CK_ULONG> ParseNumber(absl::string_view text) {
   CK_ULONG value = 0;

@@ -37,6 +37,9 @@ enum class Kind : uint8_t {
 // What completes a value.
 enum class Names : uint8_t { kNone, kSlot, kRole, kPartition };
 
+// What stands behind an option of this kind: "" or " <n>".
+const char* ValueText(Kind kind);
+
 struct Option {
   const char* name;   // "password"
   const char* brief;  // "p"
@@ -47,12 +50,20 @@ struct Option {
   bool bare = false;  // its value may stand there without its name
 };
 
+// A member of what `--json` tells: a path ("slots[].slot") and what it is. A
+// text that begins with @ names a shape (facts.h) whose members follow.
+struct Shown {
+  const char* path;
+  const char* help;
+};
+
 struct Command {
   const char* words;  // "partition archive backup"
   const char* brief;  // "par ar b": as many words
   absl::Span<const Option> options;
   absl::Status (*run)(Shell& shell, const Arguments& arguments);
   const char* help;
+  absl::Span<const Shown> data = {};  // of --json
 };
 
 // One word of a line; a quoted one is never an option.

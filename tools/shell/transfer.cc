@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "tools/shell/facts.h"
 #include "tools/shell/objects.h"
 #include "tools/shell/secret_entry.h"
 #include "tools/shell/text.h"
@@ -18,16 +19,19 @@ namespace {
 
 struct OutcomeRow {
   CK_ULONG outcome;
+  const char* name;  // in JSON
   const char* text;  // null: only counted
   CK_ULONG TransferSum::*counter;
 };
 constexpr OutcomeRow kOutcomes[] = {
-    {PERIGEE_OUTCOME_STORED, "Cloned", &TransferSum::copied},
-    {PERIGEE_OUTCOME_REPLACED, "Replaced", &TransferSum::copied},
-    {PERIGEE_OUTCOME_PRESENT, "is there already", &TransferSum::present},
-    {PERIGEE_OUTCOME_LEFT_OUT, "was left out", &TransferSum::failed},
-    {PERIGEE_OUTCOME_REFUSED, "was refused", &TransferSum::failed},
-    {PERIGEE_OUTCOME_NOT_TRIED, nullptr, &TransferSum::not_tried},
+    {PERIGEE_OUTCOME_STORED, "stored", "Cloned", &TransferSum::copied},
+    {PERIGEE_OUTCOME_REPLACED, "replaced", "Replaced", &TransferSum::copied},
+    {PERIGEE_OUTCOME_PRESENT, "present", "is there already",
+     &TransferSum::present},
+    {PERIGEE_OUTCOME_LEFT_OUT, "left out", "was left out",
+     &TransferSum::failed},
+    {PERIGEE_OUTCOME_REFUSED, "refused", "was refused", &TransferSum::failed},
+    {PERIGEE_OUTCOME_NOT_TRIED, "not tried", nullptr, &TransferSum::not_tried},
 };
 
 // A bar on a terminal; nothing elsewhere, because the report follows.
@@ -78,6 +82,31 @@ void PrintItem(const Module& module, const PERIGEE_TRANSFER_ITEM& item,
   }
 }
 
+Json ItemFacts(const Module& module, const PERIGEE_TRANSFER_ITEM& item,
+               const std::string& label) {
+  const char* outcome = "";
+  for (const OutcomeRow& row : kOutcomes) {
+    if (row.outcome == item.ulOutcome) outcome = row.name;
+  }
+  return {{"handle", item.hSource},
+          {"label", label},
+          {"outcome", outcome},
+          {"new_handle", item.hTarget},
+          {"bytes", item.ulCost},
+          {"rv", item.rv},
+          {"result", module.NameOf(item.rv)},
+          {"reason", CleanText(item.reason)},
+          {"text", CleanText(item.text)}};
+}
+
+void TellSum(Shell& shell, const TransferSum& sum, const Json& items) {
+  shell.Tell({{"items", items},
+              {"copied", sum.copied},
+              {"present", sum.present},
+              {"failed", sum.failed},
+              {"not_tried", sum.not_tried}});
+}
+
 PERIGEE_TRANSFER Request(const TransferPlan& plan,
                          std::vector<PERIGEE_TRANSFER_ITEM>& items) {
   PERIGEE_TRANSFER transfer = {};
@@ -92,6 +121,18 @@ PERIGEE_TRANSFER Request(const TransferPlan& plan,
 }
 
 }  // namespace
+
+const Shown kTransferData[9] = {
+    {"planned_objects", "how many would be carried"},
+    {"planned_bytes", "that the source has of them"},
+    {"items[]", "@item"},
+    {"copied", "objects stored or replaced; with -dryrun, that would be"},
+    {"present", "objects that are there already"},
+    {"failed", "objects that were left out or refused"},
+    {"not_tried", "objects"},
+    {"needed_bytes", "with -dryrun"},
+    {"free_bytes", "with -dryrun; null: no limit"},
+};
 
 absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> ObjectsFrom(
     const Arguments& arguments) {
@@ -131,8 +172,9 @@ absl::StatusOr<std::vector<PERIGEE_TRANSFER_ITEM>> ListTransfer(
   }
 }
 
-absl::Status TellForecast(const Module& module, const TransferPlan& plan,
+absl::Status TellForecast(Shell& shell, const TransferPlan& plan,
                           const std::string& label, CK_ULONG capacity) {
+  const Module& module = shell.module();
   std::vector<PERIGEE_TRANSFER_ITEM> items;
   PERIGEE_FORECAST forecast = {};
   absl::Status status;
@@ -158,19 +200,24 @@ absl::Status TellForecast(const Module& module, const TransferPlan& plan,
     break;
   }
   TransferSum sum;
+  Json facts = Json::array();
   for (const PERIGEE_TRANSFER_ITEM& item : items) {
+    const std::string object_label = LabelOf(module, plan.source, item.hSource);
+    facts.push_back(ItemFacts(module, item, object_label));
     for (const OutcomeRow& row : kOutcomes) {
       if (row.outcome == item.ulOutcome) ++(sum.*row.counter);
     }
     if (item.rv == CKR_OK) continue;
     const std::string reason = CleanText(item.reason);
     absl::PrintF("        Object %d%s would not go: <%s>%s %s\n", item.hSource,
-                 ParenthesizedLabel(LabelOf(module, plan.source, item.hSource)),
-                 module.NameOf(item.rv),
+                 ParenthesizedLabel(object_label), module.NameOf(item.rv),
                  reason.empty() ? "" : absl::StrCat(" reason: ", reason, ";"),
                  CleanText(item.text));
   }
+  TellSum(shell, sum, facts);
   if (!items.empty()) {
+    shell.Tell({{"needed_bytes", forecast.ulNeeded},
+                {"free_bytes", NumberOrNull(forecast.ulFree)}});
     absl::PrintF("        %s would be %s, %d there already, %d refused.\n",
                  Count(sum.copied, "object"), plan.verb, sum.present,
                  sum.failed);
@@ -183,8 +230,9 @@ absl::Status TellForecast(const Module& module, const TransferPlan& plan,
   return status;
 }
 
-absl::Status RunTransfer(const Module& module, const TransferPlan& plan,
+absl::Status RunTransfer(Shell& shell, const TransferPlan& plan,
                          TransferSum& sum) {
+  const Module& module = shell.module();
   absl::Status status;
   std::vector<PERIGEE_TRANSFER_ITEM> items;
   for (size_t room = std::max<size_t>(plan.objects.size(), 64);;) {
@@ -202,12 +250,16 @@ absl::Status RunTransfer(const Module& module, const TransferPlan& plan,
     break;
   }
   ClearProgress();
+  Json facts = Json::array();
   for (const PERIGEE_TRANSFER_ITEM& item : items) {
-    PrintItem(module, item, plan, LabelOf(module, plan.source, item.hSource));
+    const std::string label = LabelOf(module, plan.source, item.hSource);
+    PrintItem(module, item, plan, label);
+    facts.push_back(ItemFacts(module, item, label));
     for (const OutcomeRow& row : kOutcomes) {
       if (row.outcome == item.ulOutcome) ++(sum.*row.counter);
     }
   }
+  TellSum(shell, sum, facts);
   return status;
 }
 

@@ -27,6 +27,12 @@ struct TransferSum {
   CK_ULONG not_tried = 0;
 };
 
+// With --json: of a backup, and of a restore, which has no forecast.
+extern const Shown kTransferData[9];
+inline absl::Span<const Shown> RestoreData() {
+  return absl::MakeConstSpan(kTransferData).first(7);
+}
+
 // -objects: handles, or `all` or 0 for every object.
 absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> ObjectsFrom(
     const Arguments& arguments);
@@ -39,12 +45,12 @@ absl::StatusOr<std::vector<PERIGEE_TRANSFER_ITEM>> ListTransfer(
 // object; nothing changes. `plan.target` is a session on the backup partition,
 // or on the Backup HSM's slot: then `label` and `capacity` are those of a new
 // one. The first failure is the result.
-absl::Status TellForecast(const Module& module, const TransferPlan& plan,
+absl::Status TellForecast(Shell& shell, const TransferPlan& plan,
                           const std::string& label, CK_ULONG capacity);
 
 // Carries and reports; the first failure is the result, `sum` is filled in
 // any case.
-absl::Status RunTransfer(const Module& module, const TransferPlan& plan,
+absl::Status RunTransfer(Shell& shell, const TransferPlan& plan,
                          TransferSum& sum);
 
 }  // namespace shell
