@@ -177,18 +177,6 @@ absl::StatusOr<WipedBytes> Decrypt(const Module& module,
 
 }  // namespace
 
-WipedBytes::~WipedBytes() { Wipe(); }
-
-void WipedBytes::Wipe() {
-  if (!bytes_.empty()) explicit_bzero(bytes_.data(), bytes_.size());
-}
-
-WipedBytes& WipedBytes::operator=(WipedBytes&& other) noexcept {
-  Wipe();
-  bytes_ = std::move(other.bytes_);
-  return *this;
-}
-
 absl::StatusOr<SoftHsmObject> ParseSoftHsmFile(Span file) {
   SoftHsmObject object;
   if (!TakeNumber(file).has_value()) {

@@ -19,32 +19,9 @@
 #include "tools/shell/module.h"
 #include "tools/shell/result.h"
 #include "tools/shell/secret_text.h"
+#include "tools/shell/wiped_bytes.h"
 
 namespace shell {
-
-// Bytes that may be a key's: wiped when they go.
-class WipedBytes {
- public:
-  WipedBytes() = default;
-  explicit WipedBytes(absl::Span<const unsigned char> bytes)
-      : bytes_(bytes.begin(), bytes.end()) {}
-  ~WipedBytes();
-  WipedBytes(WipedBytes&&) = default;
-  WipedBytes& operator=(WipedBytes&& other) noexcept;
-  WipedBytes(const WipedBytes&) = delete;
-  WipedBytes& operator=(const WipedBytes&) = delete;
-
-  unsigned char* data() { return bytes_.data(); }
-  size_t size() const { return bytes_.size(); }
-  bool empty() const { return bytes_.empty(); }
-  absl::Span<const unsigned char> span() const { return bytes_; }
-  void Truncate(size_t size) { bytes_.resize(size); }
-
- private:
-  void Wipe();
-
-  std::vector<unsigned char> bytes_;
-};
 
 // An attribute in the form in which PKCS#11 wants it.
 using SoftHsmObject = std::map<CK_ATTRIBUTE_TYPE, WipedBytes>;
