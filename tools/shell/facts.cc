@@ -60,6 +60,16 @@ constexpr Shown kObject[] = {
     {"uid", "hexadecimal, stays the same in backups"},
 };
 
+constexpr Shown kKey[] = {
+    {"uri", "pkcs11: URI, can be typed as -object"},
+    {"handle", "number"},
+    {"class", "\"Private Key\""},
+    {"kind", "\"RSA 3072 private key\""},
+    {"label", "text"},
+    {"id", "hexadecimal"},
+    {"usage", "\"sign, decrypt\"; \"\" when it is no key"},
+};
+
 constexpr Shown kPolicy[] = {
     {"number", "as in the lists of the documentation"},
     {"name", "text"},
@@ -95,7 +105,7 @@ constexpr Shown kStore[] = {
 constexpr Shape kShapes[] = {
     {"hsm", kHsm},       {"partition", kPartition}, {"role", kRole},
     {"object", kObject}, {"policy", kPolicy},       {"item", kItem},
-    {"store", kStore},
+    {"store", kStore},   {"key-object", kKey},
 };
 
 }  // namespace

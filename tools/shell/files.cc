@@ -39,7 +39,7 @@ absl::Status WriteAll(int fd, const std::string& path, absl::string_view text) {
   return absl::OkStatus();
 }
 
-absl::Status WriteNewFile(const std::string& path, const std::string& text) {
+absl::Status WriteNewFile(const std::string& path, absl::string_view text) {
   const int fd =
       open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return FileFailure(path, errno);

@@ -14,7 +14,7 @@ absl::Status FileFailure(const std::string& path, int error);
 absl::StatusOr<std::string> ReadFile(const std::string& path);
 absl::Status WriteAll(int fd, const std::string& path, absl::string_view text);
 // A file of that name must not exist; mode 0600, and on the disk when OK.
-absl::Status WriteNewFile(const std::string& path, const std::string& text);
+absl::Status WriteNewFile(const std::string& path, absl::string_view text);
 
 }  // namespace shell
 

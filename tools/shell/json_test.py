@@ -49,7 +49,8 @@ def paths(value, prefix=""):
 
 def free_form(path):
     """Below these, others say what the members are."""
-    return path.split("[")[0].split(".")[0] in ("metadata",) or \
+    return path.split("[")[0].split(".")[0] in (
+        "metadata", "attributes") or \
         path.startswith("lines[]")
 
 
@@ -113,6 +114,7 @@ class JsonTest(unittest.TestCase):
             f"role login -name co {co}", "partition showinfo",
             "partition showpolicies", "partition contents")
         self.make_key()
+        self.key_work(co)
         self.run_lines(
             f"role login -name co {co}", "partition contents",
             "slot set -slot 1", f"hsm init -label vault {so}",
@@ -161,6 +163,26 @@ class JsonTest(unittest.TestCase):
                        not any(told.startswith(path) for told in
                                self.seen.get(name, set()))}
             self.assertEqual(missing - RARE.get(name, set()), set(), name)
+
+    def key_work(self, co):
+        place = self.path
+        with open(place + "/message", "w") as file:
+            file.write("message")
+        self.run_lines(
+            f"role login -name co {co}", "key generate -type ec -label pair",
+            "key generate -type aes -label wrapping -usage wrap",
+            "key generate -type aes -label inner -readable",
+            "key list", "key show pkcs11:object=pair;type=private",
+            f"key sign -object pair -file {place}/message -out {place}/s",
+            f"key verify -object pair -file {place}/message "
+            f"-signature {place}/s",
+            f"key request -object pair -subject CN=a -file {place}/csr",
+            f"key export -object inner -wrapwith wrapping -file {place}/k",
+            f"key export -object pair -public -file {place}/pem",
+            f"key import -file {place}/pem -label again",
+            "key delete again -force", "key delete inner -force",
+            "key delete pair -pair -force", "key delete wrapping -force",
+            f"key import -file {place}/pem -label again -dryrun")
 
     def make_key(self):
         subprocess.run(

@@ -31,10 +31,16 @@ std::vector<unsigned char> Attribute(const Module& module,
 
 absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> TokenObjects(
     const Module& module, CK_SESSION_HANDLE session) {
-  const CK_FUNCTION_LIST& c = module.c();
   CK_BBOOL yes = CK_TRUE;
-  CK_ATTRIBUTE token = {CKA_TOKEN, &yes, sizeof yes};
-  RETURN_IF_ERROR(module.Check(c.C_FindObjectsInit(session, &token, 1)));
+  return MatchingObjects(module, session, {{CKA_TOKEN, &yes, sizeof yes}});
+}
+
+absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> MatchingObjects(
+    const Module& module, CK_SESSION_HANDLE session,
+    std::vector<CK_ATTRIBUTE> wanted) {
+  const CK_FUNCTION_LIST& c = module.c();
+  RETURN_IF_ERROR(
+      module.Check(c.C_FindObjectsInit(session, wanted.data(), wanted.size())));
   std::vector<CK_OBJECT_HANDLE> objects;
   CK_OBJECT_HANDLE some[256];
   CK_ULONG n = 0;

@@ -10,6 +10,10 @@
 
 namespace shell {
 
+// The objects that match the template, in the order of their handles.
+absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> MatchingObjects(
+    const Module& module, CK_SESSION_HANDLE session,
+    std::vector<CK_ATTRIBUTE> wanted);
 // The token objects, in the order of their handles.
 absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> TokenObjects(
     const Module& module, CK_SESSION_HANDLE session);

@@ -95,6 +95,11 @@ constexpr Remedy kRemedies[] = {
      "The HSM SO takes it out of Secure Transport Mode first: stm recover."},
     {LUNA_RET_OPERATION_RESTRICTED, "storage-in-use",
      "Delete backups (partition archive delete), update, and back up again."},
+    {CKR_KEY_SIZE_RANGE, nullptr,
+     "docs/KEY_PAIRS.md says which sizes of keys are taken."},
+    {CKR_KEY_FUNCTION_NOT_PERMITTED, nullptr,
+     "key show tells what the key is for; -usage decides that when it is "
+     "made."},
     {CKR_OBJECT_HANDLE_INVALID, nullptr,
      "partition contents (or partition archive contents) shows the "
      "handles."},

@@ -14,6 +14,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "nlohmann/json.hpp"
+#include "tools/shell/key_objects.h"
+#include "tools/shell/key_types.h"
 #include "tools/shell/secret_entry.h"
 #include "tools/shell/text.h"
 
@@ -213,7 +215,22 @@ std::vector<std::string> Shell::NamesFor(Names names, const Arguments& given) {
       }
       break;
     }
+    case Names::kObject: {
+      const auto objects = FindObjects(*this, {});
+      if (!objects.ok()) break;
+      for (const KeyObject& one : *objects) {
+        found.push_back(CleanText(one.label()));
+        found.push_back(UriOf(*this, one));
+      }
+      break;
+    }
+    case Names::kKeyType:
+      for (const KeyType& type : KeyTypes()) found.push_back(type.name);
+      break;
   }
+  // Halves of a pair have one label.
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
   return found;
 }
 

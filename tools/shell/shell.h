@@ -179,6 +179,12 @@ std::vector<Command> RemoteCommands();
 std::vector<Command> AuditCommands();
 std::vector<Command> ManifestCommands();
 std::vector<Command> ImportCommands();
+std::vector<Command> KeyGenerateCommands();
+std::vector<Command> KeyImportCommands();
+std::vector<Command> KeyExportCommands();
+std::vector<Command> KeyCommands();
+std::vector<Command> KeySignCommands();
+std::vector<Command> KeyRequestCommands();
 std::vector<Command> StoreCommands();
 std::vector<Command> AllCommands();
 

@@ -35,7 +35,14 @@ enum class Kind : uint8_t {
 };
 
 // What completes a value.
-enum class Names : uint8_t { kNone, kSlot, kRole, kPartition };
+enum class Names : uint8_t {
+  kNone,
+  kSlot,
+  kRole,
+  kPartition,
+  kObject,
+  kKeyType
+};
 
 // What stands behind an option of this kind: "" or " <n>".
 const char* ValueText(Kind kind);
