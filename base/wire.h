@@ -38,12 +38,16 @@ using base::SecretBytes;
 // Appends to a buffer that is wiped when freed. Cannot fail.
 class Writer {
  public:
-  void U8(uint8_t v) { out_.push_back(v); }
+  void U8(uint8_t v) { Raw(ByteSpan(&v, 1)); }
   void U16(uint16_t v) { Int(v, 2); }
   void U32(uint32_t v) { Int(v, 4); }
   void U64(uint64_t v) { Int(v, 8); }
   void Bool(bool v) { U8(v ? 1 : 0); }
-  void Raw(ByteSpan b) { out_.insert(out_.end(), b.begin(), b.end()); }
+  void Raw(ByteSpan b) {
+    // Each storage that is outgrown is wiped, so small ones do not pay.
+    if (out_.capacity() == 0 && b.size() < kFirst) out_.reserve(kFirst);
+    out_.insert(out_.end(), b.begin(), b.end());
+  }
   void Sized(ByteSpan b) {
     U32(static_cast<uint32_t>(b.size()));
     Raw(b);
@@ -58,6 +62,7 @@ class Writer {
   SecretBytes TakeSecret() && { return SecretBytes(std::move(out_)); }
 
  private:
+  static constexpr size_t kFirst = 128;
   void Int(uint64_t v, int width) {
     uint8_t bytes[8];
     for (int i = 0; i < width; ++i) {
@@ -223,12 +228,47 @@ void Get(Reader& r, T& v) {
   }
 }
 
+// How many bytes Put writes.
+struct AddSizes {
+  size_t& size;
+  template <typename... Ts>
+  void operator()(const Ts&... fields) {
+    (Add(fields), ...);
+  }
+  template <typename T>
+  void Add(const T& v) {
+    if constexpr (std::is_same_v<T, Bytes> || std::is_same_v<T, SecretBytes> ||
+                  std::is_same_v<T, std::string>) {
+      size += 4 + v.size();
+    } else if constexpr (std::is_integral_v<T> || std::is_enum_v<T> ||
+                         IsArray<T>::value) {
+      size += sizeof(T);
+    } else if constexpr (IsVector<T>::value) {
+      size += 4;
+      for (const auto& element : v) Add(element);
+    } else if constexpr (IsOptional<T>::value) {
+      size += 1;
+      if (v.has_value()) Add(*v);
+    } else {
+      const_cast<T&>(v).Fields(*this);  // Fields only reads here.
+    }
+  }
+};
+
+template <typename T>
+size_t SizeOf(const T& message) {
+  size_t size = 0;
+  AddSizes{size}.Add(message);
+  return size;
+}
+
 }  // namespace internal
 
 // The bytes of a message that holds no secret.
 template <typename T>
 Bytes Encode(const T& message) {
   Writer w;
+  w.Reserve(internal::SizeOf(message));
   internal::Put(w, message);
   return std::move(w).Take();
 }
@@ -237,6 +277,7 @@ Bytes Encode(const T& message) {
 template <typename T>
 SecretBytes EncodeSecret(const T& message) {
   Writer w;
+  w.Reserve(internal::SizeOf(message));
   internal::Put(w, message);
   return std::move(w).TakeSecret();
 }
