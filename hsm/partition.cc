@@ -115,9 +115,16 @@ absl::StatusOr<std::shared_ptr<const PartitionView>> Partition::State_::Load(
 }
 
 absl::StatusOr<PartitionRecord> Partition::State_::Recheck(
-    Reader& reader, uint64_t incarnation) const {
-  ASSIGN_OR_RETURN(std::optional<PartitionRecord> record,
-                   LoadPartition(*core, reader, space));
+    Reader& reader, uint64_t incarnation) {
+  std::optional<PartitionRecord> record;
+  if (core->store().InWrite() &&
+      core->store().ValuesGeneration(space) != kBusyGeneration) {
+    // Nobody else writes now, so what is remembered is what is stored.
+    ASSIGN_OR_RETURN(const std::shared_ptr<const PartitionView> now, View());
+    record = now->record;
+  } else {
+    ASSIGN_OR_RETURN(record, LoadPartition(*core, reader, space));
+  }
   if (!record.has_value() || record->incarnation != incarnation) {
     return Removed(space);
   }

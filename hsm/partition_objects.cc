@@ -44,9 +44,8 @@ absl::Status NotVisible(uint64_t handle) {
 }
 
 // In the transaction that makes it, so that of two processes that bring one
-// object at the same time the second one is refused. A drawn OUID is looked up
-// as well, for it costs next to nothing; CKA_UNIQUE_ID has 122 random bits, is
-// never brought along, and is not indexed.
+// object at the same time the second one is refused. A drawn OUID has 96 random
+// bits and CKA_UNIQUE_ID 122; they are not looked up.
 absl::Status CheckNewOuid(Transaction& tx, const Access& access,
                           const AttributeSet& attributes) {
   ASSIGN_OR_RETURN(
@@ -137,8 +136,8 @@ uint64_t Partition::CostOfEncoded(uint64_t size) const {
 absl::Status Partition::State_::CheckRoom(Reader& reader,
                                           const PartitionRecord& record,
                                           uint64_t more) const {
-  ASSIGN_OR_RETURN(const HsmView hsm_view, core->Load(reader));
-  const bool backup = hsm_view.record.kind == Kind::kBackup;
+  ASSIGN_OR_RETURN(const std::shared_ptr<const HsmView> hsm_view, core->View());
+  const bool backup = hsm_view->record.kind == Kind::kBackup;
   if (record.capacity != 0) {
     ASSIGN_OR_RETURN(const SpaceUsage usage, reader.Usage(space));
     if (usage.bytes + more <= record.capacity) return absl::OkStatus();
@@ -149,10 +148,10 @@ absl::Status Partition::State_::CheckRoom(Reader& reader,
     }
     return base::Error(CKR_DEVICE_MEMORY, "the partition is full");
   }
-  if (hsm_view.record.storage_bytes == 0) return absl::OkStatus();
+  if (hsm_view->record.storage_bytes == 0) return absl::OkStatus();
   ASSIGN_OR_RETURN(const uint64_t reserved,
-                   ReservedBytes(*core, reader, hsm_view.record));
-  if (reserved + more <= hsm_view.record.storage_bytes) {
+                   ReservedBytes(*core, reader, hsm_view->record));
+  if (reserved + more <= hsm_view->record.storage_bytes) {
     return absl::OkStatus();
   }
   return base::Error(CKR_HSM_STORAGE_FULL, "the HSM is full");
@@ -188,7 +187,8 @@ absl::StatusOr<std::vector<uint64_t>> Partition::Create(
         std::deque<SealedForm> forms;  // the drafts point into them
         std::vector<Vault::Draft> drafts;
         for (size_t i = 0; i < objects.size(); ++i) {
-          if (!joined || !objects[i].looked_up) {
+          if (objects[i].origin.has_value() &&
+              (!joined || !objects[i].looked_up)) {
             RETURN_IF_ERROR(CheckNewOuid(tx, access, objects[i].attributes));
           }
           ASSIGN_OR_RETURN(const uint64_t id, tx.NextId());

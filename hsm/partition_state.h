@@ -241,8 +241,7 @@ struct Partition::State_ {
       Unavailable unavailable = Unavailable::kRefuses);
   // Again inside a transaction: CKR_DEVICE_REMOVED when the partition was
   // initialised anew or deleted since.
-  absl::StatusOr<PartitionRecord> Recheck(Reader& reader,
-                                          uint64_t incarnation) const;
+  absl::StatusOr<PartitionRecord> Recheck(Reader& reader, uint64_t incarnation);
   // An event of this partition, as its record has it.
   AuditEvent EventOf(AuditWord word, const PartitionRecord& record,
                      std::optional<Role> by) const;
