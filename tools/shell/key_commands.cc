@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tools/shell/key_material.h"
 #include "tools/shell/key_objects.h"
 #include "tools/shell/key_types.h"
 #include "tools/shell/shell.h"
@@ -82,7 +83,15 @@ absl::Status List(Shell& shell, const Arguments& arguments) {
 // --- key show
 // ----------------------------------------------------------------
 
-enum class Form : uint8_t { kBool, kNumber, kText, kBytes, kDate, kCurve };
+enum class Form : uint8_t {
+  kBool,
+  kNumber,
+  kText,
+  kBytes,
+  kDate,
+  kCurve,
+  kName
+};
 
 struct Row {
   CK_ATTRIBUTE_TYPE type;
@@ -135,8 +144,8 @@ constexpr Row kRows[] = {
     {CKA_SUBPRIME, "CKA_SUBPRIME", Form::kBytes},
     {CKA_BASE, "CKA_BASE", Form::kBytes},
     {CKA_CHECK_VALUE, "CKA_CHECK_VALUE", Form::kBytes},
-    {CKA_SUBJECT, "CKA_SUBJECT", Form::kBytes},
-    {CKA_ISSUER, "CKA_ISSUER", Form::kBytes},
+    {CKA_SUBJECT, "CKA_SUBJECT", Form::kName},
+    {CKA_ISSUER, "CKA_ISSUER", Form::kName},
     {CKA_SERIAL_NUMBER, "CKA_SERIAL_NUMBER", Form::kBytes},
     {CKA_PUBLIC_KEY_INFO, "CKA_PUBLIC_KEY_INFO", Form::kBytes},
     {CKA_VALUE, "CKA_VALUE", Form::kBytes},
@@ -163,6 +172,10 @@ std::optional<Json> ValueOf(const KeyObject& object, const Row& row) {
       return Json(bytes->span()[0] != CK_FALSE);
     case Form::kCurve: {
       const std::string name = CurveName(bytes->span());
+      return Json(name.empty() ? HexText(bytes->span()) : name);
+    }
+    case Form::kName: {
+      const std::string name = NameText(bytes->span());
       return Json(name.empty() ? HexText(bytes->span()) : name);
     }
     case Form::kDate:

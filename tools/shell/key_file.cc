@@ -3,7 +3,6 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/pkcs12.h>
 
 #include <algorithm>
 #include <cstring>
@@ -21,10 +20,6 @@ namespace {
 using Span = absl::Span<const unsigned char>;
 using Objects = std::vector<FileObject>;
 
-constexpr int kMostNesting = 4;
-// A file has so many objects at most.
-constexpr size_t kMostObjects = 1000;
-
 struct FormatName {
   const char* name;
   KeyFormat format;
@@ -36,26 +31,6 @@ constexpr FormatName kFormats[] = {
 
 absl::string_view TextOf(Span bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-absl::Status WrongPassword() {
-  return Failure(CKR_PIN_INCORRECT, "the password is wrong",
-                 "-password, -passwordfile, or wait to be asked.");
-}
-
-// What decrypting ended with: an algorithm that is not there is no wrong
-// password.
-absl::Status NotDecrypted() {
-  const unsigned long code = ERR_peek_last_error();
-  const bool unknown = ERR_GET_REASON(code) == ERR_R_UNSUPPORTED ||
-                       ERR_GET_REASON(ERR_peek_error()) == ERR_R_UNSUPPORTED;
-  ERR_clear_error();
-  if (!unknown) return WrongPassword();
-  return BadKeyFile(
-      "it is encrypted with an old algorithm that this OpenSSL does not have",
-      "Encrypt it anew: openssl pkcs12 -legacy -in OLD -out NEW.pem (of "
-      "PKCS#12) or openssl pkcs8 -topk8 -in OLD -out NEW.pem, then import "
-      "that.");
 }
 
 FileObject OfKey(OwnedKey key, bool hidden) {
@@ -83,113 +58,6 @@ auto Whole(Read read, Span der) {
   return std::make_pair(made, whole);
 }
 
-absl::StatusOr<OwnedKey> KeyOfInfo(const PKCS8_PRIV_KEY_INFO* info) {
-  OwnedKey key(EVP_PKCS82PKEY(info));
-  if (key != nullptr) return key;
-  return BadKeyFile(absl::StrCat("its private key is not one that is known: ",
-                                 OpenSslReason()));
-}
-
-absl::StatusOr<OwnedKey> DecryptInfo(const X509_SIG* sealed, AskPassword ask) {
-  ASSIGN_OR_RETURN(const SecretText password, ask());
-  const Owned<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free> info(PKCS8_decrypt(
-      sealed, password.RevealText().data(), static_cast<int>(password.size())));
-  if (info == nullptr) return NotDecrypted();
-  return KeyOfInfo(info.get());
-}
-
-absl::Status AddBags(const STACK_OF(PKCS12_SAFEBAG) * bags,
-                     const SecretText& password, int depth, Objects& objects);
-
-absl::Status AddBag(const PKCS12_SAFEBAG* bag, const SecretText& password,
-                    int depth, Objects& objects) {
-  const int kind = PKCS12_SAFEBAG_get_nid(bag);
-  const char* const pass = password.RevealText().data();
-  const int size = static_cast<int>(password.size());
-  FileObject object;
-  if (kind == NID_safeContentsBag) {
-    return AddBags(PKCS12_SAFEBAG_get0_safes(bag), password, depth + 1,
-                   objects);
-  }
-  if (kind == NID_keyBag) {
-    ASSIGN_OR_RETURN(object.key, KeyOfInfo(PKCS12_SAFEBAG_get0_p8inf(bag)));
-    object.hidden = true;
-  } else if (kind == NID_pkcs8ShroudedKeyBag) {
-    const Owned<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free> info(
-        PKCS12_decrypt_skey(bag, pass, size));
-    if (info == nullptr) return NotDecrypted();
-    ASSIGN_OR_RETURN(object.key, KeyOfInfo(info.get()));
-    object.hidden = true;
-  } else if (kind == NID_certBag) {
-    object.certificate.reset(PKCS12_SAFEBAG_get1_cert(bag));
-    if (object.certificate == nullptr) {
-      return BadKeyFile(absl::StrCat("one of its certificates cannot be read: ",
-                                     OpenSslReason()));
-    }
-  } else {
-    return BadKeyFile(
-        absl::StrCat("it has an entry that is neither a key nor a "
-                     "certificate (",
-                     OBJ_nid2sn(kind), ")"));
-  }
-  if (char* name = PKCS12_get_friendlyname(const_cast<PKCS12_SAFEBAG*>(bag))) {
-    object.label = name;
-    OPENSSL_free(name);
-  }
-  objects.push_back(std::move(object));
-  return absl::OkStatus();
-}
-
-absl::Status AddBags(const STACK_OF(PKCS12_SAFEBAG) * bags,
-                     const SecretText& password, int depth, Objects& objects) {
-  if (depth > kMostNesting) return BadKeyFile("it is nested too deeply");
-  for (int i = 0; i < sk_PKCS12_SAFEBAG_num(bags); ++i) {
-    if (objects.size() == kMostObjects) {
-      return BadKeyFile("it has too many objects");
-    }
-    RETURN_IF_ERROR(
-        AddBag(sk_PKCS12_SAFEBAG_value(bags, i), password, depth, objects));
-  }
-  return absl::OkStatus();
-}
-
-void FreeBags(STACK_OF(PKCS12_SAFEBAG) * bags) {
-  sk_PKCS12_SAFEBAG_pop_free(bags, PKCS12_SAFEBAG_free);
-}
-void FreeSafes(STACK_OF(PKCS7) * safes) {
-  sk_PKCS7_pop_free(safes, PKCS7_free);
-}
-
-absl::StatusOr<Objects> OpenPkcs12(PKCS12* file, AskPassword ask) {
-  SecretText password("");
-  const bool sealed = PKCS12_mac_present(file) == 1;
-  if (!sealed || PKCS12_verify_mac(file, "", 0) != 1) {
-    ERR_clear_error();
-    ASSIGN_OR_RETURN(password, ask());
-    if (sealed && PKCS12_verify_mac(file, password.RevealText().data(),
-                                    static_cast<int>(password.size())) != 1) {
-      return NotDecrypted();
-    }
-  }
-  const Owned<STACK_OF(PKCS7), FreeSafes> safes(PKCS12_unpack_authsafes(file));
-  if (safes == nullptr) {
-    return BadKeyFile(
-        absl::StrCat("its contents cannot be read: ", OpenSslReason()));
-  }
-  Objects objects;
-  for (int i = 0; i < sk_PKCS7_num(safes.get()); ++i) {
-    PKCS7* const safe = sk_PKCS7_value(safes.get(), i);
-    const Owned<STACK_OF(PKCS12_SAFEBAG), FreeBags> bags(
-        PKCS7_type_is_data(safe)
-            ? PKCS12_unpack_p7data(safe)
-            : PKCS12_unpack_p7encdata(safe, password.RevealText().data(),
-                                      static_cast<int>(password.size())));
-    if (bags == nullptr) return NotDecrypted();
-    RETURN_IF_ERROR(AddBags(bags.get(), password, 0, objects));
-  }
-  return objects;
-}
-
 absl::StatusOr<Objects> ReadPkcs12(Span der, AskPassword ask) {
   const auto [file, whole] = Whole(d2i_PKCS12, der);
   const Owned<PKCS12, PKCS12_free> owner(file);
@@ -208,7 +76,7 @@ absl::StatusOr<Objects> ReadDer(Span der, AskPassword ask) {
   } else if (const auto [sig, all] = Whole(d2i_X509_SIG, der); sig != nullptr) {
     const Owned<X509_SIG, X509_SIG_free> owner(sig);
     if (all) {
-      ASSIGN_OR_RETURN(OwnedKey key, DecryptInfo(sig, ask));
+      ASSIGN_OR_RETURN(OwnedKey key, OpenPkcs8(sig, ask));
       objects.push_back(OfKey(std::move(key), true));
     }
   } else if (const auto [open, all] = Whole(d2i_PUBKEY, der); open != nullptr) {
@@ -277,7 +145,7 @@ absl::StatusOr<std::optional<Block>> NextBlock(BIO* bio, AskPassword ask) {
   Asked asked = {ask, absl::OkStatus()};
   if (PEM_do_header(&cipher, data, &size, Password, &asked) != 1) {
     RETURN_IF_ERROR(asked.status);
-    return NotDecrypted();
+    return KeyFileNotDecrypted();
   }
   return std::optional<Block>(
       Block{name, WipedBytes(Span(data, static_cast<size_t>(size)))});
@@ -333,7 +201,8 @@ absl::StatusOr<Objects> ReadPem(Span file, AskPassword ask) {
     ASSIGN_OR_RETURN(const std::optional<Block> block,
                      NextBlock(bio.get(), ask));
     if (!block.has_value()) break;
-    if (++blocks > kMostObjects) return BadKeyFile("it has too many objects");
+    if (++blocks > kMostKeyObjects)
+      return BadKeyFile("it has too many objects");
     ASSIGN_OR_RETURN(Objects some, ReadBlock(*block, ask));
     std::move(some.begin(), some.end(), std::back_inserter(objects));
   }

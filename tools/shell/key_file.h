@@ -3,6 +3,7 @@
 #ifndef PERIGEE_TOOLS_SHELL_KEY_FILE_H_
 #define PERIGEE_TOOLS_SHELL_KEY_FILE_H_
 
+#include <openssl/pkcs12.h>
 #include <openssl/x509.h>
 
 #include <optional>
@@ -43,7 +44,17 @@ using AskPassword = absl::FunctionRef<absl::StatusOr<SecretText>()>;
 absl::StatusOr<std::vector<FileObject>> ReadKeyFile(
     absl::Span<const unsigned char> file, KeyFormat format, AskPassword ask);
 
-// --- the parts (key_ssh.cc, key_jwk.cc)
+// --- the parts (key_pkcs.cc, key_ssh.cc, key_jwk.cc)
+
+// A file has so many objects at most.
+inline constexpr size_t kMostKeyObjects = 1000;
+
+absl::StatusOr<OwnedKey> OpenPkcs8(const X509_SIG* sealed, AskPassword ask);
+absl::StatusOr<std::vector<FileObject>> OpenPkcs12(PKCS12* file,
+                                                   AskPassword ask);
+// What decrypting by OpenSSL ended with: an algorithm that is not there is no
+// wrong password.
+absl::Status KeyFileNotDecrypted();
 
 absl::StatusOr<FileObject> ReadSshPrivateKey(
     absl::Span<const unsigned char> blob);

@@ -210,6 +210,15 @@ std::string Importer::IdThere(Span info) const {
   return "";
 }
 
+// Its day, as a CK_DATE.
+void SetDate(const ASN1_TIME* time, CK_ATTRIBUTE_TYPE type,
+             Template& attributes) {
+  struct tm day = {};
+  if (ASN1_TIME_to_tm(time, &day) != 1) return;
+  attributes.Text(type, absl::StrFormat("%04d%02d%02d", day.tm_year + 1900,
+                                        day.tm_mon + 1, day.tm_mday));
+}
+
 absl::Status Importer::AddCertificate(const FileObject& object) {
   X509* const certificate = object.certificate.get();
   const auto der = [](const auto* part, auto encode) {
@@ -234,6 +243,9 @@ absl::Status Importer::AddCertificate(const FileObject& object) {
                             name, sizeof name);
   const std::vector<unsigned char> info =
       der(X509_get_X509_PUBKEY(certificate), i2d_X509_PUBKEY);
+  attributes.Bytes(CKA_PUBLIC_KEY_INFO, info);
+  SetDate(X509_get0_notBefore(certificate), CKA_START_DATE, attributes);
+  SetDate(X509_get0_notAfter(certificate), CKA_END_DATE, attributes);
   std::string id = IdThere(info);
   if (EVP_PKEY* const key = X509_get0_pubkey(certificate);
       id.empty() && key != nullptr) {

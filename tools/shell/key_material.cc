@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "tools/shell/key_objects.h"
 #include "tools/shell/result.h"
+#include "tools/shell/text.h"
 
 namespace shell {
 namespace {
@@ -304,6 +305,22 @@ std::string KeyIdOf(EVP_PKEY* key) {
     return "";
   }
   return std::string(digest, digest + length);
+}
+
+std::string NameText(Span der) {
+  const unsigned char* at = der.data();
+  const Owned<X509_NAME, X509_NAME_free> name(
+      d2i_X509_NAME(nullptr, &at, static_cast<long>(der.size())));
+  const Owned<BIO, BIO_free_all> bio(BIO_new(BIO_s_mem()));
+  ERR_clear_error();
+  if (name == nullptr ||
+      X509_NAME_print_ex(bio.get(), name.get(), 0,
+                         XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB) < 0) {
+    return "";
+  }
+  char* text = nullptr;
+  const long size = BIO_get_mem_data(bio.get(), &text);
+  return CleanText({text, static_cast<size_t>(std::max(0L, size))});
 }
 
 }  // namespace shell

@@ -66,6 +66,9 @@ std::vector<unsigned char> PublicKeyInfo(EVP_PKEY* key);
 // objects get.
 std::string KeyIdOf(EVP_PKEY* key);
 
+// "CN = www.example.org, O = Example" of a DER name; empty when it is none.
+std::string NameText(absl::Span<const unsigned char> der);
+
 // A number or octets of a key; empty when it has none of that name.
 WipedBytes KeyNumber(EVP_PKEY* key, const char* name);
 // An uncompressed point; empty for other keys.

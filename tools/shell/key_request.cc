@@ -138,6 +138,9 @@ absl::StatusOr<Owned<X509_ALGOR, X509_ALGOR_free>> AlgorithmOf(
     set(how.identifier, V_ASN1_UNDEF, nullptr);
   } else if (how.key == CKK_EC_EDWARDS) {
     set(EVP_PKEY_get_base_id(key), V_ASN1_UNDEF, nullptr);
+  } else if (const int nid = OBJ_txt2nid(EVP_PKEY_get0_type_name(key));
+             nid != NID_undef) {
+    set(nid, V_ASN1_UNDEF, nullptr);  // ML-DSA and SLH-DSA, where known
   } else {
     return Failure(CKR_MECHANISM_INVALID,
                    absl::StrCat("certificate requests signed by ", how.name,
@@ -170,12 +173,10 @@ absl::Status SignRequest(const Module& module, CK_SESSION_HANDLE session,
 }
 
 std::string SubjectText(X509_REQ* request) {
-  const Owned<BIO, BIO_free_all> bio(BIO_new(BIO_s_mem()));
-  X509_NAME_print_ex(bio.get(), X509_REQ_get_subject_name(request), 0,
-                     XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB);
-  char* text = nullptr;
-  const long size = BIO_get_mem_data(bio.get(), &text);
-  return CleanText({text, static_cast<size_t>(size)});
+  const unsigned char* der = nullptr;
+  size_t size = 0;
+  X509_NAME_get0_der(X509_REQ_get_subject_name(request), &der, &size);
+  return NameText({der, size});
 }
 
 absl::Status Request(Shell& shell, const Arguments& arguments) {

@@ -266,6 +266,9 @@ class KeyTest(unittest.TestCase):
         told = self.good(f"key import -file {certificate}")
         self.assertEqual(told["objects"][0]["label"], "web")
         uri = told["objects"][0]["uri"]
+        shown = self.good(f"key show {uri}")["attributes"]
+        self.assertEqual(shown["CKA_SUBJECT"], "CN = web")
+        self.assertRegex(shown["CKA_END_DATE"], r"^20\d\d-\d\d-\d\d$")
         self.good(f"key export -object {uri} -file c.pem",
                   f"key export -object {uri} -file c.der -format der")
         self.assertEqual(self.read("c.pem"), self.read(certificate))
@@ -421,6 +424,24 @@ class KeyTest(unittest.TestCase):
             self.assertIn(answer["command"].split()[3] + ": ",
                           answer["cause"])
         self.assertEqual(self.count(), 0)
+
+    def test_files_that_ask_for_days_of_work(self):
+        ec = self.ec()
+        certificate = self.certificate(ec)
+        tool("openssl", "pkcs8", "-topk8", "-in", ec, "-outform", "DER",
+             "-iter", "1000000", "-passout", "pass:pw", "-out", "slow8")
+        tool("openssl", "pkcs12", "-export", "-inkey", ec, "-in", certificate,
+             "-iter", "1000000", "-passout", "pass:pw", "-out",
+             "slow12")
+        for name in ("slow8", "slow12"):
+            whole = self.read(name)
+            million = (1000000).to_bytes(3, "big")
+            self.assertIn(b"\x02\x03" + million, whole)
+            self.good(f"key import -file {name} -password pw -dryrun")
+            self.write(name, whole.replace(b"\x02\x03" + million,
+                                           b"\x02\x03\x7f\xff\xff"))
+            self.bad(f"key import -file {name} -password pw -dryrun",
+                     "CKR_DATA_INVALID", "too much work")
 
     def test_flipped_bytes_are_no_crash(self):
         tool("ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", "ssh")
