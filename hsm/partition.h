@@ -99,6 +99,7 @@ struct NewObject {
     kDerived,
     kCopied,
     kReceived,
+    kInserted,  // of an SKS blob
   };
   AttributeSet attributes;
   std::optional<Statement> origin;
@@ -167,6 +168,36 @@ class Partition {
   // dropping, while it does not.
   absl::Status RollSmk(const Login& by);
   absl::Status DropFormerSmk(const Login& by);
+
+  // --- SKS (docs/formats/sks.md): objects in and out as a blob ---------------
+
+  // The token objects that `by` sees and may extract, handles ascending, as
+  // many as one blob holds.
+  absl::StatusOr<std::vector<ObjectRef>> AllForSks(
+      const LoginRef& by, const SksAuthorisation& authorisation);
+  // Bytes of the blob that ExtractSks makes; checks what it checks, and changes
+  // nothing but that the first one makes the SMK.
+  absl::StatusOr<size_t> SizeOfSks(const Login& by,
+                                   absl::Span<const ObjectRef> objects,
+                                   const SksAuthorisation& authorisation);
+  // Objects that `by` sees, of sessions too, under the primary SMK. By CO or
+  // LCO of a V1 partition. `destroy`: the token objects among them go, all or
+  // none; CKR_FUNCTION_FAILED when one was changed since it was looked up.
+  // LUNA_RET_OPERATION_RESTRICTED (policies 3 and 7) and the errors of SealSks.
+  absl::StatusOr<Bytes> ExtractSks(const Login& by,
+                                   absl::Span<const ObjectRef> objects,
+                                   const SksAuthorisation& authorisation,
+                                   bool destroy);
+  // The objects of a blob that this partition may have, complete and in their
+  // stored form, each with an origin; nothing is stored. By CO or LCO, and to
+  // sign by CU too. LUNA_RET_OPERATION_RESTRICTED by the compatibility matrix
+  // or policies 3 and 7, and the errors of hsm::OpenSks and Resolve.
+  enum class SksUse : uint8_t { kInsert, kSign };
+  absl::StatusOr<std::vector<SksObject>> OpenSks(
+      const Login& by, ByteSpan blob, const SksAuthorisation& authorisation,
+      SksUse use);
+  // Whether the policies let this object be in a blob.
+  absl::Status CheckSks(const AttributeSet& attributes);
 
   absl::Status ChangeLabel(const Login& by, absl::string_view label);
 

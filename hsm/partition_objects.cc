@@ -100,6 +100,8 @@ AuditWord WordOf(const NewObject& object) {
       return AuditWord::kObjectCopied;
     case NewObject::Making::kReceived:
       return AuditWord::kObjectReceived;
+    case NewObject::Making::kInserted:
+      return AuditWord::kObjectInserted;
     case NewObject::Making::kCreated:
       break;
   }

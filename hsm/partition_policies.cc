@@ -112,32 +112,47 @@ void Login::State::Follow(uint64_t now, const SecretBytes& public_key) {
   incarnation = now;
 }
 
-absl::Status Partition::CheckExport(const AttributeSet& attributes) {
+absl::Status Partition::State_::CheckLeave(const LeaveRule& rule,
+                                           const AttributeSet& attributes) {
   uint32_t policy = 0;
   switch (attributes.object_class()) {
     case CKO_PRIVATE_KEY:
-      policy = partition_policy::kPrivateKeyCloning;
+      policy = rule.private_keys;
       break;
     case CKO_SECRET_KEY:
-      policy = partition_policy::kSecretKeyCloning;
+      policy = rule.secret_keys;
       break;
     default:
       return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(std::shared_ptr<const PartitionView> view, state_->View());
-  ASSIGN_OR_RETURN(std::shared_ptr<const HsmView> hsm, state_->core->View());
-  const auto refuse = [](absl::string_view what) {
+  ASSIGN_OR_RETURN(std::shared_ptr<const PartitionView> now, View());
+  ASSIGN_OR_RETURN(std::shared_ptr<const HsmView> hsm_now, core->View());
+  const auto refuse = [&](absl::string_view what) {
     return base::ErrorWithReason(
-        LUNA_RET_OPERATION_RESTRICTED, "cloning-policy",
-        absl::StrCat(what, " does not allow this key to be cloned"));
+        LUNA_RET_OPERATION_RESTRICTED, rule.reason,
+        absl::StrCat(what, " does not allow this key to be ", rule.what));
   };
-  if (PolicyOr0(hsm->policies, hsm_policy::kCloning) == 0) {
-    return refuse("HSM policy 7");
+  if (PolicyOr0(hsm_now->policies, rule.of_hsm) == 0) {
+    return refuse(absl::StrCat("HSM policy ", rule.of_hsm));
   }
-  if (PolicyOr0(view->policies, policy) == 0) {
+  if (PolicyOr0(now->policies, policy) == 0) {
     return refuse(absl::StrCat("partition policy ", policy));
   }
   return absl::OkStatus();
+}
+
+absl::Status Partition::CheckExport(const AttributeSet& attributes) {
+  static constexpr LeaveRule kCloned = {
+      hsm_policy::kCloning, partition_policy::kPrivateKeyCloning,
+      partition_policy::kSecretKeyCloning, "cloning-policy", "cloned"};
+  return state_->CheckLeave(kCloned, attributes);
+}
+
+absl::Status Partition::CheckSks(const AttributeSet& attributes) {
+  static constexpr LeaveRule kSealed = {
+      hsm_policy::kMasking, partition_policy::kPrivateKeyMasking,
+      partition_policy::kSecretKeyMasking, "sks-policy", "in an SKS blob"};
+  return state_->CheckLeave(kSealed, attributes);
 }
 
 }  // namespace hsm

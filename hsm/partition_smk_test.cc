@@ -35,13 +35,13 @@ LoginRef MakeRole(Partition& p, const Login& by, Role role) {
 base::Bytes BlobOf(const Smk& smk) {
   const ObjectRef objects[] = {
       std::make_shared<const Object>(1, 1, SecretKey("1").attributes)};
-  return SealSks(smk, objects).value();
+  return SealSks(smk, Statement(), objects, {}, KdfCost::kTest).value();
 }
 
 CK_RV OpenRv(const SmkSet& set, const base::Bytes& blob) {
   std::vector<const Smk*> smks = {&set.primary};
   if (set.former.has_value()) smks.push_back(&*set.former);
-  return Rv(OpenSks(smks, blob));
+  return Rv(OpenSks(smks, blob, {}));
 }
 
 TEST(PartitionSmk, IsMadeOnceAndStays) {

@@ -218,6 +218,15 @@ struct RoleView {
   bool officer_locked = false;  // CO's lock holds for CU and LCO
 };
 
+// The policies that let keys leave in one way.
+struct LeaveRule {
+  uint32_t of_hsm;
+  uint32_t private_keys;
+  uint32_t secret_keys;
+  const char* reason;
+  const char* what;
+};
+
 struct Partition::State_ {
   State_(Hsm* hsm_in, HsmCore* core_in, SpaceId space_in)
       : hsm(hsm_in), core(core_in), space(space_in) {}
@@ -273,6 +282,11 @@ struct Partition::State_ {
   absl::Status SaveSmks(Transaction& tx, uint64_t born, const LoginKeys& keys,
                         const SmkSet& set) const;
   absl::Status RequireV1(Reader& reader);
+  // That these token objects left in a blob, and their end if they `destroy`.
+  absl::Status NoteExtracted(const Login& by,
+                             absl::Span<const ObjectRef> objects, bool destroy);
+  absl::Status CheckLeave(const LeaveRule& rule,
+                          const AttributeSet& attributes);
 
   // The one path by which a PIN is tried.
   absl::StatusOr<CheckedPin> CheckPin(Role role, const SecretBytes& pin)

@@ -14,6 +14,7 @@
 #include "hsm/attribute_set.h"
 #include "hsm/object.h"
 #include "hsm/statement.h"
+#include "hsm/vault.h"
 
 namespace hsm {
 
@@ -46,26 +47,57 @@ struct SmkSet {
   std::optional<Smk> former;  // while it rolls over
 };
 
-// Bytes of the blob that SealSks makes of `objects`; draws nothing.
-size_t SksBlobSize(absl::Span<const ObjectRef> objects);
+// How a blob is locked beside its SMK, and with what it is opened.
+struct SksAuthorisation {
+  CK_ULONG form = CKA_SIM_NO_AUTHORIZATION;
+  // Form 1: the passwords; at the making, how many of them open the blob.
+  std::vector<SecretBytes> passwords;
+  size_t needed = 0;
+};
+inline constexpr size_t kMostSksPasswords = 16;
+inline constexpr size_t kLongestSksPassword = 255;
 
-// CKR_ARGUMENTS_BAD for no or too many objects, CKR_DATA_LEN_RANGE when the
-// blob would be too large.
-absl::StatusOr<base::Bytes> SealSks(const Smk& smk,
-                                    absl::Span<const ObjectRef> objects);
+// CKR_SIM_AUTHFORM_INVALID for a form that there is not; CKR_ARGUMENTS_BAD for
+// passwords with form 0, and with form 1 for none, too many, empty or too long
+// ones. For a blob to be made also unless 1 <= needed <= number of passwords
+// and no password comes twice.
+absl::Status CheckToSeal(const SksAuthorisation& authorisation);
+absl::Status CheckToOpen(const SksAuthorisation& authorisation);
 
-// An object of a blob, as it was when it was sealed.
+// Bytes of the blob that SealSks makes of this; draws nothing.
+size_t SksBlobSize(const Statement& source, absl::Span<const ObjectRef> objects,
+                   const SksAuthorisation& authorisation);
+
+// What one object takes of it.
+size_t SksItemSize(const Object& object);
+
+// `source`: what the HSM says of itself and the partition. `cost` is that of a
+// password's derivation, one each. CKR_ARGUMENTS_BAD for no objects,
+// CKR_MAX_OBJECT_COUNT_EXCEEDED for too many, CKR_DATA_LEN_RANGE when the blob
+// would be too large, and the errors of CheckToSeal.
+absl::StatusOr<base::Bytes> SealSks(const Smk& smk, const Statement& source,
+                                    absl::Span<const ObjectRef> objects,
+                                    const SksAuthorisation& authorisation,
+                                    KdfCost cost);
+
+// An object of a blob, as it was when it was sealed, but for CKA_UNIQUE_ID.
 struct SksObject {
   AttributeSet attributes;
   std::optional<Statement> origin;
 };
+struct SksContents {
+  Statement source;
+  std::vector<SksObject> objects;
+};
 
-// All objects of `blob` or none. `smks` are those that the partition has: the
+// All of `blob` or nothing. `smks` are those that the partition has: the
 // primary one and, while it rolls over, the former one. CKR_SIM_CORRUPT_DATA,
 // CKR_SIM_VERSION_UNSUPPORTED, CKR_SIM_AUTHFORM_INVALID,
-// CKR_SMK_ID_NOT_FOUND.
-absl::StatusOr<std::vector<SksObject>> OpenSks(
-    absl::Span<const Smk* const> smks, base::ByteSpan blob);
+// CKR_SMK_ID_NOT_FOUND, CKR_SIM_AUTHORIZATION_FAILED, and the errors of
+// CheckToOpen.
+absl::StatusOr<SksContents> OpenSks(absl::Span<const Smk* const> smks,
+                                    base::ByteSpan blob,
+                                    const SksAuthorisation& authorisation);
 
 }  // namespace hsm
 

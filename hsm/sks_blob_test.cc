@@ -47,9 +47,33 @@ ObjectRef Key(size_t value_size,
                                         std::move(origin));
 }
 
-CK_RV OpenRv(const Smk& smk, ByteSpan blob) {
+Statement Source() {
+  Statement source = Origin();
+  source.serial = "7654321";
+  return source;
+}
+
+SksAuthorisation Passwords(std::vector<const char*> passwords,
+                           size_t needed = 0) {
+  SksAuthorisation authorisation;
+  authorisation.form = CKA_SIM_PASSWORD;
+  authorisation.needed = needed;
+  for (const char* password : passwords) {
+    authorisation.passwords.push_back(
+        SecretBytes::CopyOf(base::AsBytes(password)));
+  }
+  return authorisation;
+}
+
+absl::StatusOr<Bytes> Seal(const Smk& smk, absl::Span<const ObjectRef> objects,
+                           const SksAuthorisation& authorisation = {}) {
+  return SealSks(smk, Source(), objects, authorisation, KdfCost::kTest);
+}
+
+CK_RV OpenRv(const Smk& smk, ByteSpan blob,
+             const SksAuthorisation& authorisation = {}) {
   const Smk* const smks[] = {&smk};
-  return base::CkRv(OpenSks(smks, blob).status());
+  return base::CkRv(OpenSks(smks, blob, authorisation).status());
 }
 
 class SksBlobTest : public testing::Test {
@@ -60,9 +84,11 @@ class SksBlobTest : public testing::Test {
 
 TEST_F(SksBlobTest, EveryAttributeAndTheOriginComeBack) {
   const ObjectRef objects[] = {Key(32), Key(16, Origin())};
-  const Bytes blob = SealSks(smk_, objects).value();
+  const Bytes blob = Seal(smk_, objects).value();
   const Smk* const smks[] = {&other_, &smk_};
-  const std::vector<SksObject> opened = OpenSks(smks, blob).value();
+  const SksContents contents = OpenSks(smks, blob, {}).value();
+  EXPECT_EQ(wire::Encode(contents.source), wire::Encode(Source()));
+  const std::vector<SksObject>& opened = contents.objects;
   ASSERT_EQ(opened.size(), 2u);
   EXPECT_EQ(opened[0].attributes, objects[0]->attributes());
   EXPECT_FALSE(opened[0].origin.has_value());
@@ -75,14 +101,17 @@ TEST_F(SksBlobTest, SizeIsToldBeforehand) {
   const ObjectRef objects[] = {Key(32), Key(16, Origin()), Key(1000)};
   for (size_t n = 1; n <= 3; ++n) {
     const auto some = absl::MakeConstSpan(objects, n);
-    EXPECT_EQ(SealSks(smk_, some).value().size(), SksBlobSize(some));
+    EXPECT_EQ(Seal(smk_, some).value().size(), SksBlobSize(Source(), some, {}));
+    const SksAuthorisation two_of_three = Passwords({"a", "bc", "def"}, 2);
+    EXPECT_EQ(Seal(smk_, some, two_of_three).value().size(),
+              SksBlobSize(Source(), some, two_of_three));
   }
 }
 
 TEST_F(SksBlobTest, TwoBlobsOfOneObject_ShareOnlyTheBeginning) {
   const ObjectRef objects[] = {Key(32)};
-  const Bytes one = SealSks(smk_, objects).value();
-  const Bytes two = SealSks(smk_, objects).value();
+  const Bytes one = Seal(smk_, objects).value();
+  const Bytes two = Seal(smk_, objects).value();
   EXPECT_EQ(Bytes(one.begin(), one.begin() + kSealedAt),
             Bytes(two.begin(), two.begin() + kSealedAt));
   // Behind the format, salt and ciphertext are others.
@@ -94,7 +123,7 @@ TEST_F(SksBlobTest, TwoBlobsOfOneObject_ShareOnlyTheBeginning) {
 
 TEST_F(SksBlobTest, AnyByteAltered_IsRefusedWithTheCodeOfItsField) {
   const ObjectRef objects[] = {Key(32)};
-  const Bytes blob = SealSks(smk_, objects).value();
+  const Bytes blob = Seal(smk_, objects).value();
   for (size_t at = 0; at < blob.size(); ++at) {
     Bytes altered = blob;
     altered[at] ^= 1;
@@ -108,7 +137,7 @@ TEST_F(SksBlobTest, AnyByteAltered_IsRefusedWithTheCodeOfItsField) {
 
 TEST_F(SksBlobTest, Truncated_OrLonger_IsRefused) {
   const ObjectRef objects[] = {Key(32)};
-  Bytes blob = SealSks(smk_, objects).value();
+  Bytes blob = Seal(smk_, objects).value();
   for (size_t size = 0; size < blob.size(); ++size) {
     EXPECT_EQ(OpenRv(smk_, ByteSpan(blob.data(), size)), CKR_SIM_CORRUPT_DATA)
         << size;
@@ -121,9 +150,9 @@ TEST_F(SksBlobTest, Truncated_OrLonger_IsRefused) {
 
 TEST_F(SksBlobTest, AnotherSmk_IsRefused_AlsoUnderItsName) {
   const ObjectRef objects[] = {Key(32)};
-  Bytes blob = SealSks(other_, objects).value();
+  Bytes blob = Seal(other_, objects).value();
   EXPECT_EQ(OpenRv(smk_, blob), CKR_SMK_ID_NOT_FOUND);
-  EXPECT_EQ(base::CkRv(OpenSks({}, blob).status()), CKR_SMK_ID_NOT_FOUND);
+  EXPECT_EQ(base::CkRv(OpenSks({}, blob, {}).status()), CKR_SMK_ID_NOT_FOUND);
   std::copy(smk_.id().begin(), smk_.id().end(), blob.begin() + kIdAt);
   EXPECT_EQ(OpenRv(smk_, blob), CKR_SIM_CORRUPT_DATA);
 }
@@ -131,7 +160,7 @@ TEST_F(SksBlobTest, AnotherSmk_IsRefused_AlsoUnderItsName) {
 // A fitting tag is no excuse: who has the SMK may still be an HSM with a bug.
 TEST_F(SksBlobTest, MalformedPlaintext_IsRefused) {
   const ObjectRef objects[] = {Key(32)};
-  const Bytes good = SealSks(smk_, objects).value();
+  const Bytes good = Seal(smk_, objects).value();
   const Bytes beginning(good.begin(), good.begin() + kSealedAt);
   const auto sealed = [&](const Bytes& plaintext) {
     Bytes blob = beginning;
@@ -143,39 +172,123 @@ TEST_F(SksBlobTest, MalformedPlaintext_IsRefused) {
     blob.insert(blob.end(), rest.begin(), rest.end());
     return blob;
   };
-  const auto item = [](ByteSpan attributes, size_t count) {
-    wire::Writer w;
-    w.U32(static_cast<uint32_t>(count));
+  // One object of these attributes, so many times, and more behind the list.
+  const auto contents = [](bool guard, ByteSpan attributes, size_t count,
+                           ByteSpan more = {}) {
+    wire::Writer list;
+    list.U32(static_cast<uint32_t>(count));
     for (size_t i = 0; i < count; ++i) {
-      w.Sized(attributes);
-      w.Bool(false);
+      list.Sized(attributes);
+      list.Bool(false);
     }
+    list.Raw(more);
+    wire::Writer w;
+    w.Raw(wire::Encode(Source()));
+    w.Bool(guard);
+    w.Sized(list.bytes());
     return std::move(w).Take();
   };
-  const SecretBytes attributes = SecretKey(32).Encode();
-  ASSERT_EQ(OpenRv(smk_, sealed(item(attributes.Expose(), 1))), CKR_OK);
-  EXPECT_EQ(OpenRv(smk_, sealed({})), CKR_SIM_CORRUPT_DATA);
-  EXPECT_EQ(OpenRv(smk_, sealed(item({}, 0))), CKR_SIM_CORRUPT_DATA);
-  EXPECT_EQ(OpenRv(smk_, sealed(Bytes(4, 0xff))), CKR_SIM_CORRUPT_DATA);
-  EXPECT_EQ(OpenRv(smk_, sealed(item(Bytes(7, 1), 1))), CKR_SIM_CORRUPT_DATA);
-  EXPECT_EQ(OpenRv(smk_, sealed(item(AttributeSet().Encode().Expose(),
-                                     kMostSksObjects + 1))),
+  const SecretBytes encoded = SecretKey(32).Encode();
+  const ByteSpan attributes = encoded.Expose();
+  ASSERT_EQ(OpenRv(smk_, sealed(contents(false, attributes, 1))), CKR_OK);
+  EXPECT_EQ(OpenRv(smk_, sealed(contents(true, attributes, 1))),
             CKR_SIM_CORRUPT_DATA);
-  Bytes more = item(attributes.Expose(), 1);
-  more.push_back(0);
-  EXPECT_EQ(OpenRv(smk_, sealed(more)), CKR_SIM_CORRUPT_DATA);
+  EXPECT_EQ(OpenRv(smk_, sealed({})), CKR_SIM_CORRUPT_DATA);
+  EXPECT_EQ(OpenRv(smk_, sealed(contents(false, {}, 0))), CKR_SIM_CORRUPT_DATA);
+  EXPECT_EQ(OpenRv(smk_, sealed(Bytes(4, 0xff))), CKR_SIM_CORRUPT_DATA);
+  EXPECT_EQ(OpenRv(smk_, sealed(contents(false, Bytes(7, 1), 1))),
+            CKR_SIM_CORRUPT_DATA);
+  EXPECT_EQ(
+      OpenRv(smk_, sealed(contents(false, AttributeSet().Encode().Expose(),
+                                   kMostSksObjects + 1))),
+      CKR_SIM_CORRUPT_DATA);
+  EXPECT_EQ(OpenRv(smk_, sealed(contents(false, attributes, 1, Bytes(1)))),
+            CKR_SIM_CORRUPT_DATA);
+}
+
+TEST_F(SksBlobTest, UniqueIdOfTheCopyStays) {
+  AttributeSet attributes = SecretKey(32);
+  attributes.SetText(CKA_UNIQUE_ID, "of this copy");
+  const ObjectRef objects[] = {
+      std::make_shared<const Object>(1, 1, std::move(attributes))};
+  const Smk* const smks[] = {&smk_};
+  const Bytes blob = Seal(smk_, objects).value();
+  const SksContents contents = OpenSks(smks, blob, {}).value();
+  EXPECT_EQ(contents.objects[0].attributes, SecretKey(32));
+}
+
+TEST_F(SksBlobTest, AnyTwoOfThreePasswords_OpenIt) {
+  const ObjectRef objects[] = {Key(32)};
+  const Bytes blob =
+      Seal(smk_, objects, Passwords({"red", "green", "blue"}, 2)).value();
+  EXPECT_EQ(OpenRv(smk_, blob, Passwords({"red", "green"})), CKR_OK);
+  EXPECT_EQ(OpenRv(smk_, blob, Passwords({"blue", "red"})), CKR_OK);
+  EXPECT_EQ(OpenRv(smk_, blob, Passwords({"x", "green", "blue"})), CKR_OK);
+  EXPECT_EQ(OpenRv(smk_, blob, Passwords({"red", "green", "blue"})), CKR_OK);
+}
+
+TEST_F(SksBlobTest, TooFewPasswords_AreRefused) {
+  const ObjectRef objects[] = {Key(32)};
+  const Bytes blob =
+      Seal(smk_, objects, Passwords({"red", "green", "blue"}, 2)).value();
+  EXPECT_EQ(OpenRv(smk_, blob, Passwords({"red"})),
+            CKR_SIM_AUTHORIZATION_FAILED);
+  EXPECT_EQ(OpenRv(smk_, blob, Passwords({"red", "red"})),
+            CKR_SIM_AUTHORIZATION_FAILED);
+  EXPECT_EQ(OpenRv(smk_, blob, Passwords({"red", "grey"})),
+            CKR_SIM_AUTHORIZATION_FAILED);
+  EXPECT_EQ(OpenRv(smk_, blob), CKR_SIM_AUTHFORM_INVALID);
+  EXPECT_EQ(OpenRv(smk_, Seal(smk_, objects).value(), Passwords({"red"})),
+            CKR_SIM_AUTHFORM_INVALID);
+}
+
+TEST_F(SksBlobTest, AnyByteOfOneWithPasswordsAltered_IsRefused) {
+  const ObjectRef objects[] = {Key(32)};
+  const Bytes blob = Seal(smk_, objects, Passwords({"red"}, 1)).value();
+  ASSERT_EQ(OpenRv(smk_, blob, Passwords({"red"})), CKR_OK);
+  for (size_t at = 0; at < blob.size(); ++at) {
+    Bytes altered = blob;
+    altered[at] ^= 0x80;
+    EXPECT_NE(OpenRv(smk_, altered, Passwords({"red"})), CKR_OK) << at;
+  }
+}
+
+TEST_F(SksBlobTest, AuthorisationThatMakesNoSense_IsRefused) {
+  const std::string longest(kLongestSksPassword + 1, 'x');
+  const auto rv = [&](SksAuthorisation authorisation) {
+    return base::CkRv(CheckToSeal(authorisation));
+  };
+  EXPECT_EQ(rv(Passwords({"a", "b"}, 2)), CKR_OK);
+  EXPECT_EQ(rv(Passwords({}, 0)), CKR_ARGUMENTS_BAD);
+  EXPECT_EQ(rv(Passwords({"a", "b"}, 0)), CKR_ARGUMENTS_BAD);
+  EXPECT_EQ(rv(Passwords({"a", "b"}, 3)), CKR_ARGUMENTS_BAD);
+  EXPECT_EQ(rv(Passwords({"a", "a"}, 1)), CKR_ARGUMENTS_BAD);
+  EXPECT_EQ(rv(Passwords({"a", ""}, 1)), CKR_ARGUMENTS_BAD);
+  EXPECT_EQ(rv(Passwords({longest.c_str()}, 1)), CKR_ARGUMENTS_BAD);
+  EXPECT_EQ(rv(Passwords(std::vector<const char*>(17, "a"), 1)),
+            CKR_ARGUMENTS_BAD);
+  SksAuthorisation none = Passwords({"a"}, 1);
+  none.form = CKA_SIM_NO_AUTHORIZATION;
+  EXPECT_EQ(rv(std::move(none)), CKR_ARGUMENTS_BAD);
+  for (const CK_ULONG form : {2, 3, 4, 5, 6, 7, 257}) {
+    SksAuthorisation other;
+    other.form = form;
+    EXPECT_EQ(rv(std::move(other)), CKR_SIM_AUTHFORM_INVALID) << form;
+  }
 }
 
 TEST_F(SksBlobTest, TooManyOrTooMuch_IsNotSealed) {
-  EXPECT_EQ(base::CkRv(SealSks(smk_, {}).status()), CKR_ARGUMENTS_BAD);
+  EXPECT_EQ(base::CkRv(Seal(smk_, {}).status()), CKR_ARGUMENTS_BAD);
   const std::vector<ObjectRef> many(kMostSksObjects + 1, Key(1));
-  EXPECT_EQ(base::CkRv(SealSks(smk_, many).status()), CKR_ARGUMENTS_BAD);
+  EXPECT_EQ(base::CkRv(Seal(smk_, many).status()),
+            CKR_MAX_OBJECT_COUNT_EXCEEDED);
 
-  const size_t overhead = SksBlobSize(std::vector<ObjectRef>{Key(1)}) - 1;
+  const size_t overhead =
+      SksBlobSize(Source(), std::vector<ObjectRef>{Key(1)}, {}) - 1;
   const ObjectRef full[] = {Key(kLargestSksBlob - overhead)};
-  EXPECT_EQ(OpenRv(smk_, SealSks(smk_, full).value()), CKR_OK);
+  EXPECT_EQ(OpenRv(smk_, Seal(smk_, full).value()), CKR_OK);
   const ObjectRef over[] = {Key(kLargestSksBlob - overhead + 1)};
-  EXPECT_EQ(base::CkRv(SealSks(smk_, over).status()), CKR_DATA_LEN_RANGE);
+  EXPECT_EQ(base::CkRv(Seal(smk_, over).status()), CKR_DATA_LEN_RANGE);
 }
 
 TEST(Smk, IdComesOfTheKey) {

@@ -109,6 +109,18 @@ class LocalToken : public Token {
   absl::Status CheckWrapPolicy(SpaceId space, bool wrap,
                                CK_OBJECT_CLASS object_class) override;
 
+  absl::StatusOr<std::vector<hsm::ObjectRef>> AllForSks(
+      SpaceId space, const hsm::SksAuthorisation& authorisation) override;
+  absl::StatusOr<size_t> SizeOfSks(
+      SpaceId space, absl::Span<const hsm::ObjectRef> objects,
+      const hsm::SksAuthorisation& authorisation) override;
+  absl::StatusOr<base::Bytes> ExtractSks(
+      SpaceId space, absl::Span<const hsm::ObjectRef> objects,
+      const hsm::SksAuthorisation& authorisation, bool destroy) override;
+  absl::StatusOr<std::vector<hsm::SksObject>> OpenSks(
+      SpaceId space, ByteSpan blob, const hsm::SksAuthorisation& authorisation,
+      hsm::Partition::SksUse use) override;
+
   absl::Status NoteUse(SpaceId space, const hsm::Object& key,
                        CK_ATTRIBUTE_TYPE usage,
                        CK_MECHANISM_TYPE mechanism) override;

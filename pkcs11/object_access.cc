@@ -83,16 +83,25 @@ absl::Status MayWrite(const Session& session, const AttributeSet& object) {
 
 absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> CreateObjects(
     Session& session, Making making, std::vector<AttributeSet> objects) {
+  std::vector<hsm::NewObject> made;
+  for (AttributeSet& object : objects) {
+    made.push_back({.attributes = std::move(object), .making = making});
+  }
+  return CreateObjects(session, std::move(made));
+}
+
+absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> CreateObjects(
+    Session& session, std::vector<hsm::NewObject> objects) {
   std::vector<hsm::NewObject> durable;
   std::vector<AttributeSet> passing;
   std::vector<bool> is_durable;
-  for (AttributeSet& object : objects) {
-    RETURN_IF_ERROR(MayWrite(session, object));
-    is_durable.push_back(object.IsTrue(CKA_TOKEN));
+  for (hsm::NewObject& object : objects) {
+    RETURN_IF_ERROR(MayWrite(session, object.attributes));
+    is_durable.push_back(object.attributes.IsTrue(CKA_TOKEN));
     if (is_durable.back()) {
-      durable.push_back({.attributes = std::move(object), .making = making});
+      durable.push_back(std::move(object));
     } else {
-      passing.push_back(std::move(object));
+      passing.push_back(std::move(object.attributes));
     }
   }
   std::vector<uint64_t> kept;

@@ -31,6 +31,9 @@ absl::Status MayWrite(const Session& session, const AttributeSet& object);
 using Making = hsm::NewObject::Making;
 absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> CreateObjects(
     Session& session, Making making, std::vector<AttributeSet> objects);
+// The same with an origin and how each came to be.
+absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> CreateObjects(
+    Session& session, std::vector<hsm::NewObject> objects);
 absl::StatusOr<CK_OBJECT_HANDLE> CreateObject(Session& session, Making making,
                                               AttributeSet object);
 

@@ -126,6 +126,25 @@ absl::StatusOr<hsm::ObjectRef> Token::Replace(SpaceId, const hsm::Object&,
   return NotHere();
 }
 absl::Status Token::Destroy(SpaceId, uint64_t) { return NotHere(); }
+absl::StatusOr<std::vector<hsm::ObjectRef>> Token::AllForSks(
+    SpaceId, const hsm::SksAuthorisation&) {
+  return NotHere();
+}
+absl::StatusOr<size_t> Token::SizeOfSks(SpaceId,
+                                        absl::Span<const hsm::ObjectRef>,
+                                        const hsm::SksAuthorisation&) {
+  return NotHere();
+}
+absl::StatusOr<base::Bytes> Token::ExtractSks(SpaceId,
+                                              absl::Span<const hsm::ObjectRef>,
+                                              const hsm::SksAuthorisation&,
+                                              bool) {
+  return NotHere();
+}
+absl::StatusOr<std::vector<hsm::SksObject>> Token::OpenSks(
+    SpaceId, ByteSpan, const hsm::SksAuthorisation&, hsm::Partition::SksUse) {
+  return NotHere();
+}
 absl::Status Token::Clear(SpaceId) { return NotHere(); }
 absl::StatusOr<std::vector<uint64_t>> Token::FindTampered(SpaceId) {
   return NotHere();

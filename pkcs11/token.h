@@ -159,6 +159,20 @@ class Token {
   virtual absl::Status CheckWrapPolicy(SpaceId space, bool wrap,
                                        CK_OBJECT_CLASS object_class);
 
+  // --- SKS: hsm::Partition's functions of these names ------------------------
+
+  virtual absl::StatusOr<std::vector<hsm::ObjectRef>> AllForSks(
+      SpaceId space, const hsm::SksAuthorisation& authorisation);
+  virtual absl::StatusOr<size_t> SizeOfSks(
+      SpaceId space, absl::Span<const hsm::ObjectRef> objects,
+      const hsm::SksAuthorisation& authorisation);
+  virtual absl::StatusOr<base::Bytes> ExtractSks(
+      SpaceId space, absl::Span<const hsm::ObjectRef> objects,
+      const hsm::SksAuthorisation& authorisation, bool destroy);
+  virtual absl::StatusOr<std::vector<hsm::SksObject>> OpenSks(
+      SpaceId space, ByteSpan blob, const hsm::SksAuthorisation& authorisation,
+      hsm::Partition::SksUse use);
+
   // --- audit
   // ------------------------------------------------------------------------
   // A use of a key, where the partition records it; and a token key that

@@ -1,0 +1,37 @@
+// LocalToken: SKS blobs, by the login on the partition.
+#include "pkcs11/local_token.h"
+
+namespace pkcs11 {
+
+absl::StatusOr<std::vector<hsm::ObjectRef>> LocalToken::AllForSks(
+    SpaceId space, const hsm::SksAuthorisation& authorisation) {
+  ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));
+  ASSIGN_OR_RETURN(hsm::Partition* const partition, Own(space));
+  return partition->AllForSks(login, authorisation);
+}
+
+absl::StatusOr<size_t> LocalToken::SizeOfSks(
+    SpaceId space, absl::Span<const hsm::ObjectRef> objects,
+    const hsm::SksAuthorisation& authorisation) {
+  ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));
+  ASSIGN_OR_RETURN(hsm::Partition* const partition, Own(space));
+  return partition->SizeOfSks(*login, objects, authorisation);
+}
+
+absl::StatusOr<base::Bytes> LocalToken::ExtractSks(
+    SpaceId space, absl::Span<const hsm::ObjectRef> objects,
+    const hsm::SksAuthorisation& authorisation, bool destroy) {
+  ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));
+  ASSIGN_OR_RETURN(hsm::Partition* const partition, Own(space));
+  return partition->ExtractSks(*login, objects, authorisation, destroy);
+}
+
+absl::StatusOr<std::vector<hsm::SksObject>> LocalToken::OpenSks(
+    SpaceId space, ByteSpan blob, const hsm::SksAuthorisation& authorisation,
+    hsm::Partition::SksUse use) {
+  ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));
+  ASSIGN_OR_RETURN(hsm::Partition* const partition, Own(space));
+  return partition->OpenSks(*login, blob, authorisation, use);
+}
+
+}  // namespace pkcs11
