@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "hsm/attribute_rules.h"
+#include "hsm/key_rights.h"
 #include "hsm/manifest_book.h"
 
 namespace cloning {
@@ -23,10 +24,13 @@ bool IsFull(const absl::Status& status) {
          rv == CKR_HSM_STORAGE_FULL || rv == CKR_DEVICE_MEMORY;
 }
 
-// The fingerprint of the format page: everything but CKA_UNIQUE_ID.
+// The fingerprint of the format page: everything but CKA_UNIQUE_ID and what is
+// counted of a key.
 bool IsEqual(hsm::AttributeSet a, hsm::AttributeSet b) {
-  a.Erase(CKA_UNIQUE_ID);
-  b.Erase(CKA_UNIQUE_ID);
+  for (hsm::AttributeSet* each : {&a, &b}) {
+    each->Erase(CKA_UNIQUE_ID);
+    hsm::EraseCounts(*each);
+  }
   return a == b;
 }
 
@@ -34,9 +38,9 @@ bool IsEqual(hsm::AttributeSet a, hsm::AttributeSet b) {
 // what may only be set one way stays so (PKCS#11 footnotes 10 to 12).
 absl::Status CheckNotWeaker(const hsm::AttributeSet& there,
                             const hsm::AttributeSet& copy) {
-  constexpr CK_ATTRIBUTE_TYPE kOnceTrue[] = {CKA_SENSITIVE, CKA_PRIVATE,
-                                             CKA_WRAP_WITH_TRUSTED,
-                                             CKA_ALWAYS_AUTHENTICATE};
+  constexpr CK_ATTRIBUTE_TYPE kOnceTrue[] = {
+      CKA_SENSITIVE, CKA_PRIVATE, CKA_WRAP_WITH_TRUSTED,
+      CKA_ALWAYS_AUTHENTICATE, CKA_ASSIGNED};
   constexpr CK_ATTRIBUTE_TYPE kOnceFalse[] = {CKA_EXTRACTABLE, CKA_MODIFIABLE,
                                               CKA_COPYABLE, CKA_DESTROYABLE,
                                               // The SO withdrew it.
@@ -48,6 +52,11 @@ absl::Status CheckNotWeaker(const hsm::AttributeSet& there,
   for (CK_ATTRIBUTE_TYPE type : kOnceFalse) {
     weaker =
         weaker || (there.Has(type) && !there.IsTrue(type) && copy.IsTrue(type));
+  }
+  // What counts uses, or wants authorisation, goes on to do so.
+  for (CK_ATTRIBUTE_TYPE type :
+       {CKA_AUTH_DATA, CKA_USAGE_LIMIT, CKA_USAGE_COUNT}) {
+    weaker = weaker || (there.Has(type) && !copy.Has(type));
   }
   if (!weaker) return absl::OkStatus();
   return base::ErrorWithReason(
@@ -130,6 +139,8 @@ absl::Status Intake::Decide(ObjectRecord record,
     RETURN_IF_ERROR(
         CheckObject(partition_, login_->role(), there->attributes()));
     RETURN_IF_ERROR(CheckNotWeaker(there->attributes(), attributes));
+    RETURN_IF_ERROR(
+        hsm::KeyRights(&partition_, login_).KeepCounts(*there, attributes));
     result.outcome = Outcome::kReplaced;
     object.replaces = there->handle();
     given_back = partition_.CostOf(there->attributes());

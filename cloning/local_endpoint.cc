@@ -10,6 +10,7 @@
 #include "cloning/stamps.h"
 #include "hsm/compatibility.h"
 #include "hsm/hsm.h"
+#include "hsm/key_rights.h"
 
 namespace cloning {
 namespace {
@@ -139,7 +140,8 @@ absl::StatusOr<LocalEndpoint::Prepared> LocalEndpoint::Prepare(
   record.origin = record.carried_on ? *object->origin() : own;
   RETURN_IF_ERROR(CheckObject(*partition_, login_->role(), attributes));
   RETURN_IF_ERROR(hsm::CheckTransfer(own, target, record.origin));
-  record.attributes = attributes;
+  ASSIGN_OR_RETURN(record.attributes,
+                   hsm::KeyRights(partition_, login_).WithCounts(*object));
   record.attributes.Erase(CKA_UNIQUE_ID);
   if (attributes.Value(CKA_OUID).size() != item.ouid.size()) {
     return base::Error(CKR_ATTRIBUTE_VALUE_INVALID, "object without an OUID");
@@ -232,7 +234,9 @@ absl::StatusOr<SourceForecast> LocalEndpoint::Forecast(
       NoteRefusal(prepared.status(), item);
       continue;
     }
-    hsm::AttributeSet sent = prepared->object->attributes();
+    ASSIGN_OR_RETURN(
+        hsm::AttributeSet sent,
+        hsm::KeyRights(partition_, login_).WithCounts(*prepared->object));
     sent.Erase(CKA_UNIQUE_ID);
     forecast.objects.push_back({item.ouid, sent.object_class(),
                                 sent.Bool(CKA_PRIVATE).value_or(true),

@@ -140,6 +140,13 @@ constexpr AttributeRule kProtected[] = {
     ROW(CKA_WRAP_WITH_TRUSTED, Kind::kBool, F(11), Default::kFalse),
     ROW(CKA_UNWRAP_TEMPLATE, Kind::kTemplate, F()),
     ROW(CKA_DERIVE_TEMPLATE, Kind::kTemplate, F()),
+    // hsm/key_rights.h. Shown when there is no value: as none, false, 0.
+    ROW(CKA_USAGE_COUNT, Kind::kUlong, F(2, 4, 6)),
+    ROW(CKA_USAGE_LIMIT, Kind::kUlong, F(8)),
+    ROW(CKA_AUTH_DATA, Kind::kBytes, F()),
+    ROW(CKA_ASSIGNED, Kind::kBool, F()),
+    ROW(CKA_KEY_STATUS, Kind::kBytes, F(2, 4, 6)),
+    ROW(CKA_FAILED_KEY_AUTH_COUNT, Kind::kUlong, F(2, 4, 6)),
 };
 
 constexpr AttributeRule kRsaPublic[] = {

@@ -263,6 +263,18 @@ absl::Status Partition::NoteUse(AuditWord word, const Login* login,
   return state_->core->audit().Note(std::move(event));
 }
 
+absl::Status Partition::NoteKeyRefused(const Login* login, const Object& key,
+                                       uint64_t left) {
+  AuditEvent event;
+  event.word = AuditWord::kKeyAuthorization;
+  event.space = state_->space;
+  if (login != nullptr) event.role = login->role();
+  event.result = CKR_AUTH_DATA_INCORRECT;
+  event.About(key.attributes(), key.handle())
+      .With(AuditNumber::kAttemptsLeft, left);
+  return state_->core->audit().Note(std::move(event));
+}
+
 absl::Status Partition::NoteSent(const Login& login,
                                  absl::Span<const ObjectRef> objects,
                                  absl::string_view peer) {

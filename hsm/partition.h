@@ -265,7 +265,9 @@ class Partition {
   // Replaces `object`'s attributes by a resolved set; the old snapshot is
   // retired.
   absl::StatusOr<ObjectRef> Replace(Login* login, const Object& object,
-                                    AttributeSet attributes);
+                                    AttributeSet attributes) {
+    return ReplaceAs(Who::kOfficer, login, object, std::move(attributes));
+  }
   absl::Status Destroy(Login* login, uint64_t handle);
   // Destroys all objects (the shell's `partition clear`); CO.
   absl::Status Clear(Login* login);
@@ -288,7 +290,16 @@ class Partition {
 
  private:
   friend class Hsm;
+  friend class KeyRights;
   struct State_;
+  // Who may change a private object.
+  enum class Who : uint8_t { kOfficer, kAnyUser };
+  absl::StatusOr<ObjectRef> ReplaceAs(Who who, Login* login,
+                                      const Object& object,
+                                      AttributeSet attributes);
+  // Authorisation data that was wrong.
+  absl::Status NoteKeyRefused(const Login* login, const Object& key,
+                              uint64_t left);
   explicit Partition(std::unique_ptr<State_> state);
   // `change` runs in the transaction; `word` tells of it in the audit log.
   absl::Status ChangeSmks(const Login& by, AuditWord word,

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/crypto.h"
+#include "hsm/key_rights.h"
 #include "hsm/object_record.h"
 #include "hsm/partition_state.h"
 
@@ -114,12 +115,13 @@ std::optional<Role> RoleOf(const Login* login) {
 }
 
 // Erases an object that the caller sees and may change.
-absl::Status EraseVisible(Transaction& tx, const Access& access,
+absl::Status EraseVisible(Transaction& tx, SpaceId space, const Access& access,
                           uint64_t handle) {
   ASSIGN_OR_RETURN(const RecordStamp stamp,
                    access.view->vault->Stamp(tx, access.keys->ring, handle));
   RETURN_IF_ERROR(CheckMayChange(access, stamp.key == Vault::kPrivateKey));
-  return access.view->vault->Erase(tx, access.keys->ring, handle);
+  RETURN_IF_ERROR(access.view->vault->Erase(tx, access.keys->ring, handle));
+  return tx.DeleteValue(space, KeyCountsValue(handle));
 }
 
 }  // namespace
@@ -168,6 +170,8 @@ absl::StatusOr<std::vector<uint64_t>> Partition::Create(
   for (NewObject& object : objects) {
     RETURN_IF_ERROR(
         CheckMayChange(access, object.attributes.IsTrue(CKA_PRIVATE)));
+    RETURN_IF_ERROR(
+        state_->AdmitKeyRights(*access.view, RoleOf(login), object));
     RETURN_IF_ERROR(Identify(object));
     RETURN_IF_ERROR(CheckObjectSize(object.attributes));
     costs.push_back(CostOf(object.attributes));
@@ -183,7 +187,8 @@ absl::StatusOr<std::vector<uint64_t>> Partition::Create(
                          state_->Recheck(tx, access.view->record.incarnation));
         for (const NewObject& object : objects) {
           if (object.replaces == 0) continue;
-          RETURN_IF_ERROR(EraseVisible(tx, access, object.replaces));
+          RETURN_IF_ERROR(
+              EraseVisible(tx, state_->space, access, object.replaces));
         }
         RETURN_IF_ERROR(state_->CheckRoom(tx, record, more));
         std::deque<SealedForm> forms;  // the drafts point into them
@@ -219,12 +224,15 @@ absl::StatusOr<std::vector<uint64_t>> Partition::Create(
   return handles;
 }
 
-absl::StatusOr<ObjectRef> Partition::Replace(Login* login, const Object& object,
-                                             AttributeSet attributes) {
+absl::StatusOr<ObjectRef> Partition::ReplaceAs(Who who, Login* login,
+                                               const Object& object,
+                                               AttributeSet attributes) {
   ASSIGN_OR_RETURN(const Access access, state_->AccessOf(login));
   RETURN_IF_ERROR(CheckUsable(access));
-  RETURN_IF_ERROR(CheckMayChange(
-      access, object.is_private() || attributes.IsTrue(CKA_PRIVATE)));
+  if (who == Who::kOfficer) {
+    RETURN_IF_ERROR(CheckMayChange(
+        access, object.is_private() || attributes.IsTrue(CKA_PRIVATE)));
+  }
   for (CK_ATTRIBUTE_TYPE type : {CKA_UNIQUE_ID, CKA_OUID}) {
     attributes.Set(type, object.attributes().Value(type));
   }
@@ -264,7 +272,7 @@ absl::Status Partition::Destroy(Login* login, uint64_t handle) {
       state_->space, [&](Transaction& tx) -> absl::Status {
         ASSIGN_OR_RETURN(const PartitionRecord record,
                          state_->Recheck(tx, access.view->record.incarnation));
-        RETURN_IF_ERROR(EraseVisible(tx, access, handle));
+        RETURN_IF_ERROR(EraseVisible(tx, state_->space, access, handle));
         AuditEvent event =
             state_->EventOf(AuditWord::kObjectDestroyed, record, RoleOf(login));
         event.handle = handle;
@@ -291,6 +299,11 @@ absl::Status Partition::Clear(Login* login) {
         event.With(AuditNumber::kObjects, usage.records);
         RETURN_IF_ERROR(state_->core->audit().Append(tx, std::move(event)));
         RETURN_IF_ERROR(EmptySpace(tx, state_->space, Keep::kEverything));
+        ASSIGN_OR_RETURN(const std::vector<std::string> counts,
+                         tx.ListValues(state_->space, kKeyCountsPrefix));
+        for (const std::string& name : counts) {
+          RETURN_IF_ERROR(tx.DeleteValue(state_->space, name));
+        }
         Vault vault(&state_->core->store(), state_->space);
         RETURN_IF_ERROR(
             vault.Begin(tx, Vault::kPublicKey, keys->ring.public_key.Expose()));

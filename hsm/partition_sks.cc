@@ -6,6 +6,7 @@
 
 #include "hsm/attribute_rules.h"
 #include "hsm/compatibility.h"
+#include "hsm/key_rights.h"
 #include "hsm/partition_state.h"
 
 namespace hsm {
@@ -17,6 +18,20 @@ absl::Status CheckRole(const Login& by, Partition::SksUse use) {
   }
   return base::Error(CKR_USER_NOT_AUTHORIZED,
                      "SKS blobs are the officers' business");
+}
+
+// As they leave: with the counts of their uses and of wrong tries.
+absl::StatusOr<std::vector<ObjectRef>> WithCounts(
+    Partition& partition, absl::Span<const ObjectRef> objects) {
+  KeyRights rights(&partition, nullptr);
+  std::vector<ObjectRef> leaving;
+  for (const ObjectRef& object : objects) {
+    ASSIGN_OR_RETURN(AttributeSet attributes, rights.WithCounts(*object));
+    leaving.push_back(std::make_shared<const Object>(
+        object->handle(), object->version(), std::move(attributes),
+        object->origin()));
+  }
+  return leaving;
 }
 
 absl::Status CheckDifferent(absl::Span<const ObjectRef> objects) {
@@ -44,7 +59,10 @@ absl::StatusOr<std::vector<ObjectRef>> Partition::AllForSks(
     if (base::CkRv(object.status()) == CKR_OBJECT_HANDLE_INVALID) continue;
     RETURN_IF_ERROR(object.status());
     if (!CheckSks((*object)->attributes()).ok()) continue;
-    size += SksItemSize(**object);
+    const ObjectRef one[] = {*object};
+    ASSIGN_OR_RETURN(const std::vector<ObjectRef> leaving,
+                     WithCounts(*this, one));
+    size += SksItemSize(*leaving.front());
     if (size > kLargestSksBlob || all.size() == kMostSksObjects) break;
     all.push_back(*std::move(object));
   }
@@ -63,7 +81,9 @@ absl::StatusOr<size_t> Partition::SizeOfSks(
     RETURN_IF_ERROR(CheckSks(object->attributes()));
   }
   ASSIGN_OR_RETURN(const Statement own, MakeStatement());
-  return SksBlobSize(own, objects, authorisation);
+  ASSIGN_OR_RETURN(const std::vector<ObjectRef> leaving,
+                   WithCounts(*this, objects));
+  return SksBlobSize(own, leaving, authorisation);
 }
 
 absl::StatusOr<Bytes> Partition::ExtractSks(
@@ -73,7 +93,9 @@ absl::StatusOr<Bytes> Partition::ExtractSks(
   ASSIGN_OR_RETURN(const SmkSet smks, Smks(by));
   ASSIGN_OR_RETURN(const Statement own, MakeStatement());
   ASSIGN_OR_RETURN(const auto hsm_view, state_->core->View());
-  ASSIGN_OR_RETURN(Bytes blob, SealSks(smks.primary, own, objects,
+  ASSIGN_OR_RETURN(const std::vector<ObjectRef> leaving,
+                   WithCounts(*this, objects));
+  ASSIGN_OR_RETURN(Bytes blob, SealSks(smks.primary, own, leaving,
                                        authorisation, NewPinCost(*hsm_view)));
   RETURN_IF_ERROR(state_->NoteExtracted(by, objects, destroy));
   if (!destroy) return blob;
@@ -107,6 +129,7 @@ absl::Status Partition::State_::NoteExtracted(
       note(AuditWord::kObjectExtracted, *object);
       if (!destroy) continue;
       RETURN_IF_ERROR(now->vault->Erase(tx, keys->ring, object->handle()));
+      RETURN_IF_ERROR(tx.DeleteValue(space, KeyCountsValue(object->handle())));
       note(AuditWord::kObjectDestroyed, *object);
     }
     return core->audit().AppendAll(tx, absl::MakeSpan(events));

@@ -285,6 +285,10 @@ struct Partition::State_ {
   // That these token objects left in a blob, and their end if they `destroy`.
   absl::Status NoteExtracted(const Login& by,
                              absl::Span<const ObjectRef> objects, bool destroy);
+  // What a new key's template asks of its users (hsm/key_rights.h): makes the
+  // verifier of its authorisation data, and refuses what cannot be.
+  absl::Status AdmitKeyRights(const PartitionView& now, std::optional<Role> by,
+                              NewObject& object);
   absl::Status CheckLeave(const LeaveRule& rule,
                           const AttributeSet& attributes);
 

@@ -197,7 +197,7 @@ constexpr PolicyRule kPartitionRules[] = {
      kOnToOff, kAlways, 1, false, Set(1, 0), Set(1, 0)},
     {40, "Enable Per-Key Authorization Data",
      "Require Per-Key Authorization Data",
-     kBoth, kV770, 1, false, Set(1, 0), Set(1, 0)},
+     kBoth, kV770, 1, true, Set(1, 0), Set(1, 0)},
     {41, "Enable Partition Version", "Partition Version",
      kOnToOff, kV770, 1, true, Set(1, 0), Set(1, 0)},
     {42, "Enable CPv1", "Allow CPv1",

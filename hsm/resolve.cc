@@ -444,6 +444,9 @@ absl::StatusOr<AttributeSet> ResolveSet(const AttributeSet& input,
   if (!context.base->IsTrue(CKA_MODIFIABLE)) {
     return base::Error(CKR_ACTION_PROHIBITED, "CKA_MODIFIABLE is false");
   }
+  if (context.base->IsTrue(CKA_ASSIGNED)) {
+    return base::Error(CKR_ASSIGNED_KEY_CANNOT_BE_MODIFIED, "");
+  }
   // Trusted certificates cannot be modified (section 4.6), except by whom the
   // trust came from.
   if (type->object_class == CKO_CERTIFICATE &&
@@ -464,6 +467,14 @@ absl::StatusOr<AttributeSet> ResolveCopy(const AttributeSet& input,
   ASSIGN_OR_RETURN(const ObjectType* type, TypeOfBase(context));
   if (!context.base->IsTrue(CKA_COPYABLE)) {
     return base::Error(CKR_ACTION_PROHIBITED, "CKA_COPYABLE is false");
+  }
+  // Counted anew, a copy would be a way round.
+  for (const CK_ATTRIBUTE_TYPE type :
+       {CKA_AUTH_DATA, CKA_USAGE_LIMIT, CKA_USAGE_COUNT}) {
+    if (context.base->Has(type)) {
+      return base::Error(CKR_ACTION_PROHIBITED,
+                         "a key that counts its uses, or wants authorisation");
+    }
   }
   ASSIGN_OR_RETURN(AttributeSet object,
                    ApplyChanges(How::kCopy, *type, input, context));
@@ -550,6 +561,7 @@ Readability ReadabilityOf(const AttributeSet& attributes,
       object == nullptr ? nullptr : FindRule(*object, type);
   if (rule == nullptr) return Readability::kUnknownType;
   if (rule->Has(7) && HidesValue(attributes)) return Readability::kSensitive;
+  if (type == CKA_AUTH_DATA) return Readability::kSensitive;
   return attributes.Has(type) ? Readability::kReadable
                               : Readability::kUnknownType;
 }

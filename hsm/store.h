@@ -39,6 +39,8 @@ inline constexpr uint32_t kBuckets = 4096;
 inline constexpr absl::string_view kRecordValues = "tree/";
 // And those that no view of a space is made of (what other modules keep).
 inline constexpr absl::string_view kSealedPrefix = "x/";
+// Of those, the counts of keys (hsm/key_rights.h).
+inline constexpr absl::string_view kKeyCountsPrefix = "x/key/";
 
 // No answer about a generation, see Store::Generation.
 inline constexpr uint64_t kBusyGeneration = ~uint64_t{0};

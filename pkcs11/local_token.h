@@ -109,6 +109,7 @@ class LocalToken : public Token {
   absl::Status CheckWrapPolicy(SpaceId space, bool wrap,
                                CK_OBJECT_CLASS object_class) override;
 
+  absl::StatusOr<hsm::KeyRights> KeyRightsOn(SpaceId space) override;
   absl::StatusOr<std::vector<hsm::ObjectRef>> AllForSks(
       SpaceId space, const hsm::SksAuthorisation& authorisation) override;
   absl::StatusOr<size_t> SizeOfSks(

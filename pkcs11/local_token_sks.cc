@@ -1,7 +1,12 @@
-// LocalToken: SKS blobs, by the login on the partition.
+// LocalToken: SKS blobs and the rights of keys, by the login on the partition.
 #include "pkcs11/local_token.h"
 
 namespace pkcs11 {
+
+absl::StatusOr<hsm::KeyRights> LocalToken::KeyRightsOn(SpaceId space) {
+  ASSIGN_OR_RETURN(hsm::Partition* const partition, Own(space));
+  return hsm::KeyRights(partition, Access());
+}
 
 absl::StatusOr<std::vector<hsm::ObjectRef>> LocalToken::AllForSks(
     SpaceId space, const hsm::SksAuthorisation& authorisation) {

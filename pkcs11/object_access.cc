@@ -34,6 +34,16 @@ absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> CreateSessionObjects(
   return still;
 }
 
+// Only token keys count and want authorisation: counts outlive processes.
+absl::Status CheckNoRights(const AttributeSet& object) {
+  if (object.Has(CKA_AUTH_DATA) || object.IsTrue(CKA_ASSIGNED)) {
+    return base::Error(CKR_AUTH_DATA_NOT_ALLOWED, "of token keys only");
+  }
+  if (!hsm::CountsUses(object)) return absl::OkStatus();
+  return base::Error(CKR_TEMPLATE_INCONSISTENT,
+                     "CKA_USAGE_LIMIT is of token keys only");
+}
+
 }  // namespace
 
 hsm::ResolveContext ContextOf(const Session& session) {
@@ -98,6 +108,9 @@ absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> CreateObjects(
   for (hsm::NewObject& object : objects) {
     RETURN_IF_ERROR(MayWrite(session, object.attributes));
     is_durable.push_back(object.attributes.IsTrue(CKA_TOKEN));
+    if (!is_durable.back()) {
+      RETURN_IF_ERROR(CheckNoRights(object.attributes));
+    }
     if (is_durable.back()) {
       durable.push_back(std::move(object));
     } else {

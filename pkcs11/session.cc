@@ -86,6 +86,37 @@ absl::StatusOr<hsm::ObjectRef> Session::FindKey(CK_OBJECT_HANDLE handle) {
   return found;
 }
 
+void Session::Authorize(const hsm::Object& key, uint64_t epoch) {
+  absl::MutexLock lock(&rights_mu_);
+  authorized_[key.handle()] = {key.version(), epoch};
+}
+
+void Session::Withdraw(const hsm::Object& key) {
+  absl::MutexLock lock(&rights_mu_);
+  authorized_.erase(key.handle());
+}
+
+absl::Status Session::CheckAuthorized(const hsm::Object& key) const {
+  if (!hsm::WantsAuthorization(key.attributes())) return absl::OkStatus();
+  absl::MutexLock lock(&rights_mu_);
+  const auto found = authorized_.find(key.handle());
+  if (found != authorized_.end() &&
+      found->second == std::pair(key.version(), application_->epoch())) {
+    return absl::OkStatus();
+  }
+  return base::Error(CKR_KEY_NOT_AUTHORIZED,
+                     "the key wants its authorisation data in this session");
+}
+
+absl::Status Session::NoteUse(const hsm::Object& key, CK_ATTRIBUTE_TYPE usage,
+                              CK_MECHANISM_TYPE mechanism) const {
+  if (key.is_token() && hsm::CountsUses(key.attributes())) {
+    ASSIGN_OR_RETURN(hsm::KeyRights rights, token_->KeyRightsOn(space_));
+    RETURN_IF_ERROR(rights.CountUse(key));
+  }
+  return token_->NoteUse(space_, key, usage, mechanism);
+}
+
 absl::Status Session::CheckOpen() const {
   if (!closed_) return absl::OkStatus();
   return base::Error(CKR_SESSION_HANDLE_INVALID, "the session was closed");
@@ -171,6 +202,11 @@ absl::Status Session::Start(const CK_MECHANISM& mechanism,
       RETURN_IF_ERROR(CheckKeyUse(*begun.mechanism, attributes, Kind::kUsage,
                                   kKeyErrors, token_->profile()));
     }
+    RETURN_IF_ERROR(CheckAuthorized(*begun.key));
+    if (Kind::kManyUses && hsm::CountsUses(attributes)) {
+      return base::Error(CKR_KEY_FUNCTION_NOT_PERMITTED,
+                         "the key counts its uses: one message an Init");
+    }
     begun.asks_pin = again ? last.asks_pin : AlwaysAuthenticates(attributes);
     begun.authenticated = !begun.asks_pin;
   }
@@ -193,8 +229,7 @@ absl::Status Session::Start(const CK_MECHANISM& mechanism,
                   Kind::kProcesses ? Service::kProcess : Service::kProtect,
                   begun.key == nullptr ? nullptr : &begun.key->attributes());
   if constexpr (!std::is_same_v<Kind, DigestKind>) {
-    RETURN_IF_ERROR(token_->NoteUse(space_, *begun.key, Kind::kUsage,
-                                    begun.mechanism->type));
+    RETURN_IF_ERROR(NoteUse(*begun.key, Kind::kUsage, begun.mechanism->type));
   }
   NoteService(begun.approved);
   std::move(undo).Cancel();
@@ -459,6 +494,8 @@ void Session::EndOperations() {
   operations_.spare = {};
   search_.reset();
   last_key_ = nullptr;
+  absl::MutexLock rights(&rights_mu_);
+  authorized_.clear();
 }
 
 void Session::Close() {

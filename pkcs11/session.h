@@ -3,6 +3,7 @@
 #ifndef PERIGEE_PKCS11_SESSION_H_
 #define PERIGEE_PKCS11_SESSION_H_
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <tuple>
@@ -36,6 +37,8 @@ struct Kind {
                                      kUsageFlag == CKA_VERIFY_RECOVER;
   // Whether Init's parameters are read. Those of messages come with each one.
   static constexpr bool kParses = true;
+  // Whether one Init begins many uses.
+  static constexpr bool kManyUses = false;
 
   static bool IsOf(const Mechanism& mechanism) {
     return mechanism.*kFactory != nullptr;
@@ -68,10 +71,12 @@ struct VerifyRecoverKind : Kind<Cipher, &Mechanism::verify_recover,
 struct MessageEncryptKind : Kind<MessageCipher, &Mechanism::message_encrypt,
                                  CKA_ENCRYPT, CKF_MESSAGE_ENCRYPT> {
   static constexpr bool kParses = false;
+  static constexpr bool kManyUses = true;
 };
 struct MessageDecryptKind : Kind<MessageCipher, &Mechanism::message_decrypt,
                                  CKA_DECRYPT, CKF_MESSAGE_DECRYPT> {
   static constexpr bool kParses = false;
+  static constexpr bool kManyUses = true;
 };
 
 // Signs or verifies one message after the other, each with a new tool.
@@ -110,6 +115,7 @@ template <typename T, auto kFactory, CK_ATTRIBUTE_TYPE kUsageFlag,
           CK_FLAGS kCancelFlag>
 struct EachMessageKind
     : Kind<EachMessage<T, kFactory>, kFactory, kUsageFlag, kCancelFlag> {
+  static constexpr bool kManyUses = true;
   static absl::StatusOr<std::unique_ptr<EachMessage<T, kFactory>>> Make(
       const Use& use, const ParametersRef& parameters) {
     return std::make_unique<EachMessage<T, kFactory>>(use, parameters);
@@ -158,6 +164,19 @@ class Session {
   // The object behind a handle, as this session may see it;
   // CKR_OBJECT_HANDLE_INVALID. No lock of the session is taken.
   absl::StatusOr<hsm::ObjectRef> FindObject(CK_OBJECT_HANDLE handle) const;
+
+  // --- rights of single keys (hsm/key_rights.h)
+
+  // Until the key changes, the login ends or the session closes.
+  // `epoch`: the login's when the data was tried.
+  void Authorize(const hsm::Object& key, uint64_t epoch);
+  void Withdraw(const hsm::Object& key);
+  // CKR_KEY_NOT_AUTHORIZED for a key that wants it and was not authorised here.
+  absl::Status CheckAuthorized(const hsm::Object& key) const;
+  // Before a key is used: counts that, where the key counts its uses
+  // (CKR_KEY_NOT_ACTIVE), and tells the audit log, where that has them.
+  absl::Status NoteUse(const hsm::Object& key, CK_ATTRIBUTE_TYPE usage,
+                       CK_MECHANISM_TYPE mechanism) const;
 
   // CKR_SESSION_HANDLE_INVALID once it was closed.
   absl::Status CheckUsable() {
@@ -356,6 +375,10 @@ class Session {
   // Of its space, before it was last found to be current.
   uint64_t last_key_generation_ ABSL_GUARDED_BY(mu_) = 0;
   std::atomic<bool> last_approved_{false};
+  mutable absl::Mutex rights_mu_;  // leaf
+  // Handle -> version and login epoch that were authorised.
+  std::map<uint64_t, std::pair<uint64_t, uint64_t>> authorized_
+      ABSL_GUARDED_BY(rights_mu_);
   uint64_t inits_ ABSL_GUARDED_BY(mu_) = 0;
 };
 

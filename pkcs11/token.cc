@@ -126,6 +126,7 @@ absl::StatusOr<hsm::ObjectRef> Token::Replace(SpaceId, const hsm::Object&,
   return NotHere();
 }
 absl::Status Token::Destroy(SpaceId, uint64_t) { return NotHere(); }
+absl::StatusOr<hsm::KeyRights> Token::KeyRightsOn(SpaceId) { return NotHere(); }
 absl::StatusOr<std::vector<hsm::ObjectRef>> Token::AllForSks(
     SpaceId, const hsm::SksAuthorisation&) {
   return NotHere();

@@ -19,6 +19,7 @@
 #include "base/cryptoki.h"
 #include "base/secret_bytes.h"
 #include "hsm/hsm.h"
+#include "hsm/key_rights.h"
 #include "hsm/partition.h"
 #include "pkcs11/application.h"
 #include "pkcs11/mechanism.h"
@@ -172,6 +173,9 @@ class Token {
   virtual absl::StatusOr<std::vector<hsm::SksObject>> OpenSks(
       SpaceId space, ByteSpan blob, const hsm::SksAuthorisation& authorisation,
       hsm::Partition::SksUse use);
+
+  // The rights of single token keys, by the login on `space` if there is one.
+  virtual absl::StatusOr<hsm::KeyRights> KeyRightsOn(SpaceId space);
 
   // --- audit
   // ------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 #include "pkcs11/api/attributes.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -179,6 +180,18 @@ absl::StatusOr<AttributeSet> ParseTemplate(const CK_ATTRIBUTE* attributes,
                    Parse(attributes, count, use, /*depth=*/0));
   if (count != 0) trace::NoteRead(attributes, count);
   return set;
+}
+
+bool AsksForAny(absl::Span<const CK_ATTRIBUTE_TYPE> types,
+                CK_ATTRIBUTE* attributes, CK_ULONG count) {
+  if (attributes == nullptr) return false;
+  for (CK_ULONG i = 0; i < count; ++i) {
+    const CK_ATTRIBUTE_TYPE asked = ElementAt(attributes, i).type;
+    if (std::find(types.begin(), types.end(), asked) != types.end()) {
+      return true;
+    }
+  }
+  return false;
 }
 
 absl::Status FillTemplate(const AttributeSet& object, CK_ATTRIBUTE* attributes,

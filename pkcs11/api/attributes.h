@@ -23,6 +23,10 @@ absl::StatusOr<hsm::AttributeSet> ParseTemplate(const CK_ATTRIBUTE* attributes,
                                                 CK_ULONG count,
                                                 TemplateUse use);
 
+// Whether a template of C_GetAttributeValue names one of `types`.
+bool AsksForAny(absl::Span<const CK_ATTRIBUTE_TYPE> types,
+                CK_ATTRIBUTE* attributes, CK_ULONG count);
+
 // C_GetAttributeValue: fills in every attribute that can be given and marks
 // the others with CK_UNAVAILABLE_INFORMATION. OK, or one of
 // CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_TYPE_INVALID, CKR_BUFFER_TOO_SMALL

@@ -64,8 +64,8 @@ absl::StatusOr<hsm::ObjectRef> BaseKey(const Session& session,
     return base::Error(CKR_USER_NOT_LOGGED_IN,
                        "the key wants its PIN, which this call cannot ask");
   }
-  RETURN_IF_ERROR(session.token().NoteUse(session.space(), **key, CKA_DERIVE,
-                                          mechanism.type));
+  RETURN_IF_ERROR(session.CheckAuthorized(**key));
+  RETURN_IF_ERROR(session.NoteUse(**key, CKA_DERIVE, mechanism.type));
   return key;
 }
 
@@ -83,6 +83,8 @@ absl::StatusOr<hsm::ObjectRef> OtherKey(const Session& session,
   }
   RETURN_IF_ERROR(CheckKeyUse(mechanism, attributes, CKA_DERIVE, kKeyErrors,
                               session.token().profile()));
+  RETURN_IF_ERROR(session.CheckAuthorized(**key));
+  RETURN_IF_ERROR(session.NoteUse(**key, CKA_DERIVE, mechanism.type));
   return key;
 }
 
@@ -369,9 +371,10 @@ absl::StatusOr<Encapsulation> BeginEncapsulation(const Session& session,
     return base::Error(CKR_USER_NOT_LOGGED_IN,
                        "the key wants its PIN, which this call cannot ask");
   }
-  RETURN_IF_ERROR(session.token().NoteUse(
-      session.space(), *begun.key,
-      encapsulates ? CKA_ENCAPSULATE : CKA_DECAPSULATE, begun.mechanism->type));
+  RETURN_IF_ERROR(session.CheckAuthorized(*begun.key));
+  RETURN_IF_ERROR(session.NoteUse(
+      *begun.key, encapsulates ? CKA_ENCAPSULATE : CKA_DECAPSULATE,
+      begun.mechanism->type));
   ASSIGN_OR_RETURN(begun.parameters,
                    ParseParameters(*begun.mechanism, *mechanism));
   ASSIGN_OR_RETURN(const AttributeSet input,

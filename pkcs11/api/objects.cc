@@ -15,6 +15,10 @@ bool IsKey(const AttributeSet& object) {
          object_class == CKO_SECRET_KEY;
 }
 
+// What stands beside the object.
+constexpr CK_ATTRIBUTE_TYPE kRights[] = {
+    CKA_USAGE_COUNT, CKA_ASSIGNED, CKA_KEY_STATUS, CKA_FAILED_KEY_AUTH_COUNT};
+
 // How often a change is tried again when others change the object meanwhile.
 constexpr int kMostRaces = 8;
 
@@ -96,7 +100,13 @@ absl::Status C_GetAttributeValue(Library& library, CK_SESSION_HANDLE hSession,
                                  CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulCount) {
   ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
   ASSIGN_OR_RETURN(const hsm::ObjectRef object, session->FindObject(hObject));
-  return FillTemplate(object->attributes(), pTemplate, ulCount);
+  if (!object->is_token() || !AsksForAny(kRights, pTemplate, ulCount)) {
+    return FillTemplate(object->attributes(), pTemplate, ulCount);
+  }
+  ASSIGN_OR_RETURN(hsm::KeyRights rights,
+                   session->token().KeyRightsOn(session->space()));
+  ASSIGN_OR_RETURN(const AttributeSet shown, rights.Shown(*object));
+  return FillTemplate(shown, pTemplate, ulCount);
 }
 
 absl::Status C_SetAttributeValue(Library& library, CK_SESSION_HANDLE hSession,

@@ -151,6 +151,8 @@ absl::StatusOr<Leaving> BeginWrap(const Session& session,
   absl::StatusOr<hsm::ObjectRef> found = session.FindObject(key);
   if (!found.ok()) return AsKeyError(found.status(), CKR_KEY_HANDLE_INVALID);
   leaving.key = *std::move(found);
+  RETURN_IF_ERROR(session.CheckAuthorized(*leaving.wrapper));
+  RETURN_IF_ERROR(session.CheckAuthorized(*leaving.key));
   const AttributeSet& attributes = leaving.key->attributes();
   RETURN_IF_ERROR(CheckLeaves(attributes, leaving.wrapper->attributes()));
   if (leaving.profile == Profile::kStrict) {
@@ -164,11 +166,10 @@ absl::StatusOr<Leaving> BeginWrap(const Session& session,
 
 // What the audit log has of it, before the wrapped key is given away.
 absl::Status NoteLeaving(const Session& session, const Leaving& leaving) {
-  Token& token = session.token();
-  RETURN_IF_ERROR(token.NoteUse(session.space(), *leaving.wrapper, CKA_WRAP,
-                                leaving.mechanism->type));
-  return token.NoteWrapped(session.space(), *leaving.key,
-                           leaving.mechanism->type);
+  RETURN_IF_ERROR(
+      session.NoteUse(*leaving.wrapper, CKA_WRAP, leaving.mechanism->type));
+  return session.token().NoteWrapped(session.space(), *leaving.key,
+                                     leaving.mechanism->type);
 }
 
 // A key on its way in: what its template makes of it, without its value.
@@ -213,8 +214,9 @@ absl::StatusOr<Coming> BeginUnwrap(const Session& session,
   }
   RETURN_IF_ERROR(session.token().CheckWrapPolicy(
       session.space(), /*wrap=*/false, object_class));
-  RETURN_IF_ERROR(session.token().NoteUse(session.space(), *coming.wrapper,
-                                          CKA_UNWRAP, coming.mechanism->type));
+  RETURN_IF_ERROR(session.CheckAuthorized(*coming.wrapper));
+  RETURN_IF_ERROR(
+      session.NoteUse(*coming.wrapper, CKA_UNWRAP, coming.mechanism->type));
   return coming;
 }
 

@@ -176,6 +176,11 @@ absl::StatusOr<const Mechanism*> MechanismFor(Session& session,
   if (row->sign == nullptr) return NoSuchUse(*row);
   RETURN_IF_ERROR(CheckKeyUse(*row, key->attributes(), CKA_SIGN, kKeyErrors,
                               token.profile()));
+  // A key that is nowhere cannot be authorised, nor count.
+  RETURN_IF_ERROR(session.CheckAuthorized(*key));
+  if (hsm::CountsUses(key->attributes())) {
+    return base::Error(CKR_KEY_NOT_ACTIVE, "the key counts its uses");
+  }
   if (AlwaysAuthenticates(key->attributes())) {
     return base::Error(CKR_USER_NOT_LOGGED_IN,
                        "the key wants its PIN, which this call cannot ask");
@@ -266,7 +271,7 @@ absl::Status CA_SIMMultiSign(Library& library, CK_SESSION_HANDLE hSession,
   ASSIGN_OR_RETURN(const auto signer, row->sign(use));
   ASSIGN_OR_RETURN(const bool fit, FitAll(outputs, signer->size()));
   if (!fit) return absl::OkStatus();
-  RETURN_IF_ERROR(token.NoteUse(session->space(), *key, CKA_SIGN, row->type));
+  RETURN_IF_ERROR(session->NoteUse(*key, CKA_SIGN, row->type));
   ASSIGN_OR_RETURN(const std::vector<base::Bytes> signatures,
                    SignEach(use, {ulInputCount, pulInputLens, ppInputs}));
   session->NoteService(
