@@ -17,6 +17,7 @@ using base::P384Key;
 using base::Sha384;
 
 constexpr uint8_t kFormat = 1;
+constexpr uint8_t kSeveralFormat = 2;  // of a reply in several domains
 enum class Message : uint8_t { kHello = 1, kReply = 2, kFinish = 3 };
 enum class Role : uint8_t { kInitiator = 1, kResponder = 2 };
 
@@ -30,6 +31,8 @@ constexpr size_t kRecordKeySize = 32;
 constexpr size_t kConfirmationSize = 48;
 
 using Confirmation = std::array<uint8_t, kConfirmationSize>;
+using FurtherConfirmations =
+    std::array<uint8_t, (kMaxDomains - 1) * kConfirmationSize>;
 
 // --- messages ---
 
@@ -57,10 +60,22 @@ struct Hello {
 struct Reply {
   Body body;
   Confirmation confirmation{};
+  FurtherConfirmations further{};  // of kSeveralFormat
   Bytes signature;
   template <typename V>
   void Fields(V& v) {
-    v(body, confirmation, signature);
+    v(body, confirmation);
+    if (body.format == kSeveralFormat) v(further);
+    v(signature);
+  }
+
+  // All that stand in it, one behind the other.
+  Bytes Confirmations() const {
+    Bytes all(confirmation.begin(), confirmation.end());
+    if (body.format == kSeveralFormat) {
+      all.insert(all.end(), further.begin(), further.end());
+    }
+    return all;
   }
 };
 
@@ -85,8 +100,13 @@ absl::StatusOr<T> Decode(ByteSpan in, absl::string_view what) {
   return wire::Decode<T>(in, what);
 }
 
-absl::Status CheckBody(const Body& body, Message message) {
-  if (body.format != kFormat || body.message != message) {
+uint8_t FormatOfReply(const Options& options) {
+  return options.several_domains ? kSeveralFormat : kFormat;
+}
+
+absl::Status CheckBody(const Body& body, Message message,
+                       uint8_t format = kFormat) {
+  if (body.format != format || body.message != message) {
     return Refused("another format or message");
   }
   if (body.certificate.size() > kMaxCertificateSize ||
@@ -173,9 +193,9 @@ struct Ends {
   ByteSpan responder_statement;
 };
 
-absl::StatusOr<Keys> DeriveKeys(const Options& options,
-                                const P384Key& ephemeral, ByteSpan peer_point,
-                                const Ends& ends, ByteSpan t2) {
+// Z of the page: what comes of both ephemerals, and of a further agreement.
+absl::StatusOr<SecretBytes> Agree(const P384Key& ephemeral, ByteSpan peer_point,
+                                  const SecretBytes& further) {
   absl::StatusOr<SecretBytes> shared = ephemeral.Agree(peer_point);
   if (!shared.ok()) {
     if (base::CkRv(shared.status()) != CKR_DATA_INVALID) {
@@ -183,10 +203,18 @@ absl::StatusOr<Keys> DeriveKeys(const Options& options,
     }
     return Refused("ephemeral key is not a P-384 point");
   }
+  shared->Append(further.Expose());
+  return shared;
+}
+
+absl::StatusOr<Keys> DeriveKeys(absl::string_view purpose,
+                                const SecretBytes& domain_secret,
+                                const SecretBytes& shared, const Ends& ends,
+                                ByteSpan t2) {
   wire::Writer info;
   info.Text("perigee handshake keys 1");
-  info.Text(options.purpose);
-  info.U32(static_cast<uint32_t>(options.domain_secret.size()));
+  info.Text(purpose);
+  info.U32(static_cast<uint32_t>(domain_secret.size()));
   info.Raw(ends.initiator.fingerprint());
   info.Raw(ends.responder.fingerprint());
   info.Raw(Sha384({ends.initiator_statement}));
@@ -194,8 +222,7 @@ absl::StatusOr<Keys> DeriveKeys(const Options& options,
   info.Raw(t2);
   ASSIGN_OR_RETURN(
       const SecretBytes okm,
-      base::HkdfSha384(shared->Expose(), options.domain_secret.Expose(),
-                       info.bytes(),
+      base::HkdfSha384(shared.Expose(), domain_secret.Expose(), info.bytes(),
                        2 * kRecordKeySize + 2 * kConfirmationSize));
   wire::Reader r(okm.Expose());
   Keys keys;
@@ -206,25 +233,54 @@ absl::StatusOr<Keys> DeriveKeys(const Options& options,
   return keys;
 }
 
+// The same under each domain of this end, in its order.
+absl::StatusOr<std::vector<Keys>> DeriveAllKeys(const Options& options,
+                                                const SecretBytes& shared,
+                                                const Ends& ends, ByteSpan t2) {
+  std::vector<Keys> all(1);
+  ASSIGN_OR_RETURN(all[0], DeriveKeys(options.purpose, options.domain_secret,
+                                      shared, ends, t2));
+  for (const SecretBytes& domain : options.further_domains) {
+    ASSIGN_OR_RETURN(Keys keys,
+                     DeriveKeys(options.purpose, domain, shared, ends, t2));
+    all.push_back(std::move(keys));
+  }
+  return all;
+}
+
 // --- checks ---
 
+absl::Status CheckDomains(const Options& options) {
+  const auto fits = [](const SecretBytes& secret) {
+    return secret.size() >= kMinDomainSecretSize &&
+           secret.size() <= kMaxDomainSecretSize;
+  };
+  const SecretBytes& first = options.domain_secret;
+  const bool sizes = (first.empty() && !options.several_domains) || fits(first);
+  if (!sizes || !std::all_of(options.further_domains.begin(),
+                             options.further_domains.end(), fits)) {
+    return base::Error(CKR_ARGUMENTS_BAD, "handshake: size of domain secret");
+  }
+  if (options.further_domains.size() >= kMaxDomains ||
+      (!options.several_domains && !options.further_domains.empty())) {
+    return base::Error(CKR_ARGUMENTS_BAD, "handshake: number of domains");
+  }
+  if (options.accept_unknown_peer &&
+      (!first.empty() || options.several_domains)) {
+    return base::Error(CKR_ARGUMENTS_BAD,
+                       "handshake: no domain secret for an unknown peer");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckOptions(const Options& options) {
-  const size_t domain_size = options.domain_secret.size();
   if (options.identity == nullptr || options.purpose.empty() ||
       options.purpose.size() > kMaxPurposeSize ||
       options.hello_purpose.size() > kMaxPurposeSize ||
       options.statement.size() > kMaxStatementSize) {
     return base::Error(CKR_ARGUMENTS_BAD, "handshake: bad options");
   }
-  if (domain_size != 0 && (domain_size < kMinDomainSecretSize ||
-                           domain_size > kMaxDomainSecretSize)) {
-    return base::Error(CKR_ARGUMENTS_BAD, "handshake: size of domain secret");
-  }
-  if (domain_size != 0 && options.accept_unknown_peer) {
-    return base::Error(CKR_ARGUMENTS_BAD,
-                       "handshake: no domain secret for an unknown peer");
-  }
-  return absl::OkStatus();
+  return CheckDomains(options);
 }
 
 absl::Status CheckChain(const Options& options, const Certificate& peer) {
@@ -254,6 +310,54 @@ absl::StatusOr<Peer> CheckPeer(const Options& options, const Body& body,
     RETURN_IF_ERROR(options.check_peer(*certificate, body.statement));
   }
   return Peer{*std::move(certificate), body.statement};
+}
+
+// The secret of the further agreement, if there is one; of a responder, whose
+// share it makes, also the statement.
+absl::StatusOr<Agreed> AgreeFurther(const Options& options, const Peer& peer) {
+  if (!options.further_agreement) return Agreed{{}, options.statement};
+  ASSIGN_OR_RETURN(Agreed agreed, options.further_agreement(peer.statement));
+  if (agreed.statement.size() > kMaxStatementSize) {
+    return base::Error(CKR_ARGUMENTS_BAD, "handshake: size of a statement");
+  }
+  return agreed;
+}
+
+// The reply's confirmations under all domains of this end. Places without a
+// domain are random: nobody learns how many there are.
+absl::Status ConfirmAll(const Options& options, const std::vector<Keys>& all,
+                        ByteSpan t2, Reply& reply) {
+  const auto under = [&](const Keys& keys) {
+    return Sent(ConfirmationOf(keys.responder_confirmation, options.purpose,
+                               Role::kResponder, t2));
+  };
+  reply.confirmation = under(all[0]);
+  if (!options.several_domains) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const Bytes filling,
+                   base::RandomBytes(reply.further.size()));
+  std::copy(filling.begin(), filling.end(), reply.further.begin());
+  for (size_t i = 1; i < all.size(); ++i) {
+    const Confirmation more = under(all[i]);
+    std::copy(more.begin(), more.end(),
+              reply.further.begin() + (i - 1) * kConfirmationSize);
+  }
+  return absl::OkStatus();
+}
+
+// The keys of a domain that both are in, the first in this end's order.
+absl::StatusOr<Keys> FindCommon(absl::string_view purpose,
+                                std::vector<Keys> all, ByteSpan t2,
+                                ByteSpan confirmations) {
+  for (Keys& keys : all) {
+    const SecretBytes expected = ConfirmationOf(keys.responder_confirmation,
+                                                purpose, Role::kResponder, t2);
+    for (size_t at = 0; at < confirmations.size(); at += kConfirmationSize) {
+      if (expected.Equals(confirmations.subspan(at, kConfirmationSize))) {
+        return std::move(keys);
+      }
+    }
+  }
+  return DomainMismatch();
 }
 
 }  // namespace
@@ -312,6 +416,9 @@ absl::Status Initiator::SetTerms(Terms terms) {
   options.purpose = std::move(terms.purpose);
   options.check_peer = std::move(terms.check_peer);
   options.domain_secret = std::move(terms.domain_secret);
+  options.several_domains = terms.several_domains;
+  options.further_domains = std::move(terms.further_domains);
+  options.further_agreement = std::move(terms.further_agreement);
   return CheckOptions(options);
 }
 
@@ -330,25 +437,28 @@ absl::StatusOr<Initiator::Result> Initiator::FinishFrom(const State& state,
   const std::string& purpose = options.purpose;
   ASSIGN_OR_RETURN(const Reply reply,
                    Decode<Reply>(reply_bytes, "handshake reply"));
-  RETURN_IF_ERROR(CheckBody(reply.body, Message::kReply));
+  RETURN_IF_ERROR(
+      CheckBody(reply.body, Message::kReply, FormatOfReply(options)));
   const Bytes body = wire::Encode(reply.body);
+  const Bytes confirmations = reply.Confirmations();
   const Bytes t2 = Transcript(purpose, {state.hello, body});
-  const Bytes t3 = Transcript(purpose, {state.hello, body, reply.confirmation});
+  const Bytes t3 = Transcript(purpose, {state.hello, body, confirmations});
   ASSIGN_OR_RETURN(
       Peer peer,
       CheckPeer(options, reply.body,
                 SignatureInput(purpose, Role::kResponder, Message::kReply, t3),
                 reply.signature));
 
+  ASSIGN_OR_RETURN(const Agreed further, AgreeFurther(options, peer));
+  ASSIGN_OR_RETURN(
+      const SecretBytes shared,
+      Agree(state.ephemeral, reply.body.ephemeral, further.secret));
   const Ends ends = {options.identity->certificate, options.statement,
                      peer.certificate, peer.statement};
-  ASSIGN_OR_RETURN(Keys keys, DeriveKeys(options, state.ephemeral,
-                                         reply.body.ephemeral, ends, t2));
-  const SecretBytes expected = ConfirmationOf(keys.responder_confirmation,
-                                              purpose, Role::kResponder, t2);
-  if (!expected.Equals(reply.confirmation)) {
-    return DomainMismatch();
-  }
+  ASSIGN_OR_RETURN(std::vector<Keys> all,
+                   DeriveAllKeys(options, shared, ends, t2));
+  ASSIGN_OR_RETURN(Keys keys,
+                   FindCommon(purpose, std::move(all), t2, confirmations));
 
   handshake::Finish finish;
   const Bytes t4 = Transcript(purpose, {state.hello, reply_bytes});
@@ -366,11 +476,11 @@ absl::StatusOr<Initiator::Result> Initiator::FinishFrom(const State& state,
 
 // --- responder ---
 
-// The domain secret and the ephemeral key are not in it: the keys are derived.
+// The domain secrets and the ephemeral key are not in it: the keys are derived.
 struct Responder::State {
   std::string purpose;
   Peer peer;
-  Keys keys;
+  std::vector<Keys> keys;  // one of each domain
   Bytes hello;
   Bytes reply;
 };
@@ -399,24 +509,31 @@ absl::StatusOr<Responder> Responder::Answer(Options options,
                 SignatureInput(of_hello, Role::kInitiator, Message::kHello, t1),
                 hello.signature));
 
+  ASSIGN_OR_RETURN(Agreed further, AgreeFurther(options, peer));
+  options.statement = std::move(further.statement);
   ASSIGN_OR_RETURN(const P384Key ephemeral, P384Key::Generate());
   Reply reply;
   reply.body = NewBody(Message::kReply, options, ephemeral);
+  reply.body.format = FormatOfReply(options);
   const Bytes body = wire::Encode(reply.body);
   const Bytes t2 = Transcript(purpose, {hello_bytes, body});
+  ASSIGN_OR_RETURN(const SecretBytes shared,
+                   Agree(ephemeral, hello.body.ephemeral, further.secret));
   const Ends ends = {peer.certificate, peer.statement,
                      options.identity->certificate, options.statement};
-  ASSIGN_OR_RETURN(Keys keys, DeriveKeys(options, ephemeral,
-                                         hello.body.ephemeral, ends, t2));
-  reply.confirmation = Sent(ConfirmationOf(keys.responder_confirmation, purpose,
-                                           Role::kResponder, t2));
-  const Bytes t3 = Transcript(purpose, {hello_bytes, body, reply.confirmation});
+  ASSIGN_OR_RETURN(std::vector<Keys> all,
+                   DeriveAllKeys(options, shared, ends, t2));
+  RETURN_IF_ERROR(ConfirmAll(options, all, t2, reply));
+  const Bytes t3 =
+      Transcript(purpose, {hello_bytes, body, reply.Confirmations()});
   ASSIGN_OR_RETURN(reply.signature,
                    options.identity->key.Sign(SignatureInput(
                        purpose, Role::kResponder, Message::kReply, t3)));
-  keys.responder_confirmation = SecretBytes();  // has been used
+  for (Keys& keys : all) {
+    keys.responder_confirmation = SecretBytes();  // has been used
+  }
   return Responder(std::make_unique<State>(
-      State{options.purpose, std::move(peer), std::move(keys),
+      State{options.purpose, std::move(peer), std::move(all),
             base::ToBytes(hello_bytes), wire::Encode(reply)}));
 }
 
@@ -444,13 +561,14 @@ absl::StatusOr<Established> Responder::ConfirmFrom(const State& state,
       state.peer.certificate,
       SignatureInput(purpose, Role::kInitiator, Message::kFinish, t5),
       finish.signature));
-  const SecretBytes expected = ConfirmationOf(state.keys.initiator_confirmation,
-                                              purpose, Role::kInitiator, t4);
-  if (!expected.Equals(finish.confirmation)) {
-    return Refused("the initiator's confirmation does not fit");
+  for (const Keys& keys : state.keys) {
+    const SecretBytes expected = ConfirmationOf(keys.initiator_confirmation,
+                                                purpose, Role::kInitiator, t4);
+    if (!expected.Equals(finish.confirmation)) continue;
+    return Established{state.peer, keys.responder_records.Clone(),
+                       keys.initiator_records.Clone(), std::move(t5)};
   }
-  return Established{state.peer, state.keys.responder_records.Clone(),
-                     state.keys.initiator_records.Clone(), std::move(t5)};
+  return Refused("the initiator's confirmation does not fit");
 }
 
 }  // namespace handshake

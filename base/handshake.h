@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/certificate.h"
@@ -40,6 +41,21 @@ inline constexpr char kForeignFleet[] = "foreign-fleet";
 using PeerCheck =
     std::function<absl::Status(const base::Certificate&, ByteSpan statement)>;
 
+// What a further key agreement adds (base/crypto_share.h).
+struct Agreed {
+  SecretBytes secret;  // mixed into the keys behind that of P-384
+  // A responder's own statement, with its share in it: in place of the
+  // options'. An initiator's has been sent.
+  Bytes statement;
+};
+// Asked once, with the statement of a peer that is authentic and that
+// check_peer has accepted.
+using FurtherAgreement =
+    std::function<absl::StatusOr<Agreed>(ByteSpan peer_statement)>;
+
+// Domains of one end, where it may be in several.
+inline constexpr size_t kMaxDomains = 3;
+
 struct Options {
   std::string purpose;  // "perigee channel 1", "perigee clone 3"; up to 64
   // The hello's, where that is another: the responder takes a hello that may
@@ -53,6 +69,12 @@ struct Options {
   // Salt of the first KDF step; empty for the channel, else of 16 to 128
   // bytes. When the peers' differ, the initiator gets DomainMismatch().
   SecretBytes domain_secret;
+  // Both ends may be in several domains, and any one that both are in will do:
+  // the reply confirms under all of the responder's. `further_domains` are the
+  // others, two at most; the purpose says to both ends that it is so.
+  bool several_domains = false;
+  std::vector<SecretBytes> further_domains = {};
+  FurtherAgreement further_agreement = nullptr;  // optional
   // Adoption: the responder takes a certificate that chains to nobody it knows
   // (its signature must still fit), and the initiator takes a device it knows
   // by fingerprint in check_peer, which it then must have. Not together with
@@ -75,8 +97,9 @@ struct Established {
 };
 
 // The reply's signature, which covers the confirmation, fits and only the
-// confirmation does not, so the two ends hold different domain secrets:
-// CKR_CERTIFICATE_INVALID. Nobody between them can force this answer.
+// confirmation does not, so the two ends hold different domain secrets (none
+// in common, where each may have several): CKR_CERTIFICATE_INVALID. Nobody
+// between them can force this answer.
 absl::Status DomainMismatch();
 
 // The statement in a hello, which nobody has checked: to choose what to answer
@@ -99,6 +122,9 @@ class Initiator {
     std::string purpose;
     PeerCheck check_peer;
     SecretBytes domain_secret;
+    bool several_domains = false;
+    std::vector<SecretBytes> further_domains = {};
+    FurtherAgreement further_agreement = nullptr;
   };
   // CKR_ARGUMENTS_BAD as Start.
   absl::Status SetTerms(Terms terms);

@@ -127,13 +127,13 @@ class HandshakeFormatTest : public testing::Test {
   // Takes the reply apart, checks all of it and derives the keys.
   void TakeReply(const Bytes& reply) {
     wire::Reader r(reply);
-    EXPECT_EQ(r.U8(), 1);
+    EXPECT_EQ(r.U8(), several_ ? 2 : 1);
     EXPECT_EQ(r.U8(), kReply);
     EXPECT_EQ(r.Sized(), ByteSpan(bob_.certificate.der()));
     EXPECT_EQ(r.Sized(), ByteSpan({9, 9}));
     const ByteSpan peer_point = r.Raw(97);
     const ByteSpan body = ByteSpan(reply).first(reply.size() - r.remaining());
-    const ByteSpan confirmation = r.Raw(48);
+    const ByteSpan confirmation = r.Raw(several_ ? 144 : 48);
     const ByteSpan signature = r.Sized();
     ASSERT_TRUE(r.Finish("reply").ok());
     EXPECT_TRUE(
@@ -143,8 +143,9 @@ class HandshakeFormatTest : public testing::Test {
                              signature)
             .ok());
     Derive(peer_point, T({Hello(), body}));
-    EXPECT_EQ(Confirmation(Okm(112, 48), kResponder, T({Hello(), body})),
-              base::ToBytes(confirmation));
+    EXPECT_EQ(
+        Confirmation(Okm(112, 48), kResponder, T({Hello(), body})),
+        base::ToBytes(several_ ? confirmation.subspan(48, 48) : confirmation));
   }
 
   void Derive(ByteSpan peer_point, ByteSpan t2) {
@@ -158,7 +159,7 @@ class HandshakeFormatTest : public testing::Test {
     info.Raw(Sha384({ByteSpan({9, 9})}));
     info.Raw(t2);
     const SecretBytes z = *ephemeral_.Agree(peer_point);
-    const SecretBytes prk = base::HmacSha384(domain_, {z.Expose()});
+    const SecretBytes prk = base::HmacSha384(domain_, {z.Expose(), further_});
     // HKDF-Expand of RFC 5869, section 2.3.
     for (uint8_t i = 1; okm_.size() < 160; ++i) {
       const size_t done = okm_.size();
@@ -187,6 +188,8 @@ class HandshakeFormatTest : public testing::Test {
   Bytes hello_body_;
   Bytes hello_signature_;
   Bytes okm_;
+  Bytes further_;         // the secret of a further agreement
+  bool several_ = false;  // Bob is in several domains, the second is Alice's
 };
 
 TEST_F(HandshakeFormatTest, InitiatorByThePage_IsUnderstood) {
@@ -205,6 +208,33 @@ TEST_F(HandshakeFormatTest, InitiatorByThePage_IsUnderstood) {
   EXPECT_TRUE(established->send_key.Equals(Okm(32, 32)));
   EXPECT_EQ(established->transcript, t5);
   EXPECT_EQ(established->peer.statement, statement_);
+}
+
+TEST_F(HandshakeFormatTest, SeveralDomainsAndAFurtherSecret_AreUnderstood) {
+  several_ = true;
+  further_ = Bytes(32, 5);
+  Options options = BobsOptions();
+  options.several_domains = true;
+  options.domain_secret = SecretBytes::CopyOf(Bytes(48, 8));
+  options.further_domains.push_back(SecretBytes::CopyOf(domain_));
+  options.further_agreement = [&](ByteSpan statement) {
+    EXPECT_EQ(statement, ByteSpan(statement_));
+    return Agreed{SecretBytes::CopyOf(further_), {9, 9}};
+  };
+  options.statement = {1};
+  Responder responder = *Responder::Answer(std::move(options), Hello());
+  const Bytes reply = responder.reply();
+  TakeReply(reply);
+  const Bytes confirmation =
+      Confirmation(Okm(64, 48), kInitiator, T({Hello(), reply}));
+  const Bytes t5 = T({Hello(), reply, confirmation});
+  const Bytes signature =
+      *alice_.key.Sign(SignatureInput(kInitiator, kFinish, t5));
+  const auto established =
+      std::move(responder).Confirm(Finish(confirmation, signature));
+  ASSERT_TRUE(established.ok()) << established.status();
+  EXPECT_TRUE(established->receive_key.Equals(Okm(0, 32)));
+  EXPECT_EQ(established->transcript, t5);
 }
 
 TEST_F(HandshakeFormatTest, SignedFinishWithAWrongConfirmation_IsRefused) {

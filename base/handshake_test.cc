@@ -568,5 +568,162 @@ TEST(HandshakeUseTest, BadOptions_AreRefused) {
   EXPECT_EQ(StartRv(As(alice, "", Domain(7, 129))), CKR_ARGUMENTS_BAD);
 }
 
+// --- several domains ---
+
+Options In(Options options, std::initializer_list<uint8_t> domains) {
+  options.several_domains = true;
+  options.further_domains.clear();
+  for (const uint8_t domain : domains) {
+    options.further_domains.push_back(Domain(domain));
+  }
+  options.domain_secret = std::move(options.further_domains.front());
+  options.further_domains.erase(options.further_domains.begin());
+  return options;
+}
+
+// The initiator's answer, and that both ends then agree.
+CK_RV Meet(Options initiator, Options responder) {
+  Exchange run(std::move(initiator), std::move(responder));
+  auto result = std::move(run.initiator).Finish(run.responder.reply());
+  if (!result.ok()) return CkRv(result.status());
+  const auto established = std::move(run.responder).Confirm(result->finish);
+  if (!established.ok()) return CkRv(established.status());
+  ExpectSame(result->established, *established);
+  return CKR_OK;
+}
+
+TEST(HandshakeDomainsTest, AnyCommonDomainWillDo) {
+  EXPECT_EQ(Meet(In(Alice(), {1}), In(Bob(), {1})), CKR_OK);
+  EXPECT_EQ(Meet(In(Alice(), {1, 2, 3}), In(Bob(), {4, 5, 3})), CKR_OK);
+  EXPECT_EQ(Meet(In(Alice(), {1, 2, 3}), In(Bob(), {2})), CKR_OK);
+  EXPECT_EQ(Meet(In(Alice(), {2}), In(Bob(), {1, 3, 2})), CKR_OK);
+  EXPECT_EQ(Meet(In(Alice(), {1, 2}), In(Bob(), {2, 1})), CKR_OK);
+}
+
+TEST(HandshakeDomainsTest, NoneInCommonIsTheDomainsError) {
+  EXPECT_EQ(Meet(In(Alice(), {1, 2, 3}), In(Bob(), {4, 5, 6})),
+            CKR_CERTIFICATE_INVALID);
+  EXPECT_EQ(Meet(In(Alice(), {1}), In(Bob(), {2})), CKR_CERTIFICATE_INVALID);
+}
+
+// A signature varies by some bytes.
+TEST(HandshakeDomainsTest, NumberOfDomainsDoesNotShow) {
+  const Exchange one(In(Alice(), {1}), In(Bob(), {1}));
+  const Exchange three(In(Alice(), {1}), In(Bob(), {1, 2, 3}));
+  EXPECT_NEAR(static_cast<double>(one.responder.reply().size()),
+              static_cast<double>(three.responder.reply().size()), 8);
+}
+
+TEST(HandshakeDomainsTest, AlteredConfirmationIsNoDomainError) {
+  for (size_t bit = 0; bit < 144 * 8; bit += 13) {
+    Exchange run(In(Alice(), {1, 2, 3}), In(Bob(), {4, 5, 3}));
+    const Bytes& reply = run.responder.reply();
+    // Confirmations stand before the sized signature at the end.
+    wire::Reader r(reply);
+    r.Raw(2);
+    r.Sized();
+    r.Sized();
+    r.Raw(97);
+    const size_t begin = reply.size() - r.remaining();
+    EXPECT_EQ(CkRv(std::move(run.initiator)
+                       .Finish(Flipped(reply, begin * 8 + bit))
+                       .status()),
+              CKR_DEVICE_ERROR)
+        << bit;
+  }
+}
+
+TEST(HandshakeDomainsTest, SeveralAtOneEndOnlyIsAnotherFormat) {
+  Exchange run(In(Alice(), {7}), Bob());
+  EXPECT_EQ(
+      CkRv(std::move(run.initiator).Finish(run.responder.reply()).status()),
+      CKR_DEVICE_ERROR);
+  Exchange back(Alice(), In(Bob(), {7}));
+  EXPECT_EQ(
+      CkRv(std::move(back.initiator).Finish(back.responder.reply()).status()),
+      CKR_DEVICE_ERROR);
+}
+
+TEST(HandshakeDomainsTest, BadOptionsAreRefused) {
+  Options none = Alice();
+  none.several_domains = true;
+  none.domain_secret = SecretBytes();
+  EXPECT_EQ(CkRv(Initiator::Start(std::move(none)).status()),
+            CKR_ARGUMENTS_BAD);
+  EXPECT_EQ(CkRv(Initiator::Start(In(Alice(), {1, 2, 3, 4})).status()),
+            CKR_ARGUMENTS_BAD);
+  Options single = In(Alice(), {1, 2});
+  single.several_domains = false;
+  EXPECT_EQ(CkRv(Initiator::Start(std::move(single)).status()),
+            CKR_ARGUMENTS_BAD);
+  Options shortest = In(Alice(), {1, 2});
+  shortest.further_domains[0].Truncate(15);
+  EXPECT_EQ(CkRv(Initiator::Start(std::move(shortest)).status()),
+            CKR_ARGUMENTS_BAD);
+}
+
+// --- a further agreement ---
+
+Options WithFurther(Options options, uint8_t secret,
+                    absl::string_view statement = "") {
+  options.further_agreement = [=](ByteSpan) {
+    return Agreed{Domain(secret), base::ToBytes(base::AsBytes(statement))};
+  };
+  return options;
+}
+
+TEST(HandshakeFurtherTest, SameSecretAtBothEnds_Agrees) {
+  EXPECT_EQ(Meet(WithFurther(Alice(), 1), WithFurther(Bob(), 1, "bob")),
+            CKR_OK);
+}
+
+TEST(HandshakeFurtherTest, OtherSecret_DoesNotConfirm) {
+  EXPECT_EQ(Meet(WithFurther(Alice(), 1), WithFurther(Bob(), 2, "bob")),
+            CKR_CERTIFICATE_INVALID);
+  EXPECT_EQ(Meet(Alice(), WithFurther(Bob(), 2, "bob")),
+            CKR_CERTIFICATE_INVALID);
+}
+
+TEST(HandshakeFurtherTest, RespondersStatementIsTheOneThatItGives) {
+  Exchange run(WithFurther(Alice(), 1), WithFurther(Bob(), 1, "the share"));
+  const auto result = std::move(run.initiator).Finish(run.responder.reply());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(base::AsText(result->established.peer.statement), "the share");
+}
+
+// Neither end asks for it before it knows who is there.
+TEST(HandshakeFurtherTest, IsNotAskedForAStranger) {
+  bool asked = false;
+  const FurtherAgreement agreement = [&](ByteSpan) {
+    asked = true;
+    return Agreed{};
+  };
+  Options bob = Bob();
+  bob.further_agreement = agreement;
+  bob.check_peer = [](const Certificate&, ByteSpan) {
+    return base::Error(CKR_FUNCTION_REJECTED, "not you");
+  };
+  const Initiator initiator = *Initiator::Start(Alice());
+  EXPECT_EQ(AnswerRv(std::move(bob), initiator.hello()), CKR_FUNCTION_REJECTED);
+  EXPECT_FALSE(asked);
+  Options alice = Alice();
+  alice.further_agreement = agreement;
+  Exchange run(std::move(alice), Bob());
+  EXPECT_EQ(CkRv(std::move(run.initiator)
+                     .Finish(Flipped(run.responder.reply(), 8 * 300))
+                     .status()),
+            CKR_DEVICE_ERROR);
+  EXPECT_FALSE(asked);
+}
+
+TEST(HandshakeFurtherTest, ItsErrorEndsTheExchange) {
+  Options bob = Bob();
+  bob.further_agreement = [](ByteSpan) -> absl::StatusOr<Agreed> {
+    return base::Error(CKR_DATA_INVALID, "no share");
+  };
+  const Initiator initiator = *Initiator::Start(Alice());
+  EXPECT_EQ(AnswerRv(std::move(bob), initiator.hello()), CKR_DATA_INVALID);
+}
+
 }  // namespace
 }  // namespace handshake
