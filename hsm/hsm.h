@@ -156,6 +156,18 @@ class Hsm {
   // CKR_OPERATION_NOT_ALLOWED when there is nothing to clear.
   absl::Status ClearTamper(const Login* so);
 
+  // --- time -----------------------------------------------------------------
+  // The HSM's clock is the host's until the SO sets it; from then on it goes as
+  // much before or behind it as when it was set. CPv4 wants it set.
+
+  struct ClockReading {
+    bool set = false;
+    uint64_t seconds = 0;  // since 1970
+  };
+  absl::StatusOr<ClockReading> Clock();
+  // By the SO. CKR_ARGUMENTS_BAD for a time before 1970 or behind 9999.
+  absl::Status SetClock(const Login& so, uint64_t seconds);
+
   // Installs a signed image (hsm/firmware_image.h, with its errors); without
   // image and code, the one that the appliance carries: CKR_ARGUMENTS_BAD when
   // the HSM is not attached to one. One for another kind of HSM is

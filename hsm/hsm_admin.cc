@@ -264,6 +264,7 @@ absl::Status Hsm::FactoryReset() {
         ASSIGN_OR_RETURN(const HsmView view, core.Load(tx));
         RETURN_IF_ERROR(core.SavePolicies(
             tx, HsmPolicyDefaults(*view.model, *view.firmware)));
+        RETURN_IF_ERROR(tx.DeleteValue(kAdminSpace, kClockValue));
         RETURN_IF_ERROR(tx.DeleteValue(kAdminSpace, RoleValue(Role::kAuditor)));
         RETURN_IF_ERROR(
             tx.DeleteValue(kAdminSpace, FailuresValue(Role::kAuditor)));

@@ -41,6 +41,8 @@ inline constexpr char kRolePrefix[] = "role/";
 inline constexpr char kFailuresSuffix[] = "/failures";
 inline constexpr char kConditionValue[] = "condition";
 inline constexpr char kAuditValue[] = "audit";
+inline constexpr char kClockValue[] = "clock";
+inline constexpr char kSuitesOffValue[] = "suites off";
 
 // Policies as they stand in a value.
 struct PolicyRecord {

@@ -160,6 +160,12 @@ class Partition {
   // CKR_CLONING_PARAMETER_MISSING.
   absl::StatusOr<SecretBytes> DomainSecret(const Login& by);
 
+  // Numbers of the cipher suites that this partition does not offer in CPv4
+  // (cloning/cipher_suite.h), ascending. By any role but the Auditor; set by
+  // the PO. CKR_FUNCTION_NOT_SUPPORTED on a firmware without CPv4.
+  absl::StatusOr<std::vector<uint8_t>> SuitesOff(const Login& by);
+  absl::Status SetSuitesOff(const Login& by, const std::vector<uint8_t>& off);
+
   // The SKS master keys of a V1 partition, by CO or LCO; the primary one is
   // made at the first call. CKR_OPERATION_NOT_ALLOWED on a V0 partition.
   absl::StatusOr<SmkSet> Smks(const Login& by);

@@ -1,5 +1,4 @@
-// Roles of a partition: logging in, making them, changing PINs; the cloning
-// domain.
+// Roles of a partition: logging in, making them, changing PINs.
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -8,13 +7,6 @@
 
 namespace hsm {
 namespace {
-
-// Constants of the cloning protocols: two HSMs that know the same string must
-// have the same secret.
-constexpr char kDomainSalt[] = "perigee cloning domain v1";
-constexpr int kDomainLog2N = 16;
-constexpr size_t kDomainSecretSize = 48;
-constexpr size_t kLongestDomain = 128;
 
 // The least that NewKdfParameters gives for KdfCost::kCalibrated.
 constexpr uint32_t kLeastScryptLog2N = 15;
@@ -42,15 +34,6 @@ bool IsCheap(const KdfParameters& kdf, KdfCost cost) {
 Role MakerOf(Role role) { return role == Role::kCo ? Role::kSo : Role::kCo; }
 
 }  // namespace
-
-absl::StatusOr<SecretBytes> DomainSecretOf(ByteSpan domain) {
-  if (domain.empty() || domain.size() > kLongestDomain) {
-    return base::Error(CKR_ARGUMENTS_BAD,
-                       "a domain string has 1 to 128 characters");
-  }
-  return base::Scrypt(domain, base::AsBytes(kDomainSalt), kDomainLog2N,
-                      kDomainSecretSize);
-}
 
 absl::StatusOr<RoleState> Partition::State(Role role) {
   RoleState state;
@@ -298,62 +281,6 @@ absl::Status Partition::ChangePin(Role role, const SecretBytes& old_pin,
     if (login->role == role) login->must_change_pin = false;
   }
   return absl::OkStatus();
-}
-
-// --- the cloning domain
-// -----------------------------------------------------------
-
-absl::Status Partition::State_::SaveDomain(Transaction& tx, uint64_t born,
-                                           const LoginKeys& keys,
-                                           const SecretBytes& secret) const {
-  ASSIGN_OR_RETURN(const Bytes sealed,
-                   SealSecret(keys.ring.trust_key.Expose(),
-                              LabelOf("domain", born), secret.Expose()));
-  return core->values().Save(tx, space, kDomainValue, sealed,
-                             &keys.ring.trust_key);
-}
-
-absl::Status Partition::SetDomain(const Login& by, ByteSpan domain) {
-  ASSIGN_OR_RETURN(const auto keys,
-                   state_->Require(by, {Role::kSo, Role::kCo}));
-  const auto exists = [] {
-    return base::Error(CKR_CLONING_PARAMETER_ALREADY_EXISTS,
-                       "the partition has a domain");
-  };
-  ASSIGN_OR_RETURN(std::shared_ptr<const PartitionView> view, state_->View());
-  if (view->record.has_domain) return exists();
-  ASSIGN_OR_RETURN(const SecretBytes secret, DomainSecretOf(domain));
-  return state_->core->store().Write(
-      state_->space, [&](Transaction& tx) -> absl::Status {
-        ASSIGN_OR_RETURN(PartitionRecord record,
-                         state_->Recheck(tx, by.state_->incarnation));
-        if (record.has_domain) return exists();
-        record.has_domain = true;
-        RETURN_IF_ERROR(
-            SavePartition(*state_->core, tx, state_->space, record));
-        RETURN_IF_ERROR(state_->SaveDomain(tx, record.born, *keys, secret));
-        return state_->Audit(tx, AuditWord::kDomainSet, record, by.role());
-      });
-}
-
-absl::StatusOr<SecretBytes> Partition::DomainSecret(const Login& by) {
-  ASSIGN_OR_RETURN(
-      const auto keys,
-      state_->Require(by, {Role::kSo, Role::kCo, Role::kCu, Role::kLco}));
-  ASSIGN_OR_RETURN(std::shared_ptr<const PartitionView> view, state_->View());
-  std::optional<SignedValue> sealed;
-  RETURN_IF_ERROR(
-      state_->core->store().Read([&](Reader& reader) -> absl::Status {
-        ASSIGN_OR_RETURN(sealed, state_->core->values().Load(
-                                     reader, state_->space, kDomainValue));
-        return absl::OkStatus();
-      }));
-  if (!sealed.has_value()) {
-    return base::Error(CKR_CLONING_PARAMETER_MISSING,
-                       "the partition has no domain");
-  }
-  return OpenSecret(keys->ring.trust_key.Expose(),
-                    state_->LabelOf("domain", view->record.born), sealed->body);
 }
 
 }  // namespace hsm

@@ -20,7 +20,7 @@ bool Stays(absl::string_view name, SpaceId space, Keep keep) {
   if (space == kAdminSpace &&
       (name == kHsmValue || name == kAuditValue || name == kIdentityValue ||
        name == kPoliciesValue || name == kConditionValue ||
-       name == RoleValue(Role::kAuditor) ||
+       name == kClockValue || name == RoleValue(Role::kAuditor) ||
        name == FailuresValue(Role::kAuditor) ||
        absl::StartsWith(name, kSlotPrefix) ||
        absl::StartsWith(name, kSealedPrefix))) {
@@ -30,11 +30,12 @@ bool Stays(absl::string_view name, SpaceId space, Keep keep) {
     case Keep::kNothingOfRoles:
       return false;
     case Keep::kOwner:
-      return name == kDomainValue || name == RoleValue(Role::kSo) ||
-             name == FailuresValue(Role::kSo);
+      return name == kDomainValue || name == kSuitesOffValue ||
+             name == RoleValue(Role::kSo) || name == FailuresValue(Role::kSo);
     case Keep::kEverything:
-      return name == kDomainValue || name == kSmkValue ||
-             name == kEscrowValue || absl::StartsWith(name, kRolePrefix) ||
+      return name == kDomainValue || name == kSuitesOffValue ||
+             name == kSmkValue || name == kEscrowValue ||
+             absl::StartsWith(name, kRolePrefix) ||
              absl::StartsWith(name, kSealedPrefix);
   }
   return false;
