@@ -32,7 +32,7 @@ using base::ByteSpan;
 
 // No hello and no reply, and no sealed message with one object in it, is
 // larger.
-inline constexpr size_t kMaxOpening = 4096;
+inline constexpr size_t kMaxOpening = 8192;
 inline constexpr size_t kMaxSingleMessage = 64 * 1024;
 
 // Objects that one offer names at most.

@@ -66,6 +66,7 @@ absl::StatusOr<RunOptions> LocalEndpoint::NewRunOptions() {
     return WrappingKeyOf(*hsm);
   };
   ASSIGN_OR_RETURN(options.domain_secret, partition_->DomainSecret(*login_));
+  ASSIGN_OR_RETURN(options.negotiation, NegotiationOf(*partition_, *login_));
   return options;
 }
 

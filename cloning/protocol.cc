@@ -1,5 +1,6 @@
-// Messages, sealing and opening of all versions. Encode and decode of each
-// message stand side by side; docs/formats/cloning.md has every byte.
+// Sealed messages of all versions; how a run begins is in cloning/opening.cc.
+// Encode and decode of each message stand side by side; docs/formats/cloning.md
+// has every byte.
 #include "cloning/protocol.h"
 
 #include <algorithm>
@@ -13,27 +14,12 @@
 namespace cloning {
 namespace {
 
-constexpr size_t kMinDomainSecret = 16;
 constexpr uint8_t kObjectFormat = 2;
 constexpr uint8_t kOfferFormat = 1;
 constexpr uint8_t kFlagCarriedOn = 1;
 constexpr uint8_t kSourceToTarget = 1;
 
 // --- messages ---
-
-// In front of the handshake's hello stands the protocol alone.
-constexpr size_t kHelloHeaderSize = 1;
-
-// In front of the handshake's reply.
-struct ReplyHeader {
-  uint8_t protocol = 0;
-  RunId hello{};
-  static constexpr size_t kSize = 1 + sizeof(RunId);
-  template <typename V>
-  void Fields(V& v) {
-    v(protocol, hello);
-  }
-};
 
 struct Record {
   RecordKind kind = RecordKind::kObject;
@@ -105,84 +91,6 @@ absl::Status Refused(absl::string_view what) {
 absl::Status RunIsOver() {
   return base::Error(CKR_OPERATION_NOT_INITIALIZED,
                      "cloning: the run is over or was never opened");
-}
-
-RunId FirstBytes(const Bytes& digest) {
-  RunId id;
-  std::copy_n(digest.begin(), id.size(), id.begin());
-  return id;
-}
-
-// --- opening ---
-
-// The version that these two use; null for a number that none has.
-const ProtocolVersion* FindAvailable(uint8_t number) {
-  const ProtocolVersion* version = FindProtocolVersion(number);
-  return version != nullptr && version->available() ? version : nullptr;
-}
-
-// Decides about the peer: what it says, whether it is somebody else, and that
-// this protocol is the right one for the two.
-handshake::PeerCheck NewPeerCheck(uint8_t number, const Introduction& own,
-                                  bool own_is_source) {
-  return [=](const base::Certificate& certificate,
-             ByteSpan statement) -> absl::Status {
-    ASSIGN_OR_RETURN(const Introduction peer,
-                     ParseIntroduction(certificate, statement));
-    if (peer.statement.serial == own.statement.serial &&
-        peer.statement.partition == own.statement.partition) {
-      return base::Error(CKR_ARGUMENTS_BAD,
-                         "cloning: source and target are one partition");
-    }
-    return own_is_source ? CheckProtocol(number, own, peer)
-                         : CheckProtocol(number, peer, own);
-  };
-}
-
-absl::Status NeedDomain(const RunOptions& options) {
-  if (options.domain_secret.size() >= kMinDomainSecret) return absl::OkStatus();
-  return base::Error(CKR_CLONING_PARAMETER_MISSING,
-                     "the partition has no cloning domain");
-}
-
-// What salts the handshake.
-SecretBytes HandshakeSecret(const RecordSuite& suite,
-                            const SecretBytes& domain_secret) {
-  return suite.domain_in_handshake ? domain_secret.Clone() : SecretBytes();
-}
-
-// The keys of a run, as far as they do not come of the handshake.
-RecordKeys NewKeys(const RecordSuite& suite, SecretBytes domain_secret) {
-  RecordKeys keys;
-  if (suite.transports_keys) keys.domain_secret = std::move(domain_secret);
-  return keys;
-}
-
-// The version that a hello is answered for: what the source's list and the own
-// one come to. The list is unchecked; NewPeerCheck finds the same of the
-// signed one, or the error.
-absl::StatusOr<uint8_t> ChooseProtocol(uint8_t of_hello, ByteSpan hello,
-                                       const Introduction& own) {
-  ASSIGN_OR_RETURN(const Bytes statement, handshake::UncheckedStatement(hello));
-  ASSIGN_OR_RETURN(const Introduction source,
-                   wire::Decode<Introduction>(statement, "introduction"));
-  if (NumberOfHello(source) != of_hello) {
-    return Refused("a hello of another protocol than its source's highest");
-  }
-  return CommonProtocol(source, own).value_or(of_hello);
-}
-
-Bytes Concat(ByteSpan header, ByteSpan rest) {
-  Bytes out = base::ToBytes(header);
-  out.insert(out.end(), rest.begin(), rest.end());
-  return out;
-}
-
-// The statement of a peer that NewPeerCheck has accepted.
-absl::StatusOr<hsm::Statement> StatementOf(const handshake::Peer& peer) {
-  ASSIGN_OR_RETURN(Introduction introduction,
-                   ParseIntroduction(peer.certificate, peer.statement));
-  return std::move(introduction.statement);
 }
 
 // --- records ---
@@ -316,29 +224,6 @@ absl::StatusOr<ObjectRecord> ParseObject(ByteSpan bytes, const Record& record,
 
 }  // namespace
 
-// --- names ---
-
-RunId IdOfHello(ByteSpan hello) { return FirstBytes(base::Sha256({hello})); }
-
-RunId IdOfRun(ByteSpan hello, ByteSpan reply) {
-  wire::Writer w;
-  w.Text("perigee clone run 3");
-  w.Sized(hello);
-  w.Sized(reply);
-  return FirstBytes(base::Sha256({w.bytes()}));
-}
-
-absl::StatusOr<RunId> HelloIdInReply(ByteSpan reply) {
-  ASSIGN_OR_RETURN(const ReplyHeader header,
-                   wire::Decode<ReplyHeader>(
-                       reply.subspan(0, ReplyHeader::kSize), "cloning reply"));
-  return header.hello;
-}
-
-absl::StatusOr<RunId> RunIdInMessage(ByteSpan sealed) {
-  return HelloIdInReply(sealed);  // both: protocol, then 16 bytes
-}
-
 bool IsSameHolder(const hsm::Statement& a, const hsm::Statement& b) {
   return a.serial == b.serial && a.model == b.model && a.kind == b.kind &&
          a.firmware == b.firmware && a.partition == b.partition &&
@@ -356,61 +241,6 @@ RecordDraft RecordDraft::Of(const ObjectRecord& record) {
 }
 
 // --- source ---
-
-absl::StatusOr<SourceOffer> SourceOffer::Start(RunOptions options) {
-  RETURN_IF_ERROR(NeedDomain(options));
-  Introduction own = Introduce(options.statement);
-  const uint8_t number = NumberOfHello(own);
-  handshake::Options exchange;
-  exchange.purpose = FindProtocolVersion(number)->purpose;
-  exchange.identity = options.identity.get();
-  exchange.statement = wire::Encode(own);
-  ASSIGN_OR_RETURN(handshake::Initiator initiator,
-                   handshake::Initiator::Start(std::move(exchange)));
-  Bytes hello = Concat({number}, initiator.hello());
-  if (hello.size() > kMaxOpening) {
-    return base::Error(CKR_GENERAL_ERROR, "cloning: hello is too long");
-  }
-  return SourceOffer(std::move(options), std::move(own), std::move(initiator),
-                     std::move(hello));
-}
-
-absl::StatusOr<SourceRun> SourceOffer::Bind(ByteSpan reply) && {
-  SourceOffer offer = std::move(*this);  // ends here, whatever happens
-  if (offer.options_.identity == nullptr) return RunIsOver();
-  if (reply.size() > kMaxOpening) return Refused("reply is too long");
-  ASSIGN_OR_RETURN(const RunId answered, HelloIdInReply(reply));
-  const ProtocolVersion* version = FindAvailable(reply[0]);
-  if (version == nullptr || answered != IdOfHello(offer.hello_)) {
-    return Refused("the reply answers another hello or protocol");
-  }
-  const RecordSuite& suite = *version->suite;
-  wire::Reader rest(reply.subspan(ReplyHeader::kSize));
-  ByteSpan certificate;
-  if (suite.transports_keys) certificate = rest.Sized();
-  if (!rest.ok()) return Refused("malformed reply");
-  RETURN_IF_ERROR(offer.initiator_.SetTerms(
-      {version->purpose,
-       NewPeerCheck(version->number, offer.own_, /*own_is_source=*/true),
-       HandshakeSecret(suite, offer.options_.domain_secret)}));
-  ASSIGN_OR_RETURN(
-      handshake::Initiator::Result result,
-      std::move(offer.initiator_).Finish(rest.Raw(rest.remaining())));
-  const handshake::Peer& peer = result.established.peer;
-  SourceRun run;
-  run.version_ = version;
-  ASSIGN_OR_RETURN(run.target_, StatementOf(peer));
-  run.id_ = IdOfRun(offer.hello_, reply);
-  run.keys_ = NewKeys(suite, std::move(offer.options_.domain_secret));
-  if (suite.transports_keys) {
-    ASSIGN_OR_RETURN(run.keys_.wrap_to,
-                     CheckWrappingCertificate(certificate, peer.certificate));
-  }
-  run.keys_.key = std::move(result.established.send_key);
-  run.keys_.transcript = std::move(result.established.transcript);
-  run.finish_ = std::move(result.finish);
-  return run;
-}
 
 size_t SourceRun::Overhead() const {
   return Message::kOverhead + finish_.size();
@@ -479,50 +309,6 @@ absl::StatusOr<Bytes> SourceRun::SealAs(RecordKind kind,
 }
 
 // --- target ---
-
-absl::StatusOr<TargetRun> TargetRun::Join(RunOptions options, ByteSpan hello) {
-  if (hello.size() > kMaxOpening || hello.size() < kHelloHeaderSize ||
-      FindAvailable(hello[0]) == nullptr) {
-    return Refused("not a hello of a protocol that is available here");
-  }
-  RETURN_IF_ERROR(NeedDomain(options));
-  const ByteSpan exchange_hello = hello.subspan(kHelloHeaderSize);
-  const Introduction own = Introduce(options.statement);
-  ASSIGN_OR_RETURN(const uint8_t number,
-                   ChooseProtocol(hello[0], exchange_hello, own));
-  const ProtocolVersion* version = FindAvailable(number);
-  if (version == nullptr) return Refused("no protocol that is available here");
-  const RecordSuite& suite = *version->suite;
-  handshake::Options exchange;
-  exchange.purpose = version->purpose;
-  exchange.hello_purpose = FindProtocolVersion(hello[0])->purpose;
-  exchange.identity = options.identity.get();
-  exchange.statement = wire::Encode(own);
-  exchange.check_peer = NewPeerCheck(number, own, /*own_is_source=*/false);
-  exchange.domain_secret = HandshakeSecret(suite, options.domain_secret);
-  ASSIGN_OR_RETURN(
-      handshake::Responder responder,
-      handshake::Responder::Answer(std::move(exchange), exchange_hello));
-
-  RecordKeys keys = NewKeys(suite, std::move(options.domain_secret));
-  wire::Writer header;
-  header.Raw(wire::Encode(ReplyHeader{number, IdOfHello(hello)}));
-  if (suite.transports_keys) {
-    ASSIGN_OR_RETURN(keys.unwrap_with, options.wrapping_key());
-    keys.wrap_to = keys.unwrap_with->public_der();
-    ASSIGN_OR_RETURN(const Bytes certificate,
-                     CertifyWrappingKey(*keys.unwrap_with, *options.identity));
-    header.Sized(certificate);
-  }
-  Bytes reply = Concat(header.bytes(), responder.reply());
-  if (reply.size() > kMaxOpening) {
-    return base::Error(CKR_GENERAL_ERROR, "cloning: reply is too long");
-  }
-  ASSIGN_OR_RETURN(hsm::Statement source, StatementOf(responder.peer()));
-  const RunId id = IdOfRun(hello, reply);
-  return TargetRun(version, id, std::move(source), std::move(reply),
-                   Waiting{std::move(responder), std::move(keys)}, 0);
-}
 
 absl::StatusOr<TargetRun::Opened> TargetRun::Open(ByteSpan sealed) {
   State state = std::exchange(state_, std::monostate());  // back on success

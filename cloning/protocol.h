@@ -51,10 +51,13 @@ RunId IdOfRun(ByteSpan hello, ByteSpan reply);
 struct RunOptions {
   std::shared_ptr<const base::Identity> identity;
   hsm::Statement statement;   // own
-  SecretBytes domain_secret;  // 16 to 128 bytes
+  SecretBytes domain_secret;  // of the primary domain; 16 to 128 bytes
   // Of a target, for the versions that transport keys; called when it is
   // needed.
   std::function<absl::StatusOr<WrappingKeyRef>()> wrapping_key = nullptr;
+  // For CPv4:
+  std::vector<SecretBytes> further_domains = {};  // at most two
+  Negotiation negotiation = {};
 };
 
 // Stands for one content of one object under the rules of one end
@@ -112,14 +115,16 @@ class SourceOffer {
   absl::StatusOr<SourceRun> Bind(ByteSpan reply) &&;
 
  private:
-  SourceOffer(RunOptions options, Introduction own,
+  SourceOffer(RunOptions options, Introduction own, SuiteKeys suite_keys,
               handshake::Initiator initiator, Bytes hello)
       : options_(std::move(options)),
         own_(std::move(own)),
+        suite_keys_(std::move(suite_keys)),
         initiator_(std::move(initiator)),
         hello_(std::move(hello)) {}
   RunOptions options_;  // `initiator_` points to its identity
   Introduction own_;
+  SuiteKeys suite_keys_;
   handshake::Initiator initiator_;
   Bytes hello_;
 };
@@ -130,6 +135,8 @@ class SourceRun {
   const hsm::Statement& target() const { return target_; }
 
   const ProtocolVersion& version() const { return *version_; }
+  // Null where the version has none.
+  const CipherSuite* cipher_suite() const { return cipher_suite_; }
 
   // In one message.
   size_t max_records() const { return version_->suite->max_records; }
@@ -153,6 +160,7 @@ class SourceRun {
                                absl::Span<const RecordDraft> records);
 
   const ProtocolVersion* version_ = nullptr;
+  const CipherSuite* cipher_suite_ = nullptr;
   RunId id_{};
   hsm::Statement target_;
   RecordKeys keys_;

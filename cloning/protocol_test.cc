@@ -19,10 +19,16 @@ using base::CkRv;
 
 class ProtocolTest : public ::testing::TestWithParam<uint8_t> {
  protected:
-  ProtocolTest() { policy_42 = GetParam() == kCpv1 ? 1 : 0; }
-  ~ProtocolTest() override { policy_42 = 0; }
+  ProtocolTest() {
+    policy_42 = GetParam() == kCpv1 ? 1 : 0;
+    cpv4 = GetParam() == kCpv4;
+  }
+  ~ProtocolTest() override {
+    policy_42 = 0;
+    cpv4 = false;
+  }
 };
-INSTANTIATE_TEST_SUITE_P(, ProtocolTest, ::testing::Values(kCpv1, kCpv3),
+INSTANTIATE_TEST_SUITE_P(, ProtocolTest, ::testing::Values(kCpv1, kCpv3, kCpv4),
                          [](const auto& version) {
                            return FindProtocolVersion(version.param)->name;
                          });
@@ -88,6 +94,7 @@ TEST_P(ProtocolTest, EmptyRun_HasOnlyAnEnd) {
 }
 
 TEST_P(ProtocolTest, BackupSource_CarriesOriginsOn) {
+  if (cpv4) GTEST_SKIP() << "no Backup HSM speaks it";
   Pair run = Pair::Open(Backup(), App());
   ObjectRecord record = RecordOf(1);
   record.origin.firmware = {6, 24, 0};

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "hsm/compatibility.h"
+#include "hsm/hsm.h"
 
 namespace cloning {
 namespace {
@@ -36,6 +37,16 @@ absl::Status CheckLogin(const hsm::LoginRef& login) {
                                  "cloning needs the Crypto Officer");
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<Negotiation> NegotiationOf(hsm::Partition& partition,
+                                          const hsm::Login& login) {
+  Negotiation negotiation;
+  ASSIGN_OR_RETURN(const hsm::Hsm::ClockReading clock, partition.hsm().Clock());
+  negotiation.clock_set = clock.set;
+  ASSIGN_OR_RETURN(const std::vector<uint8_t> off, partition.SuitesOff(login));
+  negotiation.suites = AvailableSuites(off);
+  return negotiation;
 }
 
 absl::Status CheckArrival(hsm::Partition& partition, hsm::Role role,

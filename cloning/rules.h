@@ -2,6 +2,7 @@
 #ifndef PERIGEE_CLONING_RULES_H_
 #define PERIGEE_CLONING_RULES_H_
 
+#include "cloning/protocol_version.h"
 #include "hsm/partition.h"
 
 namespace cloning {
@@ -9,6 +10,11 @@ namespace cloning {
 // CKR_USER_NOT_LOGGED_IN without a live login, CKR_USER_NOT_AUTHORIZED for a
 // role that clones nothing.
 absl::Status CheckLogin(const hsm::LoginRef& login);
+
+// What the partition and its HSM bring to CPv4: the clock, and the suites that
+// are available and not switched off.
+absl::StatusOr<Negotiation> NegotiationOf(hsm::Partition& partition,
+                                          const hsm::Login& login);
 
 // Whether the role and the policies of the partition let this object be
 // cloned, out of it or into it.

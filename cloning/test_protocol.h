@@ -54,6 +54,8 @@ struct ProtocolEnds {
       fleet.Enrol("1001", "perigee", "application");
   std::shared_ptr<const Identity> backup =
       fleet.Enrol("2002", "luna-g7-backup", "backup");
+  std::shared_ptr<const Identity> other =
+      fleet.Enrol("2002", "luna-k7", "application");
 };
 
 inline const ProtocolEnds& Ends() {
@@ -63,6 +65,9 @@ inline const ProtocolEnds& Ends() {
 
 // Partition policy 42 of the application's ends: with 1 the protocol is CPv1.
 inline uint8_t policy_42 = 0;
+// Both ends are application HSMs of firmware 7.8.0 with set clocks, so that the
+// protocol is CPv4; "Backup" is one of them.
+inline bool cpv4 = false;
 
 inline hsm::Statement AppStatement(uint8_t partition = 1) {
   hsm::Statement statement;
@@ -70,6 +75,7 @@ inline hsm::Statement AppStatement(uint8_t partition = 1) {
   statement.model = "perigee";
   statement.kind = hsm::Kind::kApplication;
   statement.firmware = {7, 7, 1};
+  if (cpv4) statement.firmware = {7, 8, 0};
   statement.partition.fill(partition);
   statement.partition_label = "source";
   statement.allow_cpv1 = policy_42;
@@ -83,7 +89,17 @@ inline hsm::Statement BackupStatement() {
   statement.kind = hsm::Kind::kBackup;
   statement.firmware = {7, 7, 1};
   statement.partition.fill(9);
+  if (cpv4) {
+    statement.model = "luna-k7";
+    statement.kind = hsm::Kind::kApplication;
+    statement.firmware = {7, 8, 0};
+  }
   return statement;
+}
+
+inline Negotiation ANegotiation() {
+  if (!cpv4) return {};
+  return {.clock_set = true, .suites = AvailableSuites({})};
 }
 
 inline SecretBytes Domain(uint8_t byte = 7) {
@@ -99,12 +115,20 @@ inline absl::StatusOr<WrappingKeyRef> AWrappingKey() {
 
 inline RunOptions App(SecretBytes domain = Domain(),
                       hsm::Statement statement = AppStatement()) {
-  return {Ends().app, std::move(statement), std::move(domain), AWrappingKey};
+  return {.identity = Ends().app,
+          .statement = std::move(statement),
+          .domain_secret = std::move(domain),
+          .wrapping_key = AWrappingKey,
+          .negotiation = ANegotiation()};
 }
 
 inline RunOptions Backup(SecretBytes domain = Domain(),
                          hsm::Statement statement = BackupStatement()) {
-  return {Ends().backup, std::move(statement), std::move(domain), AWrappingKey};
+  return {.identity = cpv4 ? Ends().other : Ends().backup,
+          .statement = std::move(statement),
+          .domain_secret = std::move(domain),
+          .wrapping_key = AWrappingKey,
+          .negotiation = ANegotiation()};
 }
 
 // A source and a target that has not seen the finish.
