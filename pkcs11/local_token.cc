@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cloning/local_endpoint.h"
+#include "cloning/rules.h"
 #include "hsm/fleet.h"
 #include "pkcs11/mechanisms/self_check.h"
 
@@ -357,6 +358,26 @@ absl::Status LocalToken::ChangeLabel(SpaceId space, absl::string_view label) {
   return partition->ChangeLabel(*login, label);
 }
 
+absl::StatusOr<CloningFacts> LocalToken::Cloning(SpaceId space) {
+  ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));
+  ASSIGN_OR_RETURN(hsm::Partition* const partition, PartitionOf(space));
+  ASSIGN_OR_RETURN(hsm::Statement own, partition->MakeStatement());
+  ASSIGN_OR_RETURN(const cloning::Negotiation negotiation,
+                   cloning::NegotiationOf(*partition, *login));
+  CloningFacts facts;
+  facts.why_not_cpv4 = cloning::WhyNotCpv4(own, negotiation);
+  facts.protocols = cloning::Introduce(std::move(own), negotiation).protocols;
+  ASSIGN_OR_RETURN(facts.suites_off, partition->SuitesOff(*login));
+  return facts;
+}
+
+absl::Status LocalToken::SetSuitesOff(SpaceId space,
+                                      const std::vector<uint8_t>& off) {
+  ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));
+  ASSIGN_OR_RETURN(hsm::Partition* const partition, PartitionOf(space));
+  return partition->SetSuitesOff(*login, off);
+}
+
 // --- objects -----------------------------------------------------------------
 
 absl::StatusOr<std::vector<uint64_t>> LocalToken::Create(
@@ -518,6 +539,18 @@ absl::Status LocalToken::RollbackFirmware() {
 absl::StatusOr<hsm::Condition> LocalToken::GetCondition() {
   ASSIGN_OR_RETURN(hsm::Hsm* const hsm, OpenedHsm());
   return hsm->GetCondition();
+}
+
+absl::StatusOr<hsm::Hsm::ClockReading> LocalToken::Clock() {
+  ASSIGN_OR_RETURN(hsm::Hsm* const hsm, hsm_->OpenIfThere());
+  if (hsm == nullptr) return Token::Clock();
+  return hsm->Clock();
+}
+
+absl::Status LocalToken::SetClock(uint64_t seconds) {
+  ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(0));
+  ASSIGN_OR_RETURN(hsm::Hsm* const hsm, OpenedHsm());
+  return hsm->SetClock(*login, seconds);
 }
 
 absl::StatusOr<hsm::TransportStrings> LocalToken::EnterTransport() {

@@ -90,6 +90,9 @@ class LocalToken : public Token {
                                            hsm::Role role) override;
   absl::Status SetDomain(SpaceId space, ByteSpan domain) override;
   absl::Status ChangeLabel(SpaceId space, absl::string_view label) override;
+  absl::StatusOr<CloningFacts> Cloning(SpaceId space) override;
+  absl::Status SetSuitesOff(SpaceId space,
+                            const std::vector<uint8_t>& off) override;
 
   absl::StatusOr<std::vector<uint64_t>> Create(
       SpaceId space, std::vector<hsm::NewObject> objects) override;
@@ -132,6 +135,8 @@ class LocalToken : public Token {
 
   absl::StatusOr<hsm::HsmInfo> Hsm() override;
   absl::StatusOr<bool> InApprovedMode() override;
+  absl::StatusOr<hsm::Hsm::ClockReading> Clock() override;
+  absl::Status SetClock(uint64_t seconds) override;
   absl::StatusOr<hsm::PolicyValues> HsmCapabilities() override;
   absl::StatusOr<hsm::PolicyValues> HsmPolicies() override;
   absl::Status SetHsmPolicies(const hsm::PolicyValues& changes,

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "cloning/endpoint.h"
 
 namespace pkcs11 {
@@ -106,6 +108,16 @@ absl::StatusOr<hsm::RoleState> Token::RoleState(SpaceId, hsm::Role) {
   return NotHere();
 }
 absl::Status Token::SetDomain(SpaceId, ByteSpan) { return NotHere(); }
+absl::StatusOr<CloningFacts> Token::Cloning(SpaceId) { return NotHere(); }
+absl::Status Token::SetSuitesOff(SpaceId, const std::vector<uint8_t>&) {
+  return NotHere();
+}
+absl::StatusOr<hsm::Hsm::ClockReading> Token::Clock() {
+  hsm::Hsm::ClockReading clock;
+  clock.seconds = static_cast<uint64_t>(absl::ToUnixSeconds(absl::Now()));
+  return clock;
+}
+absl::Status Token::SetClock(uint64_t) { return NotHere(); }
 absl::Status Token::ChangeLabel(SpaceId, absl::string_view) {
   return NotHere();
 }

@@ -59,6 +59,13 @@ struct TokenFacts {
   hsm::FirmwareVersion firmware;
 };
 
+// What a partition brings to cloning.
+struct CloningFacts {
+  std::vector<uint8_t> protocols;  // that it offers now, ascending
+  std::string why_not_cpv4;        // empty: it offers it
+  std::vector<uint8_t> suites_off;
+};
+
 // Thread-safe. Owned by Slots, kept alive by its sessions. Calls may wait for
 // disk or device; only session locks may be held.
 class Token {
@@ -131,6 +138,11 @@ class Token {
                                                    hsm::Role role);
   virtual absl::Status SetDomain(SpaceId space, ByteSpan domain);
   virtual absl::Status ChangeLabel(SpaceId space, absl::string_view label);
+  // By the role that is logged in; setting by the SO. hsm::Partition's
+  // functions of these names.
+  virtual absl::StatusOr<CloningFacts> Cloning(SpaceId space);
+  virtual absl::Status SetSuitesOff(SpaceId space,
+                                    const std::vector<uint8_t>& off);
 
   // --- objects
   // ------------------------------------------------------------------- Token
@@ -200,6 +212,9 @@ class Token {
 
   virtual absl::StatusOr<hsm::HsmInfo> Hsm();
   virtual absl::StatusOr<bool> InApprovedMode();
+  // The HSM's clock: the host's where it is not set or not in this process.
+  virtual absl::StatusOr<hsm::Hsm::ClockReading> Clock();
+  virtual absl::Status SetClock(uint64_t seconds);
   virtual absl::StatusOr<hsm::PolicyValues> HsmCapabilities();
   virtual absl::StatusOr<hsm::PolicyValues> HsmPolicies();
   virtual absl::Status SetHsmPolicies(const hsm::PolicyValues& changes,

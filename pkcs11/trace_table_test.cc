@@ -112,13 +112,16 @@ TEST(TraceTableTest, EveryParameterOfEveryFunctionIsDecided) {
   CheckRow<PERIGEE_TamperHsm>("Perigee.TamperHsm");
   CheckRow<PERIGEE_PolicyTemplate>("Perigee.PolicyTemplate");
   CheckRow<PERIGEE_ParsePolicyTemplate>("Perigee.ParsePolicyTemplate");
+  CheckRow<PERIGEE_CloningInfo>("Perigee.CloningInfo");
+  CheckRow<PERIGEE_CipherSuites>("Perigee.CipherSuites");
+  CheckRow<PERIGEE_EnableCipherSuite>("Perigee.EnableCipherSuite");
 }
 
 // Members of the vendor interface without one: LastError and ErrorName, which
 // are no calls.
 TEST(TraceTableTest, TheVendorInterfaceHasNoOtherFunctions) {
   EXPECT_EQ(sizeof(PERIGEE_FUNCTION_LIST),
-            offsetof(PERIGEE_FUNCTION_LIST, LastError) + 31 * sizeof(void*));
+            offsetof(PERIGEE_FUNCTION_LIST, LastError) + 34 * sizeof(void*));
 }
 
 TEST(TraceTableTest, AFunctionWithoutARowIsShownByItsName) {

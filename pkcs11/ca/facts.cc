@@ -2,8 +2,6 @@
 // self-tests; and the Auditor's first PIN.
 #include <string>
 
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "pkcs11/api/arguments.h"
 #include "pkcs11/ca/ca.h"
 #include "pkcs11/ca/places.h"
@@ -31,8 +29,10 @@ std::vector<CK_ULONG> Numbers(const hsm::FirmwareVersion& version) {
   return {version.major_number, version.minor_number, version.patch};
 }
 
-CK_ULONG SecondsNow() {
-  return static_cast<CK_ULONG>(absl::ToUnixSeconds(absl::Now()));
+absl::StatusOr<CK_ULONG> SecondsAt(Library& library, CK_SLOT_ID slot) {
+  ASSIGN_OR_RETURN(const TokenRef admin, AdminOf(library, slot));
+  ASSIGN_OR_RETURN(const hsm::Hsm::ClockReading clock, admin->Clock());
+  return clock.seconds;
 }
 
 absl::StatusOr<Fact> FactOfHsm(Token& token, CK_ULONG item) {
@@ -61,7 +61,10 @@ absl::StatusOr<Fact> FactOfHsm(Token& token, CK_ULONG item) {
 
 absl::StatusOr<Fact> FactOf(Library& library, CK_SLOT_ID slot, CK_ULONG item) {
   ASSIGN_OR_RETURN(const TokenRef token, library.token(slot));
-  if (item == LUNA_GT_TIME_OF_DAY) return Fact{.numbers = {SecondsNow()}};
+  if (item == LUNA_GT_TIME_OF_DAY) {
+    ASSIGN_OR_RETURN(const CK_ULONG seconds, SecondsAt(library, slot));
+    return Fact{.numbers = {seconds}};
+  }
   if (item > LUNA_GT_FLAGS) {
     ASSIGN_OR_RETURN(const TokenRef admin, AdminOf(library, slot));
     return FactOfHsm(*admin, item);
@@ -93,10 +96,18 @@ absl::Status CA_Get(Library& library, CK_SLOT_ID slotID, CK_ULONG ulItem,
 // The HSM's clock is the host's.
 absl::Status CA_GetTime(Library& library, CK_SESSION_HANDLE hSession,
                         CK_ULONG_PTR pulSeconds) {
-  RETURN_IF_ERROR(library.session(hSession).status());
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
   RETURN_IF_ERROR(Need(pulSeconds, "no place for the time"));
-  *pulSeconds = SecondsNow();
+  ASSIGN_OR_RETURN(*pulSeconds, SecondsAt(library, session->token().slot()));
   return absl::OkStatus();
+}
+
+absl::Status CA_TimeSync(Library& library, CK_SESSION_HANDLE hSession,
+                         CK_ULONG ulSeconds) {
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  ASSIGN_OR_RETURN(const TokenRef admin,
+                   AdminOf(library, session->token().slot()));
+  return admin->SetClock(ulSeconds);
 }
 
 // Nothing here is licensed: the list is empty.

@@ -69,6 +69,13 @@ absl::Status CheckTransport(Library& library, CK_SESSION_HANDLE hSession,
                             PERIGEE_TRANSPORT* pStrings);
 absl::Status TamperHsm(Library& library, CK_SLOT_ID slotID);
 
+absl::Status CloningInfo(Library& library, CK_SESSION_HANDLE hSession,
+                         PERIGEE_CLONING* pInfo);
+absl::Status CipherSuites(Library& library, CK_SESSION_HANDLE hSession,
+                          PERIGEE_CIPHER_SUITE* pSuites, CK_ULONG* pulCount);
+absl::Status EnableCipherSuite(Library& library, CK_SESSION_HANDLE hSession,
+                               CK_ULONG ulNumber, CK_BBOOL enable);
+
 absl::Status PolicyTemplate(Library& library, CK_SLOT_ID slotID, CK_BBOOL ofHsm,
                             char* pText, CK_ULONG* pulTextLen);
 absl::Status ParsePolicyTemplate(Library& library, CK_BBOOL ofHsm,

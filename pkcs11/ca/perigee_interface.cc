@@ -342,6 +342,9 @@ constexpr PERIGEE_FUNCTION_LIST kList = {
     PERIGEE_ROW(TamperHsm),
     PERIGEE_ROW(PolicyTemplate),
     PERIGEE_ROW(ParsePolicyTemplate),
+    PERIGEE_ROW(CloningInfo),
+    PERIGEE_ROW(CipherSuites),
+    PERIGEE_ROW(EnableCipherSuite),
 };
 #undef PERIGEE_ROW
 

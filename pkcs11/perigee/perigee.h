@@ -560,6 +560,37 @@ typedef CK_RV (*PERIGEE_ParsePolicyTemplate)(CK_BBOOL ofHsm, const char* pText,
                                              CK_POLICY_INFO* pPolicies,
                                              CK_ULONG* pulCount);
 
+// ---- Cloning protocols -----------------------------------------------------
+
+// Of the session's partition, by a role that is logged in there. Application
+// HSMs only: CKR_FUNCTION_NOT_SUPPORTED on a Backup HSM.
+typedef struct PERIGEE_CLONING {
+  CK_ULONG ulSize;
+  CK_FLAGS protocols;   // bit N: CPvN is offered now
+  char whyNotCpv4[96];  // "the HSM's clock is not set"; empty: it is offered
+} PERIGEE_CLONING;
+typedef CK_RV (*PERIGEE_CloningInfo)(CK_SESSION_HANDLE hSession,
+                                     PERIGEE_CLONING* pInfo);
+
+#define PERIGEE_SUITE_AVAILABLE 0x1UL  // the OpenSSL underneath has it
+#define PERIGEE_SUITE_ENABLED 0x2UL
+
+typedef struct PERIGEE_CIPHER_SUITE {
+  CK_ULONG ulNumber;  // a higher one is preferred
+  CK_FLAGS flags;
+  char name[48];  // "P-384 with ML-KEM-1024"
+} PERIGEE_CIPHER_SUITE;
+
+// Every cipher suite of CPv4. Two calls.
+typedef CK_RV (*PERIGEE_CipherSuites)(CK_SESSION_HANDLE hSession,
+                                      PERIGEE_CIPHER_SUITE* pSuites,
+                                      CK_ULONG* pulCount);
+// Whether the session's partition offers a suite, by its SO; from the next run
+// on. CKR_ARGUMENTS_BAD for a number that there is not,
+// CKR_FUNCTION_NOT_SUPPORTED on a firmware without CPv4.
+typedef CK_RV (*PERIGEE_EnableCipherSuite)(CK_SESSION_HANDLE hSession,
+                                           CK_ULONG ulNumber, CK_BBOOL enable);
+
 // ---- The table -------------------------------------------------------------
 
 typedef struct PERIGEE_FUNCTION_LIST {
@@ -596,6 +627,9 @@ typedef struct PERIGEE_FUNCTION_LIST {
   PERIGEE_TamperHsm TamperHsm;
   PERIGEE_PolicyTemplate PolicyTemplate;
   PERIGEE_ParsePolicyTemplate ParsePolicyTemplate;
+  PERIGEE_CloningInfo CloningInfo;
+  PERIGEE_CipherSuites CipherSuites;
+  PERIGEE_EnableCipherSuite EnableCipherSuite;
 } PERIGEE_FUNCTION_LIST;
 
 #ifdef __cplusplus

@@ -132,13 +132,13 @@ std::vector<Command> GeneralCommands() {
 std::vector<Command> AllCommands() {
   std::vector<Command> all;
   for (std::vector<Command> (*part)() :
-       {SlotCommands,        HsmCommands,       FirmwareCommands,
-        ConditionCommands,   RoleCommands,      PartitionCommands,
-        ArchiveCommands,     DeviceCommands,    RemoteCommands,
-        AuditCommands,       ManifestCommands,  ImportCommands,
-        KeyGenerateCommands, KeyImportCommands, KeyExportCommands,
-        KeyCommands,         KeySignCommands,   KeyRequestCommands,
-        StoreCommands,       GeneralCommands}) {
+       {SlotCommands,       HsmCommands,         FirmwareCommands,
+        ConditionCommands,  CloningCommands,     RoleCommands,
+        PartitionCommands,  ArchiveCommands,     DeviceCommands,
+        RemoteCommands,     AuditCommands,       ManifestCommands,
+        ImportCommands,     KeyGenerateCommands, KeyImportCommands,
+        KeyExportCommands,  KeyCommands,         KeySignCommands,
+        KeyRequestCommands, StoreCommands,       GeneralCommands}) {
     for (const Command& command : part()) all.push_back(command);
   }
   return all;

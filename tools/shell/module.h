@@ -29,6 +29,7 @@ namespace shell {
   X(CA_GetHSMPolicySet)                    \
   X(CA_GetHSMStorageInformation)           \
   X(CA_GetRollbackFirmwareVersion)         \
+  X(CA_GetTime)                            \
   X(CA_InitRolePIN)                        \
   X(CA_InitToken)                          \
   X(CA_OpenSession)                        \
@@ -41,6 +42,7 @@ namespace shell {
   X(CA_SetKCV)                             \
   X(CA_SetTokenPolicies)                   \
   X(CA_TamperClear)                        \
+  X(CA_TimeSync)                           \
   X(CA_Zeroize)
 
 struct CaFunctions {

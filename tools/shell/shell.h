@@ -171,6 +171,7 @@ std::vector<Command> SlotCommands();
 std::vector<Command> HsmCommands();
 std::vector<Command> FirmwareCommands();
 std::vector<Command> ConditionCommands();
+std::vector<Command> CloningCommands();
 std::vector<Command> RoleCommands();
 std::vector<Command> PartitionCommands();
 std::vector<Command> ArchiveCommands();

@@ -1,0 +1,73 @@
+// The vendor interface's functions about cloning protocols and their suites.
+#include <algorithm>
+
+#include "cloning/cipher_suite.h"
+#include "pkcs11/api/arguments.h"
+#include "pkcs11/ca/perigee_functions.h"
+
+namespace pkcs11::ca {
+namespace {
+
+bool Holds(const std::vector<uint8_t>& numbers, uint8_t number) {
+  return std::find(numbers.begin(), numbers.end(), number) != numbers.end();
+}
+
+}  // namespace
+
+absl::Status CloningInfo(Library& library, CK_SESSION_HANDLE hSession,
+                         PERIGEE_CLONING* pInfo) {
+  RETURN_IF_ERROR(CheckSize(pInfo));
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  ASSIGN_OR_RETURN(const CloningFacts facts,
+                   session->token().Cloning(session->space()));
+  PERIGEE_CLONING told = {};
+  for (const uint8_t protocol : facts.protocols) {
+    told.protocols |= CK_FLAGS{1} << protocol;
+  }
+  CopyText(told.whyNotCpv4, facts.why_not_cpv4);
+  Give(told, pInfo);
+  return absl::OkStatus();
+}
+
+absl::Status CipherSuites(Library& library, CK_SESSION_HANDLE hSession,
+                          PERIGEE_CIPHER_SUITE* pSuites, CK_ULONG* pulCount) {
+  RETURN_IF_ERROR(api::Need(pulCount, "no place for the count"));
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  ASSIGN_OR_RETURN(const CloningFacts facts,
+                   session->token().Cloning(session->space()));
+  const auto suites = cloning::CipherSuites();
+  const CK_ULONG room = *pulCount;
+  *pulCount = suites.size();
+  if (pSuites == nullptr) return absl::OkStatus();
+  if (room < suites.size()) return base::Error(CKR_BUFFER_TOO_SMALL, "");
+  for (size_t i = 0; i < suites.size(); ++i) {
+    PERIGEE_CIPHER_SUITE told = {};
+    told.ulNumber = suites[i].number;
+    if (suites[i].available()) told.flags |= PERIGEE_SUITE_AVAILABLE;
+    if (!Holds(facts.suites_off, suites[i].number)) {
+      told.flags |= PERIGEE_SUITE_ENABLED;
+    }
+    CopyText(told.name, suites[i].name);
+    pSuites[i] = told;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EnableCipherSuite(Library& library, CK_SESSION_HANDLE hSession,
+                               CK_ULONG ulNumber, CK_BBOOL enable) {
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  if (ulNumber > UINT8_MAX ||
+      cloning::FindCipherSuite(static_cast<uint8_t>(ulNumber)) == nullptr) {
+    return base::Error(CKR_ARGUMENTS_BAD, "there is no such cipher suite");
+  }
+  const auto number = static_cast<uint8_t>(ulNumber);
+  ASSIGN_OR_RETURN(CloningFacts facts,
+                   session->token().Cloning(session->space()));
+  std::vector<uint8_t>& off = facts.suites_off;
+  off.erase(std::remove(off.begin(), off.end(), number), off.end());
+  if (enable == CK_FALSE) off.push_back(number);
+  std::sort(off.begin(), off.end());
+  return session->token().SetSuitesOff(session->space(), off);
+}
+
+}  // namespace pkcs11::ca

@@ -1,0 +1,124 @@
+// hsm time, partition ciphershow, cipherenable, cipherdisable: what an HSM and
+// a partition bring to cloning protocol CPv4.
+#include <ctime>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "tools/shell/result.h"
+#include "tools/shell/shell.h"
+#include "tools/shell/text.h"
+
+namespace shell {
+namespace {
+
+// --- the clock ---------------------------------------------------------------
+
+absl::Status ShowTime(Shell& shell, const Arguments&) {
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
+                   shell.Session(shell.slot()));
+  CK_ULONG seconds = 0;
+  RETURN_IF_ERROR(
+      shell.module().Check(shell.module().ca().CA_GetTime(session, &seconds)));
+  const absl::Time time = absl::FromUnixSeconds(static_cast<int64_t>(seconds));
+  absl::PrintF("\n%s",
+               Field("HSM Time", absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", time,
+                                                  absl::UTCTimeZone())));
+  return absl::OkStatus();
+}
+
+absl::Status SyncTime(Shell& shell, const Arguments& arguments) {
+  RETURN_IF_ERROR(shell.ActiveHsm().status());
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
+                   shell.Session(shell.slot()));
+  const auto now = static_cast<CK_ULONG>(absl::ToUnixSeconds(absl::Now()));
+  RETURN_IF_ERROR(
+      shell.module().Check(shell.module().ca().CA_TimeSync(session, now)));
+  return ShowTime(shell, arguments);
+}
+
+// --- suites ------------------------------------------------------------------
+
+absl::Status ShowCiphers(Shell& shell, const Arguments&) {
+  RETURN_IF_ERROR(shell.NeedPartitionSlot());
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
+                   shell.Session(shell.slot()));
+  const Module& module = shell.module();
+  PERIGEE_CLONING info = {};
+  info.ulSize = sizeof info;
+  RETURN_IF_ERROR(module.Check(module.perigee().CloningInfo(session, &info)));
+  CK_ULONG count = 0;
+  RETURN_IF_ERROR(
+      module.Check(module.perigee().CipherSuites(session, nullptr, &count)));
+  std::vector<PERIGEE_CIPHER_SUITE> suites(count);
+  RETURN_IF_ERROR(module.Check(
+      module.perigee().CipherSuites(session, suites.data(), &count)));
+  std::string offered;
+  for (int number = 1; number < 64; ++number) {
+    if ((info.protocols >> number & 1) != 0) {
+      absl::StrAppend(&offered, offered.empty() ? "" : ", ", "CPv", number);
+    }
+  }
+  absl::PrintF("\n%s", Field("Cloning Protocols", offered));
+  if (info.whyNotCpv4[0] != '\0') {
+    absl::PrintF("%s", Field("No CPv4 Because", CleanText(info.whyNotCpv4)));
+  }
+  absl::PrintF("\n        ID   Enabled   Cipher Suite of CPv4\n");
+  for (const PERIGEE_CIPHER_SUITE& suite : suites) {
+    absl::PrintF(
+        "        %-4d %-9s %s%s\n", suite.ulNumber,
+        suite.flags & PERIGEE_SUITE_ENABLED ? "yes" : "no",
+        CleanText(suite.name),
+        suite.flags & PERIGEE_SUITE_AVAILABLE ? "" : " (not in this OpenSSL)");
+  }
+  return absl::OkStatus();
+}
+
+constexpr Option kIdOptions[] = {
+    {"id", "i", Kind::kNumber, true, "of the suite, as ciphershow tells"},
+};
+
+absl::Status SetCipher(Shell& shell, const Arguments& arguments,
+                       CK_BBOOL enable) {
+  RETURN_IF_ERROR(shell.NeedPartitionSlot());
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
+                   shell.Session(shell.slot()));
+  RETURN_IF_ERROR(
+      shell.module().Check(shell.module().perigee().EnableCipherSuite(
+          session, *arguments.Number("id"), enable)));
+  return ShowCiphers(shell, arguments);
+}
+
+absl::Status EnableCipher(Shell& shell, const Arguments& arguments) {
+  return SetCipher(shell, arguments, CK_TRUE);
+}
+
+absl::Status DisableCipher(Shell& shell, const Arguments& arguments) {
+  return SetCipher(shell, arguments, CK_FALSE);
+}
+
+}  // namespace
+
+std::vector<Command> CloningCommands() {
+  return {
+      {"hsm time show", "hsm ti sh", {}, ShowTime, "shows the HSM's clock"},
+      {"hsm time sync",
+       "hsm ti sy",
+       {},
+       SyncTime,
+       "sets it to this host's time, which CPv4 wants; by the HSM SO"},
+      {"partition ciphershow",
+       "par cs",
+       {},
+       ShowCiphers,
+       "shows cloning protocols and cipher suites"},
+      {"partition cipherenable", "par ce", kIdOptions, EnableCipher,
+       "offers a cipher suite of CPv4"},
+      {"partition cipherdisable", "par cd", kIdOptions, DisableCipher,
+       "does not offer it any more"},
+  };
+}
+
+}  // namespace shell
