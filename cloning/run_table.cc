@@ -49,6 +49,13 @@ void RunTable::Drop(Runs RunTable::*runs, const std::shared_ptr<Run>& run) {
   (this->*runs).remove(run);
 }
 
+void RunTable::Forget(const RunId& id) {
+  for (Runs RunTable::*runs : {&RunTable::sources_, &RunTable::targets_}) {
+    const std::shared_ptr<Run> run = Find(runs, id);
+    if (run != nullptr) Drop(runs, run);
+  }
+}
+
 void RunTable::Clear() {
   Runs sources, targets;  // wiped outside the lock
   absl::MutexLock lock(&mu_);

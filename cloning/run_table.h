@@ -47,6 +47,14 @@ class RunTable {
   absl::StatusOr<TargetResult> AcceptOne(ByteSpan sealed,
                                          const AcceptOptions& options);
 
+  // Whether the source whose hello `reply` answers takes it: binds them.
+  absl::Status Bind(ByteSpan reply) {
+    return WithSource(reply, [](Endpoint&) { return absl::OkStatus(); });
+  }
+
+  // Forgets and wipes a run, of a source (id of its hello) or a target, if it
+  // is there.
+  void Forget(const RunId& id);
   // Logout: forgets and wipes all runs.
   void Clear();
 
