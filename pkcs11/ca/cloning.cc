@@ -1,15 +1,14 @@
-// CA_* functions that clone: the four steps by hand, one object with the steps
-// inside, and many.
+// CA_* functions that clone one object: the four steps by hand, and with the
+// steps inside.
 #include <list>
 #include <memory>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "backup/transfer.h"
-#include "cloning/endpoint.h"
 #include "pkcs11/api/arguments.h"
 #include "pkcs11/ca/ca.h"
+#include "pkcs11/ca/cloning_end.h"
 #include "pkcs11/ca/places.h"
 #include "pkcs11/per_process.h"
 
@@ -18,15 +17,6 @@ namespace {
 
 using api::Input;
 using api::Need;
-
-cloning::RunTable& RunsOf(Session& session) {
-  return session.application().runs();
-}
-
-absl::StatusOr<std::unique_ptr<cloning::Endpoint>> EndpointOf(
-    Session& session) {
-  return session.token().MakeEndpoint(session.space());
-}
 
 absl::Status NeedObjects(CK_ULONG type) {
   if (type == CK_CRYPTOKI_ELEMENT) return absl::OkStatus();
@@ -37,13 +27,6 @@ absl::Status NeedNoKev(CK_ULONG size) {
   if (size == 0) return absl::OkStatus();
   return base::Error(CKR_FUNCTION_NOT_SUPPORTED,
                      "the cloning protocol with a KEV is not supported");
-}
-
-absl::StatusOr<SessionRef> TargetSession(Library& library,
-                                         CK_SESSION_HANDLE handle) {
-  ASSIGN_OR_RETURN(SessionRef session, library.session(handle));
-  if (session->read_write()) return session;
-  return base::Error(CKR_SESSION_READ_ONLY, "");
 }
 
 // --- one object, over and over, between two partitions -----------------------
@@ -82,28 +65,38 @@ struct Pairs {
   }
 };
 
-absl::StatusOr<base::Bytes> Negotiate(Session& source, Session& target) {
-  ASSIGN_OR_RETURN(auto from, EndpointOf(source));
-  ASSIGN_OR_RETURN(auto to, EndpointOf(target));
+absl::StatusOr<base::Bytes> Negotiate(const CloningEnd& source,
+                                      const CloningEnd& target) {
+  ASSIGN_OR_RETURN(auto from, source.MakeEndpoint());
+  ASSIGN_OR_RETURN(auto to, target.MakeEndpoint());
   ASSIGN_OR_RETURN(const base::Bytes hello,
-                   RunsOf(source).Start(std::move(from)));
-  return RunsOf(target).Join(std::move(to), hello);
+                   source.runs().Start(std::move(from)));
+  return target.runs().Join(std::move(to), hello);
 }
 
-absl::StatusOr<uint64_t> SendOne(Session& source, Session& target,
-                                 uint64_t handle, ByteSpan reply) {
+absl::StatusOr<uint64_t> SendOne(const CloningEnd& source,
+                                 const CloningEnd& target, uint64_t handle,
+                                 ByteSpan reply) {
   ASSIGN_OR_RETURN(const base::Bytes sealed,
-                   RunsOf(source).SealOne(reply, handle));
+                   source.runs().SealOne(reply, handle));
   ASSIGN_OR_RETURN(const cloning::TargetResult result,
-                   RunsOf(target).AcceptOne(sealed, cloning::AcceptOptions()));
+                   target.runs().AcceptOne(sealed, cloning::AcceptOptions()));
   return result.handle;
 }
 
-absl::StatusOr<uint64_t> Clone(Session& source, Session& target,
-                               uint64_t handle) {
+}  // namespace
+
+absl::StatusOr<SessionRef> TargetSession(Library& library,
+                                         CK_SESSION_HANDLE handle) {
+  ASSIGN_OR_RETURN(SessionRef session, library.session(handle));
+  if (session->read_write()) return session;
+  return base::Error(CKR_SESSION_READ_ONLY, "");
+}
+
+absl::StatusOr<uint64_t> CloneOne(const CloningEnd& source,
+                                  const CloningEnd& target, uint64_t handle) {
   const std::shared_ptr<Pair> pair =
-      PerProcess<Pairs>().Between(source.token().application(source.space()),
-                                  target.token().application(target.space()));
+      PerProcess<Pairs>().Between(source.application, target.application);
   absl::MutexLock lock(&pair->mu);
   if (!pair->reply.empty()) {
     const absl::StatusOr<uint64_t> sent =
@@ -116,8 +109,6 @@ absl::StatusOr<uint64_t> Clone(Session& source, Session& target,
   ASSIGN_OR_RETURN(pair->reply, Negotiate(source, target));
   return SendOne(source, target, handle, pair->reply);
 }
-
-}  // namespace
 
 // --- the four steps ----------------------------------------------------------
 // A size query starts nothing and seals nothing. bReplicate makes no
@@ -133,9 +124,10 @@ absl::Status CA_CloneAsSourceInit(Library& library, CK_SESSION_HANDLE hSession,
   if (!output.Fits(cloning::kMaxOpening)) {
     return ToStatus(output.Tell(cloning::kMaxOpening));
   }
-  ASSIGN_OR_RETURN(auto source, EndpointOf(*session));
+  const CloningEnd end = CloningEnd::Of(session);
+  ASSIGN_OR_RETURN(auto source, end.MakeEndpoint());
   ASSIGN_OR_RETURN(const base::Bytes hello,
-                   RunsOf(*session).Start(std::move(source)));
+                   end.runs().Start(std::move(source)));
   return ToStatus(output.Give(hello));
 }
 
@@ -151,9 +143,10 @@ absl::Status CA_CloneAsTargetInit(Library& library, CK_SESSION_HANDLE hSession,
   if (!output.Fits(cloning::kMaxOpening)) {
     return ToStatus(output.Tell(cloning::kMaxOpening));
   }
-  ASSIGN_OR_RETURN(auto target, EndpointOf(*session));
+  const CloningEnd end = CloningEnd::Of(session);
+  ASSIGN_OR_RETURN(auto target, end.MakeEndpoint());
   ASSIGN_OR_RETURN(const base::Bytes reply,
-                   RunsOf(*session).Join(std::move(target), hello));
+                   end.runs().Join(std::move(target), hello));
   return ToStatus(output.Give(reply));
 }
 
@@ -166,7 +159,7 @@ absl::Status CA_CloneAsSource(Library& library, CK_SESSION_HANDLE hSession,
   ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
   ASSIGN_OR_RETURN(const Output output, Output::Make(pOutput, pulOutputLen));
   RETURN_IF_ERROR(NeedObjects(ulObjectType));
-  cloning::RunTable& runs = RunsOf(*session);
+  cloning::RunTable& runs = CloningEnd::Of(session).runs();
   if (!output.Fits(cloning::kMaxSingleMessage)) {
     ASSIGN_OR_RETURN(const size_t size, runs.SizeOfOne(reply, ulObjectHandle));
     if (!output.Fits(size)) return ToStatus(output.Tell(size));
@@ -187,9 +180,9 @@ absl::Status CA_CloneAsTarget(Library& library, CK_SESSION_HANDLE hSession,
   ASSIGN_OR_RETURN(const ByteSpan sealed, Input(pInput, ulInputLen));
   ASSIGN_OR_RETURN(const SessionRef session, TargetSession(library, hSession));
   RETURN_IF_ERROR(NeedObjects(ulObjectType));
-  ASSIGN_OR_RETURN(
-      const cloning::TargetResult result,
-      RunsOf(*session).AcceptOne(sealed, cloning::AcceptOptions()));
+  ASSIGN_OR_RETURN(const cloning::TargetResult result,
+                   CloningEnd::Of(session).runs().AcceptOne(
+                       sealed, cloning::AcceptOptions()));
   *phNewObject = result.handle;
   return absl::OkStatus();
 }
@@ -207,7 +200,8 @@ absl::Status CA_CloneObject(Library& library, CK_SESSION_HANDLE hTargetSession,
                    TargetSession(library, hTargetSession));
   ASSIGN_OR_RETURN(const SessionRef source, library.session(hSourceSession));
   RETURN_IF_ERROR(NeedObjects(ulObjectType));
-  ASSIGN_OR_RETURN(*phNewObject, Clone(*source, *target, hObject));
+  ASSIGN_OR_RETURN(*phNewObject, CloneOne(CloningEnd::Of(source),
+                                          CloningEnd::Of(target), hObject));
   return absl::OkStatus();
 }
 
@@ -218,78 +212,6 @@ absl::Status CA_ClonePrivateKey(Library& library,
                                 CK_OBJECT_HANDLE_PTR phNewKey) {
   return CA_CloneObject(library, hTargetSession, hSourceSession,
                         CK_CRYPTOKI_ELEMENT, hKey, phNewKey);
-}
-
-// --- many --------------------------------------------------------------------
-
-namespace {
-
-// The items that are carried: ordinary objects, and without the flag only
-// those before the first item that is not one.
-std::vector<CK_ULONG> Carried(absl::Span<CK_OBJECT_MIGRATION_DATA> items,
-                              bool go_on) {
-  std::vector<CK_ULONG> carried;
-  for (CK_ULONG i = 0; i < items.size(); ++i) {
-    items[i].targetHandle = 0;
-    items[i].rv = CKR_CLONE_NOT_ATTEMPTED;
-  }
-  for (CK_ULONG i = 0; i < items.size(); ++i) {
-    if (items[i].objectType == CK_CRYPTOKI_ELEMENT) {
-      carried.push_back(i);
-      continue;
-    }
-    items[i].rv = CKR_OBJECT_TYPE_INVALID;
-    if (!go_on) break;
-  }
-  return carried;
-}
-
-void NoteItem(const backup::TransferItem& done,
-              CK_OBJECT_MIGRATION_DATA& item) {
-  item.targetHandle = done.target_handle;
-  item.rv = done.outcome == backup::TransferItem::Outcome::kNotTried
-                ? CKR_CLONE_NOT_ATTEMPTED
-                : done.rv;
-}
-
-}  // namespace
-
-// CKR_OK with the flag, even if items fail; without it
-// CKR_FAILED_TO_CLONE_AN_OBJECT when one did.
-absl::Status CA_MigrateKeys(Library& library, CK_SESSION_HANDLE hSourceSession,
-                            CK_SESSION_HANDLE hTargetSession, CK_ULONG ulFlags,
-                            CK_ULONG ulCount,
-                            CK_OBJECT_MIGRATION_DATA_PTR pObjects) {
-  if (ulCount == 0) return base::Error(CKR_ARGUMENTS_BAD, "no objects");
-  RETURN_IF_ERROR(Need(pObjects, "no objects"));
-  ASSIGN_OR_RETURN(const SessionRef source, library.session(hSourceSession));
-  ASSIGN_OR_RETURN(const SessionRef target,
-                   TargetSession(library, hTargetSession));
-  ASSIGN_OR_RETURN(auto from, EndpointOf(*source));
-  ASSIGN_OR_RETURN(auto to, EndpointOf(*target));
-
-  backup::TransferOptions options;
-  options.continue_on_error = (ulFlags & CKF_CONTINUE_ON_ERR) != 0;
-  const absl::Span<CK_OBJECT_MIGRATION_DATA> items(pObjects, ulCount);
-  const std::vector<CK_ULONG> carried =
-      Carried(items, options.continue_on_error);
-  std::vector<uint64_t> handles;
-  for (CK_ULONG i : carried) handles.push_back(items[i].sourceHandle);
-  if (!handles.empty()) {
-    backup::TransferReport report;
-    const absl::Status run =
-        backup::Transfer(*from, *to, handles, options, report);
-    for (size_t i = 0; i < carried.size(); ++i) {
-      NoteItem(report.items[i], items[carried[i]]);
-    }
-    RETURN_IF_ERROR(run);
-  }
-  if (options.continue_on_error) return absl::OkStatus();
-  for (const CK_OBJECT_MIGRATION_DATA& item : items) {
-    if (item.rv == CKR_OK) continue;
-    return base::Error(CKR_FAILED_TO_CLONE_AN_OBJECT, base::CkRvName(item.rv));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace pkcs11::ca
