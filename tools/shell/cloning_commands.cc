@@ -7,12 +7,23 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "tools/shell/facts.h"
 #include "tools/shell/result.h"
 #include "tools/shell/shell.h"
 #include "tools/shell/text.h"
 
 namespace shell {
 namespace {
+
+constexpr Shown kTimeData[] = {{"time", "\"2026-11-27T12:00:00Z\""}};
+constexpr Shown kCipherData[] = {
+    {"protocols[]", "number of a cloning protocol that is offered: 1, 3, 4"},
+    {"why_not_cpv4", "text; null: it is offered"},
+    {"suites[].id", "number"},
+    {"suites[].name", "text"},
+    {"suites[].enabled", "true or false"},
+    {"suites[].available", "true when this OpenSSL has it"},
+};
 
 // --- the clock ---------------------------------------------------------------
 
@@ -26,6 +37,8 @@ absl::Status ShowTime(Shell& shell, const Arguments&) {
   absl::PrintF("\n%s",
                Field("HSM Time", absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", time,
                                                   absl::UTCTimeZone())));
+  shell.Tell({{"time", absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time,
+                                        absl::UTCTimeZone())}});
   return absl::OkStatus();
 }
 
@@ -56,8 +69,10 @@ absl::Status ShowCiphers(Shell& shell, const Arguments&) {
   RETURN_IF_ERROR(module.Check(
       module.perigee().CipherSuites(session, suites.data(), &count)));
   std::string offered;
+  Json protocols = Json::array();
   for (int number = 1; number < 64; ++number) {
     if ((info.protocols >> number & 1) != 0) {
+      protocols.push_back(number);
       absl::StrAppend(&offered, offered.empty() ? "" : ", ", "CPv", number);
     }
   }
@@ -66,13 +81,24 @@ absl::Status ShowCiphers(Shell& shell, const Arguments&) {
     absl::PrintF("%s", Field("No CPv4 Because", CleanText(info.whyNotCpv4)));
   }
   absl::PrintF("\n        ID   Enabled   Cipher Suite of CPv4\n");
+  Json told = Json::array();
   for (const PERIGEE_CIPHER_SUITE& suite : suites) {
+    told.push_back(
+        {{"id", suite.ulNumber},
+         {"name", CleanText(suite.name)},
+         {"enabled", (suite.flags & PERIGEE_SUITE_ENABLED) != 0},
+         {"available", (suite.flags & PERIGEE_SUITE_AVAILABLE) != 0}});
     absl::PrintF(
         "        %-4d %-9s %s%s\n", suite.ulNumber,
         suite.flags & PERIGEE_SUITE_ENABLED ? "yes" : "no",
         CleanText(suite.name),
         suite.flags & PERIGEE_SUITE_AVAILABLE ? "" : " (not in this OpenSSL)");
   }
+  const bool offers_cpv4 = info.whyNotCpv4[0] == '\0';
+  shell.Tell({{"protocols", protocols},
+              {"why_not_cpv4",
+               offers_cpv4 ? Json() : Json(CleanText(info.whyNotCpv4))},
+              {"suites", told}});
   return absl::OkStatus();
 }
 
@@ -103,21 +129,28 @@ absl::Status DisableCipher(Shell& shell, const Arguments& arguments) {
 
 std::vector<Command> CloningCommands() {
   return {
-      {"hsm time show", "hsm ti sh", {}, ShowTime, "shows the HSM's clock"},
+      {"hsm time show",
+       "hsm ti sh",
+       {},
+       ShowTime,
+       "shows the HSM's clock",
+       kTimeData},
       {"hsm time sync",
        "hsm ti sy",
        {},
        SyncTime,
-       "sets it to this host's time, which CPv4 wants; by the HSM SO"},
+       "sets it to this host's time, which CPv4 wants; by the HSM SO",
+       kTimeData},
       {"partition ciphershow",
        "par cs",
        {},
        ShowCiphers,
-       "shows cloning protocols and cipher suites"},
+       "shows cloning protocols and cipher suites",
+       kCipherData},
       {"partition cipherenable", "par ce", kIdOptions, EnableCipher,
-       "offers a cipher suite of CPv4"},
+       "offers a cipher suite of CPv4", kCipherData},
       {"partition cipherdisable", "par cd", kIdOptions, DisableCipher,
-       "does not offer it any more"},
+       "does not offer it any more", kCipherData},
   };
 }
 

@@ -13,6 +13,7 @@ SHELL, LIBRARY = (os.path.abspath(path) for path in sys.argv[1:3])
 CONFIG = """
 [[hsm]]
 name = "app"
+firmware = "7.8.0"
 kdf_cost = "test"
 
   [[hsm.partition]]
@@ -110,6 +111,8 @@ class JsonTest(unittest.TestCase):
             "help", "slot list", "slot set -slot 0",
             f"partition init -label keys {p} -domain some-domain-string",
             f"role login -name po {p}", f"role init -name co {co}",
+            "partition ciphershow", "partition cipherdisable -id 2",
+            "partition cipherenable -id 2",
             "role list", "role show -name co", "role logout",
             f"role login -name co {co}", "partition showinfo",
             "partition showpolicies", "partition contents")
@@ -147,7 +150,8 @@ class JsonTest(unittest.TestCase):
             f"store export-metadata -file {self.path}/metadata",
             "slot set -slot 2", f"hsm init -label app {so}",
             f"role login -name so {so}",
-            "partition create -label second", "stm show",
+            "partition create -label second", "hsm time show",
+            "hsm time sync", "stm show",
             "hsm tampershow", "hsm tamper -force", "hsm tampershow")
         answers = self.run_lines(
             "slot set -slot 2", f"role login -name so {so}",
