@@ -136,5 +136,52 @@ TEST_F(Cpv4EndpointTest, SuitesOff_OutliveADestructivePolicyAndNoInit) {
   EXPECT_TRUE(source_.partition->SuitesOff(*po).value().empty());
 }
 
+// --- domains ---
+
+void AddDomain(TestPartition& end, absl::string_view label,
+               absl::string_view domain) {
+  EXPECT_TRUE(end.partition
+                  ->SetPolicies(*end.po,
+                                {{hsm::partition_policy::kExtendedDomains, 1}},
+                                false)
+                  .ok());
+  EXPECT_TRUE(
+      end.partition->AddDomain(*end.po, label, base::AsBytes(domain)).ok());
+}
+
+// The answer of the source to the reply of the target.
+CK_RV Bind(const TestPartition& from, const TestPartition& to) {
+  LocalEndpoint source(from.partition, from.co);
+  LocalEndpoint target(to.partition, to.co);
+  return CkRv(source.Bind(target.Join(source.Start().value()).value()));
+}
+
+TEST_F(Cpv4EndpointTest, AnyCommonDomainWillDo) {
+  TestPartition one = one_.Make({}, "domain of one");
+  TestPartition two = two_.Make({}, "domain of two");
+  EXPECT_EQ(Bind(one, two), CKR_CERTIFICATE_INVALID);
+  AddDomain(one, "further", "a further domain");
+  EXPECT_EQ(Bind(one, two), CKR_CERTIFICATE_INVALID);
+  AddDomain(two, "also", "a further domain");
+  EXPECT_EQ(Bind(one, two), CKR_OK);
+  EXPECT_EQ(Bind(two, one), CKR_OK);
+  EXPECT_TRUE(two.partition->DeleteDomain(*two.po, "also").ok());
+  EXPECT_EQ(Bind(one, two), CKR_CERTIFICATE_INVALID);
+}
+
+// A peer that knows one domain only meets the primary one.
+TEST_F(Cpv4EndpointTest, WithAnOlderPeerThePrimaryDomainCounts) {
+  TestHsm older;
+  const TestPartition peer = older.Make({}, "domain of the peer");
+  TestPartition end = one_.Make({}, "domain of the end");
+  AddDomain(end, "shared", "domain of the peer");
+  EXPECT_EQ(Bind(end, peer), CKR_CERTIFICATE_INVALID);
+  EXPECT_EQ(Bind(peer, end), CKR_CERTIFICATE_INVALID);
+  EXPECT_TRUE(
+      end.partition->ChangeDomain(*end.po, "shared", std::nullopt, true).ok());
+  EXPECT_EQ(Bind(end, peer), CKR_OK);
+  EXPECT_EQ(Bind(peer, end), CKR_OK);
+}
+
 }  // namespace
 }  // namespace cloning

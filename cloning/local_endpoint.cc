@@ -65,7 +65,9 @@ absl::StatusOr<RunOptions> LocalEndpoint::NewRunOptions() {
   options.wrapping_key = [hsm = &partition_->hsm()] {
     return WrappingKeyOf(*hsm);
   };
-  ASSIGN_OR_RETURN(options.domain_secret, partition_->DomainSecret(*login_));
+  ASSIGN_OR_RETURN(options.further_domains, partition_->DomainSecrets(*login_));
+  options.domain_secret = std::move(options.further_domains.front());
+  options.further_domains.erase(options.further_domains.begin());
   ASSIGN_OR_RETURN(options.negotiation, NegotiationOf(*partition_, *login_));
   return options;
 }

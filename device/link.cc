@@ -463,7 +463,7 @@ void Link::BindForecast(hsm_io::Server& server) {
         if (m.space != 0) {
           ASSIGN_OR_RETURN(hsm::Partition * partition, Space(m.space));
           RETURN_IF_ERROR(cloning::CheckLogin(login));
-          RETURN_IF_ERROR(partition->DomainSecret(*login).status());
+          RETURN_IF_ERROR(partition->DomainSecrets(*login).status());
           return ForecastInto(*partition, login.get(), m);
         }
         // The container is made as it would be, asked, and taken back with the

@@ -27,6 +27,7 @@ namespace hsm {
 
 class Hsm;
 enum class AuditWord : uint8_t;
+struct DomainRow;  // hsm/partition_state.h
 
 enum class Role : uint8_t {
   kSo = 0,   // HSM SO on the admin partition, Partition SO (PO) elsewhere
@@ -156,9 +157,28 @@ class Partition {
 
   // Once; CKR_CLONING_PARAMETER_ALREADY_EXISTS afterwards. By CO or PO.
   absl::Status SetDomain(const Login& by, ByteSpan domain);
-  // The domain secret (48 bytes), for cloning only;
-  // CKR_CLONING_PARAMETER_MISSING.
-  absl::StatusOr<SecretBytes> DomainSecret(const Login& by);
+  // The secrets of its domains (48 bytes each), the primary one first, for
+  // cloning only; CKR_CLONING_PARAMETER_MISSING.
+  absl::StatusOr<std::vector<SecretBytes>> DomainSecrets(const Login& by);
+  // Their labels in the same order; none when there is no domain.
+  absl::StatusOr<std::vector<std::string>> DomainLabels(const Login& by);
+  // What follows is the PO's, on a firmware that has policy 44
+  // (CKR_FUNCTION_NOT_SUPPORTED). A label has 1 to 32 bytes of UTF-8
+  // (CKR_ARGUMENTS_BAD).
+
+  // Another domain beside the first one, with policy 44 on; it is not primary.
+  // CKR_CLONING_PARAMETER_ALREADY_EXISTS for a label or a domain that the
+  // partition has, CKR_OPERATION_NOT_ALLOWED for a fourth one or while the
+  // policy is off, CKR_CLONING_PARAMETER_MISSING without a first one.
+  absl::Status AddDomain(const Login& by, absl::string_view label,
+                         ByteSpan domain);
+  // Another label for a domain, and making it the primary one.
+  // CKR_CLONING_PARAMETER_MISSING when there is none with this label.
+  absl::Status ChangeDomain(const Login& by, absl::string_view label,
+                            std::optional<absl::string_view> new_label,
+                            bool make_primary);
+  // CKR_OPERATION_NOT_ALLOWED for the primary one.
+  absl::Status DeleteDomain(const Login& by, absl::string_view label);
 
   // Numbers of the cipher suites that this partition does not offer in CPv4
   // (cloning/cipher_suite.h), ascending. By any role but the Auditor; set by
@@ -310,6 +330,10 @@ class Partition {
   // `change` runs in the transaction; `word` tells of it in the audit log.
   absl::Status ChangeSmks(const Login& by, AuditWord word,
                           absl::FunctionRef<absl::Status(SmkSet&)> change);
+  // The same of domains.
+  absl::Status ChangeDomains(
+      const Login& by, AuditWord word,
+      absl::FunctionRef<absl::Status(std::vector<DomainRow>&)> change);
   std::unique_ptr<State_> state_;
 };
 

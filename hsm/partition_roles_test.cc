@@ -429,7 +429,7 @@ TEST(Domain, IsSetOnceAndReadByWhoIsLoggedIn) {
   Partition& p = hsm.first();
   LoginRef co = MakeOfficer(p);
   EXPECT_FALSE(p.Info()->has_domain);
-  EXPECT_EQ(Rv(p.DomainSecret(*co)), CK_RV{CKR_CLONING_PARAMETER_MISSING});
+  EXPECT_EQ(Rv(p.DomainSecrets(*co)), CK_RV{CKR_CLONING_PARAMETER_MISSING});
   EXPECT_EQ(Rv(p.SetDomain(*co, {})), CK_RV{CKR_ARGUMENTS_BAD});
   EXPECT_EQ(Rv(p.SetDomain(*co, base::AsBytes(std::string(129, 'd')))),
             CK_RV{CKR_ARGUMENTS_BAD});
@@ -437,11 +437,13 @@ TEST(Domain, IsSetOnceAndReadByWhoIsLoggedIn) {
   EXPECT_TRUE(p.Info()->has_domain);
   EXPECT_EQ(Rv(p.SetDomain(*co, base::AsBytes("another"))),
             CK_RV{CKR_CLONING_PARAMETER_ALREADY_EXISTS});
-  const auto secret = p.DomainSecret(*co);
-  ASSERT_TRUE(secret.ok());
+  const auto secrets = p.DomainSecrets(*co);
+  ASSERT_TRUE(secrets.ok());
+  ASSERT_EQ(secrets->size(), 1u);
+  const SecretBytes* const secret = &secrets->front();
   EXPECT_EQ(secret->size(), 48u);
   auto po = p.Unlock(Role::kSo, Pin("po-pin-1"));
-  EXPECT_TRUE(p.DomainSecret(**po)->Equals(*secret));
+  EXPECT_TRUE(p.DomainSecrets(**po)->front().Equals(*secret));
   // Another HSM with the same string has the same secret.
   EXPECT_TRUE(
       DomainSecretOf(base::AsBytes("a domain of ours"))->Equals(*secret));

@@ -107,6 +107,16 @@ bool IsLocked(const LockRule& rule, const FailureRecord& failures);
 absl::Status CheckPinLength(Role role, SpaceId space, const SecretBytes& pin,
                             const HsmView& hsm, const PolicyValues& policies);
 
+// One of a partition's domains.
+struct DomainRow {
+  std::string label;
+  SecretBytes secret;
+  template <typename V>
+  void Fields(V& v) {
+    v(label, secret);
+  }
+};
+
 // scrypt of a domain string: part of the cloning protocols, never calibrated.
 absl::StatusOr<SecretBytes> DomainSecretOf(ByteSpan domain);
 
@@ -273,8 +283,16 @@ struct Partition::State_ {
                          const SecretBytes& so_pin, ByteSpan domain,
                          const HsmView& hsm_view,
                          absl::FunctionRef<absl::Status(Transaction&)> also);
+  // The first one, under the label that it has then.
   absl::Status SaveDomain(Transaction& tx, uint64_t born, const LoginKeys& keys,
                           const SecretBytes& secret) const;
+  // The primary one first; empty when there is none.
+  absl::StatusOr<std::vector<DomainRow>> Domains(const Login& by);
+  absl::StatusOr<std::vector<DomainRow>> LoadDomains(
+      Reader& reader, uint64_t born, const LoginKeys& keys) const;
+  absl::Status SaveDomains(Transaction& tx, uint64_t born,
+                           const LoginKeys& keys,
+                           const std::vector<DomainRow>& rows) const;
 
   // nullopt when none was made yet.
   absl::StatusOr<std::optional<SmkSet>> LoadSmks(Reader& reader, uint64_t born,

@@ -206,7 +206,7 @@ constexpr PolicyRule kPartitionRules[] = {
      kOffToOn, kV771, 1, true, Set(1, 1), Set(1, 1)},
     {44, "Enable Extended Domain Management",
      "Allow Extended Domain Management",
-     kNever, kV780, 1, false, Set(1, 0), Set(1, 0)},
+     kNever, kV780, 1, true, Set(1, 0), Set(1, 0)},
     // Since 7.9, which no profile has yet.
     {45, "Enable ECDSA/RSA prehash SigVer", "Allow ECDSA/RSA prehash SigVer",
      kNever, FirmwareVersion{7, 9, 0}, 1, false, Set(1, 0), Set(1, 0)},

@@ -105,7 +105,7 @@ inline constexpr uint32_t kPrivateKeyCloning = 0, kPrivateKeyWrapping = 1,
                           kAutoActivation = 23, kMinimumPinLength = 25,
                           kMaximumPinLength = 26, kKeyAuthorization = 40,
                           kPartitionVersion = 41, kAllowCpv1 = 42,
-                          kNonFipsAlgorithms = 43;
+                          kNonFipsAlgorithms = 43, kExtendedDomains = 44;
 }  // namespace partition_policy
 
 }  // namespace hsm

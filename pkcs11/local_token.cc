@@ -358,6 +358,34 @@ absl::Status LocalToken::ChangeLabel(SpaceId space, absl::string_view label) {
   return partition->ChangeLabel(*login, label);
 }
 
+absl::StatusOr<std::vector<std::string>> LocalToken::DomainLabels(
+    SpaceId space) {
+  ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));
+  ASSIGN_OR_RETURN(hsm::Partition* const partition, PartitionOf(space));
+  return partition->DomainLabels(*login);
+}
+
+absl::Status LocalToken::AddDomain(SpaceId space, absl::string_view label,
+                                   ByteSpan domain) {
+  ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));
+  ASSIGN_OR_RETURN(hsm::Partition* const partition, PartitionOf(space));
+  return partition->AddDomain(*login, label, domain);
+}
+
+absl::Status LocalToken::ChangeDomain(
+    SpaceId space, absl::string_view label,
+    std::optional<absl::string_view> new_label, bool make_primary) {
+  ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));
+  ASSIGN_OR_RETURN(hsm::Partition* const partition, PartitionOf(space));
+  return partition->ChangeDomain(*login, label, new_label, make_primary);
+}
+
+absl::Status LocalToken::DeleteDomain(SpaceId space, absl::string_view label) {
+  ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));
+  ASSIGN_OR_RETURN(hsm::Partition* const partition, PartitionOf(space));
+  return partition->DeleteDomain(*login, label);
+}
+
 absl::StatusOr<CloningFacts> LocalToken::Cloning(SpaceId space) {
   ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));
   ASSIGN_OR_RETURN(hsm::Partition* const partition, PartitionOf(space));

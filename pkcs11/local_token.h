@@ -90,6 +90,13 @@ class LocalToken : public Token {
                                            hsm::Role role) override;
   absl::Status SetDomain(SpaceId space, ByteSpan domain) override;
   absl::Status ChangeLabel(SpaceId space, absl::string_view label) override;
+  absl::StatusOr<std::vector<std::string>> DomainLabels(SpaceId space) override;
+  absl::Status AddDomain(SpaceId space, absl::string_view label,
+                         ByteSpan domain) override;
+  absl::Status ChangeDomain(SpaceId space, absl::string_view label,
+                            std::optional<absl::string_view> new_label,
+                            bool make_primary) override;
+  absl::Status DeleteDomain(SpaceId space, absl::string_view label) override;
   absl::StatusOr<CloningFacts> Cloning(SpaceId space) override;
   absl::Status SetSuitesOff(SpaceId space,
                             const std::vector<uint8_t>& off) override;

@@ -108,6 +108,19 @@ absl::StatusOr<hsm::RoleState> Token::RoleState(SpaceId, hsm::Role) {
   return NotHere();
 }
 absl::Status Token::SetDomain(SpaceId, ByteSpan) { return NotHere(); }
+absl::StatusOr<std::vector<std::string>> Token::DomainLabels(SpaceId) {
+  return NotHere();
+}
+absl::Status Token::AddDomain(SpaceId, absl::string_view, ByteSpan) {
+  return NotHere();
+}
+absl::Status Token::ChangeDomain(SpaceId, absl::string_view,
+                                 std::optional<absl::string_view>, bool) {
+  return NotHere();
+}
+absl::Status Token::DeleteDomain(SpaceId, absl::string_view) {
+  return NotHere();
+}
 absl::StatusOr<CloningFacts> Token::Cloning(SpaceId) { return NotHere(); }
 absl::Status Token::SetSuitesOff(SpaceId, const std::vector<uint8_t>&) {
   return NotHere();

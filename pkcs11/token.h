@@ -11,6 +11,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -138,8 +139,15 @@ class Token {
                                                    hsm::Role role);
   virtual absl::Status SetDomain(SpaceId space, ByteSpan domain);
   virtual absl::Status ChangeLabel(SpaceId space, absl::string_view label);
-  // By the role that is logged in; setting by the SO. hsm::Partition's
+  // By the role that is logged in; changes by the SO. hsm::Partition's
   // functions of these names.
+  virtual absl::StatusOr<std::vector<std::string>> DomainLabels(SpaceId space);
+  virtual absl::Status AddDomain(SpaceId space, absl::string_view label,
+                                 ByteSpan domain);
+  virtual absl::Status ChangeDomain(SpaceId space, absl::string_view label,
+                                    std::optional<absl::string_view> new_label,
+                                    bool make_primary);
+  virtual absl::Status DeleteDomain(SpaceId space, absl::string_view label);
   virtual absl::StatusOr<CloningFacts> Cloning(SpaceId space);
   virtual absl::Status SetSuitesOff(SpaceId space,
                                     const std::vector<uint8_t>& off);

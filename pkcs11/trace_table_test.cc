@@ -115,13 +115,17 @@ TEST(TraceTableTest, EveryParameterOfEveryFunctionIsDecided) {
   CheckRow<PERIGEE_CloningInfo>("Perigee.CloningInfo");
   CheckRow<PERIGEE_CipherSuites>("Perigee.CipherSuites");
   CheckRow<PERIGEE_EnableCipherSuite>("Perigee.EnableCipherSuite");
+  CheckRow<PERIGEE_Domains>("Perigee.Domains");
+  CheckRow<PERIGEE_AddDomain>("Perigee.AddDomain");
+  CheckRow<PERIGEE_ChangeDomain>("Perigee.ChangeDomain");
+  CheckRow<PERIGEE_DeleteDomain>("Perigee.DeleteDomain");
 }
 
 // Members of the vendor interface without one: LastError and ErrorName, which
 // are no calls.
 TEST(TraceTableTest, TheVendorInterfaceHasNoOtherFunctions) {
   EXPECT_EQ(sizeof(PERIGEE_FUNCTION_LIST),
-            offsetof(PERIGEE_FUNCTION_LIST, LastError) + 34 * sizeof(void*));
+            offsetof(PERIGEE_FUNCTION_LIST, LastError) + 38 * sizeof(void*));
 }
 
 TEST(TraceTableTest, AFunctionWithoutARowIsShownByItsName) {

@@ -1,4 +1,5 @@
-// The vendor interface's functions about cloning protocols and their suites.
+// The vendor interface's functions about cloning: protocols, cipher suites,
+// domains.
 #include <algorithm>
 
 #include "cloning/cipher_suite.h"
@@ -68,6 +69,54 @@ absl::Status EnableCipherSuite(Library& library, CK_SESSION_HANDLE hSession,
   if (enable == CK_FALSE) off.push_back(number);
   std::sort(off.begin(), off.end());
   return session->token().SetSuitesOff(session->space(), off);
+}
+
+// --- domains -----------------------------------------------------------------
+
+absl::Status Domains(Library& library, CK_SESSION_HANDLE hSession,
+                     PERIGEE_DOMAIN* pDomains, CK_ULONG* pulCount) {
+  RETURN_IF_ERROR(api::Need(pulCount, "no place for the count"));
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  ASSIGN_OR_RETURN(const std::vector<std::string> labels,
+                   session->token().DomainLabels(session->space()));
+  const CK_ULONG room = *pulCount;
+  *pulCount = labels.size();
+  if (pDomains == nullptr) return absl::OkStatus();
+  if (room < labels.size()) return base::Error(CKR_BUFFER_TOO_SMALL, "");
+  for (size_t i = 0; i < labels.size(); ++i) {
+    PERIGEE_DOMAIN told = {};
+    if (i == 0) told.flags |= PERIGEE_DOMAIN_PRIMARY;
+    CopyText(told.label, labels[i]);
+    pDomains[i] = told;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AddDomain(Library& library, CK_SESSION_HANDLE hSession,
+                       const char* pLabel, const CK_BYTE* pDomain,
+                       CK_ULONG ulDomainLen) {
+  RETURN_IF_ERROR(api::Need(pLabel, "no label"));
+  ASSIGN_OR_RETURN(const ByteSpan domain, api::Input(pDomain, ulDomainLen));
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  return session->token().AddDomain(session->space(), pLabel, domain);
+}
+
+absl::Status ChangeDomain(Library& library, CK_SESSION_HANDLE hSession,
+                          const char* pLabel, const char* pNewLabel,
+                          CK_BBOOL makePrimary) {
+  RETURN_IF_ERROR(api::Need(pLabel, "no label"));
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  std::optional<absl::string_view> new_label;
+  if (pNewLabel != nullptr) new_label = pNewLabel;
+  return session->token().ChangeDomain(session->space(), pLabel, new_label,
+                                       makePrimary != CK_FALSE);
+}
+
+absl::Status DeleteDomain(Library& library, CK_SESSION_HANDLE hSession,
+                          const char* pLabel) {
+  RETURN_IF_ERROR(api::Need(pLabel, "no label"));
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  return session->token().DeleteDomain(session->space(), pLabel);
 }
 
 }  // namespace pkcs11::ca

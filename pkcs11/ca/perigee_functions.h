@@ -75,6 +75,16 @@ absl::Status CipherSuites(Library& library, CK_SESSION_HANDLE hSession,
                           PERIGEE_CIPHER_SUITE* pSuites, CK_ULONG* pulCount);
 absl::Status EnableCipherSuite(Library& library, CK_SESSION_HANDLE hSession,
                                CK_ULONG ulNumber, CK_BBOOL enable);
+absl::Status Domains(Library& library, CK_SESSION_HANDLE hSession,
+                     PERIGEE_DOMAIN* pDomains, CK_ULONG* pulCount);
+absl::Status AddDomain(Library& library, CK_SESSION_HANDLE hSession,
+                       const char* pLabel, const CK_BYTE* pDomain,
+                       CK_ULONG ulDomainLen);
+absl::Status ChangeDomain(Library& library, CK_SESSION_HANDLE hSession,
+                          const char* pLabel, const char* pNewLabel,
+                          CK_BBOOL makePrimary);
+absl::Status DeleteDomain(Library& library, CK_SESSION_HANDLE hSession,
+                          const char* pLabel);
 
 absl::Status PolicyTemplate(Library& library, CK_SLOT_ID slotID, CK_BBOOL ofHsm,
                             char* pText, CK_ULONG* pulTextLen);

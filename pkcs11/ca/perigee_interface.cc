@@ -345,6 +345,10 @@ constexpr PERIGEE_FUNCTION_LIST kList = {
     PERIGEE_ROW(CloningInfo),
     PERIGEE_ROW(CipherSuites),
     PERIGEE_ROW(EnableCipherSuite),
+    PERIGEE_ROW(Domains),
+    PERIGEE_ROW(AddDomain),
+    PERIGEE_ROW(ChangeDomain),
+    PERIGEE_ROW(DeleteDomain),
 };
 #undef PERIGEE_ROW
 

@@ -591,6 +591,39 @@ typedef CK_RV (*PERIGEE_CipherSuites)(CK_SESSION_HANDLE hSession,
 typedef CK_RV (*PERIGEE_EnableCipherSuite)(CK_SESSION_HANDLE hSession,
                                            CK_ULONG ulNumber, CK_BBOOL enable);
 
+// ---- Domains ---------------------------------------------------------------
+
+#define PERIGEE_DOMAIN_PRIMARY 0x1UL
+
+typedef struct PERIGEE_DOMAIN {
+  CK_FLAGS flags;
+  char label[40];
+} PERIGEE_DOMAIN;
+
+// The cloning domains of the session's partition, the primary one first, by a
+// role that is logged in. Two calls. The first domain is made with CA_InitToken
+// or CA_SetKCV; its label is "original" until it gets another one. Application
+// HSMs only, and the functions below for firmware 7.8.0 and newer only:
+// CKR_FUNCTION_NOT_SUPPORTED.
+typedef CK_RV (*PERIGEE_Domains)(CK_SESSION_HANDLE hSession,
+                                 PERIGEE_DOMAIN* pDomains, CK_ULONG* pulCount);
+// Up to two more, by the partition's SO, with partition policy 44 on. A label
+// has 1 to 32 bytes. CKR_CLONING_PARAMETER_ALREADY_EXISTS for a domain or a
+// label that the partition has, CKR_OPERATION_NOT_ALLOWED for a fourth domain
+// or while the policy is off, CKR_CLONING_PARAMETER_MISSING without a first.
+typedef CK_RV (*PERIGEE_AddDomain)(CK_SESSION_HANDLE hSession,
+                                   const char* pLabel, const CK_BYTE* pDomain,
+                                   CK_ULONG ulDomainLen);
+// Gives the domain `pLabel` another label, unless that is null, and makes it
+// the primary one if so asked. CKR_CLONING_PARAMETER_MISSING when there is
+// none.
+typedef CK_RV (*PERIGEE_ChangeDomain)(CK_SESSION_HANDLE hSession,
+                                      const char* pLabel, const char* pNewLabel,
+                                      CK_BBOOL makePrimary);
+// Any but the primary one (CKR_OPERATION_NOT_ALLOWED).
+typedef CK_RV (*PERIGEE_DeleteDomain)(CK_SESSION_HANDLE hSession,
+                                      const char* pLabel);
+
 // ---- The table -------------------------------------------------------------
 
 typedef struct PERIGEE_FUNCTION_LIST {
@@ -630,6 +663,10 @@ typedef struct PERIGEE_FUNCTION_LIST {
   PERIGEE_CloningInfo CloningInfo;
   PERIGEE_CipherSuites CipherSuites;
   PERIGEE_EnableCipherSuite EnableCipherSuite;
+  PERIGEE_Domains Domains;
+  PERIGEE_AddDomain AddDomain;
+  PERIGEE_ChangeDomain ChangeDomain;
+  PERIGEE_DeleteDomain DeleteDomain;
 } PERIGEE_FUNCTION_LIST;
 
 #ifdef __cplusplus

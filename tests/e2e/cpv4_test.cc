@@ -175,5 +175,83 @@ TEST(Cpv4Test, NoSuiteInCommon_IsTheNegotiationsError) {
   EXPECT_EQ(bench.host.Find(target).size(), 0u);
 }
 
+// --- domains ---
+
+std::vector<std::string> Labels(const Host& host, CK_SESSION_HANDLE session) {
+  CK_ULONG count = 0;
+  EXPECT_OK(host.perigee().Domains(session, nullptr, &count));
+  std::vector<PERIGEE_DOMAIN> domains(count);
+  EXPECT_OK(host.perigee().Domains(session, domains.data(), &count));
+  std::vector<std::string> labels;
+  for (const PERIGEE_DOMAIN& domain : domains) {
+    EXPECT_EQ(domain.flags == PERIGEE_DOMAIN_PRIMARY, labels.empty());
+    labels.push_back(domain.label);
+  }
+  return labels;
+}
+
+CK_RV Add(const Host& host, CK_SESSION_HANDLE session, const char* label,
+          const std::string& domain) {
+  return host.perigee().AddDomain(
+      session, label, reinterpret_cast<const CK_BYTE*>(domain.data()),
+      domain.size());
+}
+
+TEST(DomainsTest, PartitionsOfOneCommonDomainClone) {
+  Plan plan = TwoHsms();
+  plan.apps[1].partitions = {"policies = { 44 = 1 }"};
+  Site site(plan);
+  Host host(site);
+  host.InitPartition(0);
+  host.InitPartition(1, kOtherDomain);
+  for (size_t i = 0; i < 2; ++i) {
+    host.InitHsm(host.admin(i));
+    const CK_SESSION_HANDLE so = host.SecurityOfficer(host.admin(i));
+    EXPECT_OK(host.ca().CA_TimeSync(so, std::time(nullptr)));
+  }
+  const CK_SESSION_HANDLE source = host.Officer(0);
+  const CK_OBJECT_HANDLE object = host.Create(source, Note("a"));
+  const auto clone = [&] {
+    const CK_SESSION_HANDLE target = host.Officer(1);
+    CK_OBJECT_HANDLE made = 0;
+    const CK_RV rv = host.ca().CA_CloneObject(
+        target, source, CK_CRYPTOKI_ELEMENT, object, &made);
+    EXPECT_OK(host.c().C_CloseSession(target));
+    return rv;
+  };
+  EXPECT_RV(CKR_CERTIFICATE_INVALID, clone());
+  const CK_SESSION_HANDLE owner = host.SecurityOfficer(host.partition(1));
+  EXPECT_EQ(Labels(host, owner), std::vector<std::string>{"original"});
+  ASSERT_OK(Add(host, owner, "shared", kDomain));
+  EXPECT_RV(CKR_CLONING_PARAMETER_ALREADY_EXISTS,
+            Add(host, owner, "again", kDomain));
+  EXPECT_EQ(Labels(host, owner),
+            (std::vector<std::string>{"original", "shared"}));
+  ASSERT_OK(host.c().C_CloseSession(owner));
+  EXPECT_OK(clone());
+}
+
+TEST(DomainsTest, AreThePartitionSosAndOfNewFirmware) {
+  TwoHsmBench bench(TwoHsms("7.8.0", "7.7.1"));
+  const CK_SESSION_HANDLE officer = bench.Officer(0);
+  EXPECT_RV(CKR_USER_NOT_LOGGED_IN,
+            Add(bench.host, officer, "second", "some other domain"));
+  EXPECT_EQ(Labels(bench.host, officer), std::vector<std::string>{"original"});
+  ASSERT_OK(bench.host.c().C_CloseSession(officer));
+  CK_SESSION_HANDLE owner = bench.host.SecurityOfficer(0);
+  EXPECT_RV(CKR_OPERATION_NOT_ALLOWED,
+            Add(bench.host, owner, "second", "some other domain"));
+  ASSERT_OK(
+      bench.host.perigee().ChangeDomain(owner, "original", "home", CK_FALSE));
+  EXPECT_EQ(Labels(bench.host, owner), std::vector<std::string>{"home"});
+  EXPECT_RV(CKR_OPERATION_NOT_ALLOWED,
+            bench.host.perigee().DeleteDomain(owner, "home"));
+  EXPECT_RV(CKR_ARGUMENTS_BAD,
+            bench.host.perigee().DeleteDomain(owner, nullptr));
+  owner = bench.host.SecurityOfficer(1);
+  EXPECT_RV(CKR_FUNCTION_NOT_SUPPORTED,
+            Add(bench.host, owner, "second", "some other domain"));
+}
+
 }  // namespace
 }  // namespace e2e

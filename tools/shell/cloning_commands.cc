@@ -1,5 +1,6 @@
-// hsm time, partition ciphershow, cipherenable, cipherdisable: what an HSM and
-// a partition bring to cloning protocol CPv4.
+// hsm time, partition ciphershow, cipherenable, cipherdisable, domainlist,
+// domainadd, domainchangelabel, domainprimary, domaindelete: what an HSM and a
+// partition bring to cloning.
 #include <ctime>
 #include <string>
 
@@ -23,6 +24,11 @@ constexpr Shown kCipherData[] = {
     {"suites[].name", "text"},
     {"suites[].enabled", "true or false"},
     {"suites[].available", "true when this OpenSSL has it"},
+};
+
+constexpr Shown kDomainData[] = {
+    {"domains[].label", "text"},
+    {"domains[].primary", "true or false; the first one is"},
 };
 
 // --- the clock ---------------------------------------------------------------
@@ -125,6 +131,99 @@ absl::Status DisableCipher(Shell& shell, const Arguments& arguments) {
   return SetCipher(shell, arguments, CK_FALSE);
 }
 
+// --- domains -----------------------------------------------------------------
+
+absl::Status ListDomains(Shell& shell, const Arguments&) {
+  RETURN_IF_ERROR(shell.NeedPartitionSlot());
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
+                   shell.Session(shell.slot()));
+  const Module& module = shell.module();
+  CK_ULONG count = 0;
+  RETURN_IF_ERROR(
+      module.Check(module.perigee().Domains(session, nullptr, &count)));
+  std::vector<PERIGEE_DOMAIN> domains(count);
+  RETURN_IF_ERROR(
+      module.Check(module.perigee().Domains(session, domains.data(), &count)));
+  absl::PrintF("\n        Cloning Domains\n");
+  Json told = Json::array();
+  for (const PERIGEE_DOMAIN& domain : domains) {
+    told.push_back({{"label", CleanText(domain.label)},
+                    {"primary", (domain.flags & PERIGEE_DOMAIN_PRIMARY) != 0}});
+    absl::PrintF("        %s%s\n", CleanText(domain.label),
+                 domain.flags & PERIGEE_DOMAIN_PRIMARY ? " (primary)" : "");
+  }
+  if (domains.empty()) absl::PrintF("        none: partition domain set\n");
+  shell.Tell({{"domains", told}});
+  return absl::OkStatus();
+}
+
+constexpr Option kAddDomainOptions[] = {
+    {"domainlabel", "dl", Kind::kText, true, "its label, at most 32 bytes"},
+    {"domain", "d", Kind::kSecret, false, "the cloning domain: long is good"},
+    {"defaultdomain", "def", Kind::kFlag, false,
+     "the domain that everybody knows"},
+};
+
+absl::Status AddDomain(Shell& shell, const Arguments& arguments) {
+  RETURN_IF_ERROR(shell.NeedPartitionSlot());
+  ASSIGN_OR_RETURN(std::optional<SecretText> domain,
+                   shell.DomainIfGiven(arguments));
+  if (!domain.has_value()) {
+    ASSIGN_OR_RETURN(domain, shell.Secret(arguments, "domain", "cloning domain",
+                                          Shell::Entry::kTwice));
+  }
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
+                   shell.Session(shell.slot()));
+  RETURN_IF_ERROR(shell.module().Check(shell.module().perigee().AddDomain(
+      session, arguments.Text("domainlabel")->c_str(), domain->RevealBytes(),
+      domain->size())));
+  return ListDomains(shell, arguments);
+}
+
+constexpr Option kRelabelOptions[] = {
+    {"domainlabel", "dl", Kind::kText, true, "the domain's label"},
+    {"newlabel", "n", Kind::kText, true, "its new label"},
+};
+constexpr Option kDomainLabelOptions[] = {
+    {"domainlabel", "dl", Kind::kText, true, "the domain's label"},
+};
+constexpr Option kDeleteDomainOptions[] = {
+    {"domainlabel", "dl", Kind::kText, true, "the domain's label"},
+    {"force", "f", Kind::kFlag, false, "no question"},
+};
+
+absl::Status Change(Shell& shell, const Arguments& arguments,
+                    const char* new_label, CK_BBOOL primary) {
+  RETURN_IF_ERROR(shell.NeedPartitionSlot());
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
+                   shell.Session(shell.slot()));
+  RETURN_IF_ERROR(shell.module().Check(shell.module().perigee().ChangeDomain(
+      session, arguments.Text("domainlabel")->c_str(), new_label, primary)));
+  return ListDomains(shell, arguments);
+}
+
+absl::Status RelabelDomain(Shell& shell, const Arguments& arguments) {
+  return Change(shell, arguments, arguments.Text("newlabel")->c_str(),
+                CK_FALSE);
+}
+
+absl::Status MakeDomainPrimary(Shell& shell, const Arguments& arguments) {
+  return Change(shell, arguments, nullptr, CK_TRUE);
+}
+
+absl::Status DeleteDomain(Shell& shell, const Arguments& arguments) {
+  RETURN_IF_ERROR(shell.NeedPartitionSlot());
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
+                   shell.Session(shell.slot()));
+  RETURN_IF_ERROR(shell.Confirm(
+      arguments,
+      "Objects no longer go to and from partitions that share this domain "
+      "only; backups of before stay as they are."));
+  RETURN_IF_ERROR(shell.module().Check(shell.module().perigee().DeleteDomain(
+      session, arguments.Text("domainlabel")->c_str())));
+  return ListDomains(shell, arguments);
+}
+
 }  // namespace
 
 std::vector<Command> CloningCommands() {
@@ -151,6 +250,20 @@ std::vector<Command> CloningCommands() {
        "offers a cipher suite of CPv4", kCipherData},
       {"partition cipherdisable", "par cd", kIdOptions, DisableCipher,
        "does not offer it any more", kCipherData},
+      {"partition domainlist",
+       "par dl",
+       {},
+       ListDomains,
+       "lists the cloning domains",
+       kDomainData},
+      {"partition domainadd", "par da", kAddDomainOptions, AddDomain,
+       "adds a domain; policy 44, three in all", kDomainData},
+      {"partition domainchangelabel", "par dcl", kRelabelOptions, RelabelDomain,
+       "gives a domain another label", kDomainData},
+      {"partition domainprimary", "par dp", kDomainLabelOptions,
+       MakeDomainPrimary, "makes a domain the primary one", kDomainData},
+      {"partition domaindelete", "par dd", kDeleteDomainOptions, DeleteDomain,
+       "takes a domain away, but not the primary one", kDomainData},
   };
 }
 

@@ -113,6 +113,13 @@ class JsonTest(unittest.TestCase):
             f"role login -name po {p}", f"role init -name co {co}",
             "partition ciphershow", "partition cipherdisable -id 2",
             "partition cipherenable -id 2",
+            "partition changepolicy -policy 44 -value 1",
+            "partition domainadd -domainlabel second "
+            "-domain another-domain-string", "partition domainlist",
+            "partition domainchangelabel -domainlabel second -newlabel two",
+            "partition domainprimary -domainlabel two",
+            "partition domainprimary -domainlabel original",
+            "partition domaindelete -domainlabel two -force",
             "role list", "role show -name co", "role logout",
             f"role login -name co {co}", "partition showinfo",
             "partition showpolicies", "partition contents")

@@ -44,7 +44,8 @@ constexpr Remedy kRemedies[] = {
      "A partition needs a cloning domain before its objects can be copied: "
      "partition domain set -domain <text>."},
     {CKR_CLONING_PARAMETER_ALREADY_EXISTS, nullptr,
-     "The domain is set once; a new one needs partition init."},
+     "The domain is set once; a new one needs partition init. From firmware "
+     "7.8.0 on, partition domainadd adds further ones."},
     {CKR_CERTIFICATE_INVALID, nullptr,
      "The two partitions have different cloning domains, or the two HSMs "
      "do not belong to one fleet (device adopt)."},
