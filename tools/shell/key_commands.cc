@@ -25,7 +25,7 @@ void WarnOfLogin(Shell& shell) {
 
 constexpr Option kListOptions[] = {
     {"object", "o", Kind::kText, false,
-     "only what this pkcs11: URI or label matches", Names::kObject,
+     "only what this pkcs11: URI, handle or label matches", Names::kObject,
      /*bare=*/true},
     {"label", "l", Kind::kText, false, "only of this label"},
     {"id", "i", Kind::kText, false, "only of this id, in hexadecimal"},
@@ -40,7 +40,7 @@ absl::StatusOr<Uri> FilterFrom(const Arguments& arguments) {
   if (const auto object = arguments.Text("object")) {
     if (IsUri(*object)) {
       ASSIGN_OR_RETURN(uri, ParseUri(*object));
-    } else {
+    } else if (!ParseNumber(*object).has_value()) {
       uri.object = *object;
     }
   }
@@ -64,7 +64,14 @@ absl::StatusOr<Uri> FilterFrom(const Arguments& arguments) {
 
 absl::Status List(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const Uri uri, FilterFrom(arguments));
-  ASSIGN_OR_RETURN(const std::vector<KeyObject> found, FindObjects(shell, uri));
+  ASSIGN_OR_RETURN(std::vector<KeyObject> found, FindObjects(shell, uri));
+  if (const auto handle = ParseNumber(arguments.Text("object").value_or(""))) {
+    found.erase(std::remove_if(found.begin(), found.end(),
+                               [&](const KeyObject& one) {
+                                 return one.handle() != *handle;
+                               }),
+                found.end());
+  }
   WarnOfLogin(shell);
   Json objects = Json::array();
   for (const KeyObject& object : found) {

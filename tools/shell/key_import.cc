@@ -31,7 +31,8 @@ constexpr off_t kMostFile = 1 << 20;
 
 constexpr Option kOptions[] = {
     {"file", "f", Kind::kText, true,
-     "PEM, DER, PKCS#12, OpenSSH, JWK, or the raw bytes of a secret"},
+     "PEM, DER, PKCS#12, OpenSSH, JWK, or the raw bytes of a secret",
+     Names::kNone, /*bare=*/true},
     {"label", "l", Kind::kText, false,
      "name; else what the file says, else the file's name"},
     {"id", "i", Kind::kText, false,

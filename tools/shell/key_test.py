@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -276,7 +277,7 @@ class KeyTest(unittest.TestCase):
 
     def test_certificate_gets_the_id_of_its_key(self):
         rsa = self.rsa()
-        told = self.good(f"key import -file {rsa} -id 0a:0b",
+        told = self.good(f"key import {rsa} -id 0a:0b",
                          f"key import -file {self.certificate(rsa)}")
         self.assertEqual(told["objects"][0]["id"], "0a0b")
 
@@ -690,7 +691,8 @@ class KeyTest(unittest.TestCase):
         for how, labels in (("", ["a", "a", "b"]), ("-label b", ["b"]),
                             ("-id 01 -type public", ["a"]),
                             ("-type secret-key", ["b"]),
-                            ("pkcs11:id=%02", ["b"]), ("-type cert", [])):
+                            ("pkcs11:id=%02", ["b"]), ("-type cert", []),
+                            ("3", ["b"])):
             told = self.good(f"key list {how}")
             self.assertEqual(sorted(o["label"] for o in told["objects"]),
                              labels, how)
@@ -709,21 +711,106 @@ class KeyTest(unittest.TestCase):
         self.good("key delete a -force")
         self.assertEqual(self.count(), 0)
 
-    def test_tab_completes_objects(self):
-        self.good("key generate -type ec -label somekey")
+    # --- a person, and who looks over the shoulder ---------------------------
+
+    def at_terminal(self, *talk):
+        """All that is shown while each answer is typed at its prompt."""
         pid, fd = pty.fork()
         if pid == 0:
             os.execve(SHELL, [SHELL], self.environment)
-        os.write(fd, b"key show -object some\tx\rexit\r")
-        text = b""
+        text, seen = "", 0
         try:
+            for prompt, answer in talk:
+                while text.find(prompt, seen) < 0:
+                    text += os.read(fd, 4096).decode()
+                seen = text.find(prompt, seen) + len(prompt)
+                os.write(fd, answer.encode() + b"\r")
             while part := os.read(fd, 4096):
-                text += part
+                text += part.decode()
         except OSError:
             pass
         os.waitpid(pid, 0)
+        return text
+
+    def test_tab_completes_objects(self):
+        self.good("key generate -type ec -label somekey")
+        text = self.at_terminal(("perigee:> ", "key show -object some\tx"),
+                                ("perigee:> ", "exit"))
         # What was typed, and what Tab added before the next character.
-        self.assertIn(b"key x", text)
+        self.assertIn("key x", text)
+
+    def test_person_is_asked(self):
+        ec = self.ec()
+        tool("openssl", "pkcs8", "-topk8", "-in", ec, "-passout",
+             "pass:secret-word", "-out", "sealed")
+        text = self.at_terminal(
+            ("perigee:> ", CO), ("No Error", "key import -file sealed"),
+            ("Enter password of the file: ", "secret-word"),
+            ("2 objects imported", "key delete sealed -pair"),
+            ("or 'quit' to quit now -> ", "quit"),
+            ("CKR_FUNCTION_CANCELED", "key delete sealed -pair"),
+            ("or 'quit' to quit now -> ", "proceed"),
+            ("2 objects destroyed", "exit"))
+        self.assertNotIn("secret-word", text)
+        self.assertIn('The EC P-256 private key "sealed" and the EC P-256 '
+                      'public key "sealed" will be destroyed', text)
+        self.assertEqual(self.count(), 0)
+
+    def test_what_was_read_does_not_stay_in_memory(self):
+        def hexadecimal(key, name):
+            text = tool("openssl", "pkey", "-in", key, "-text",
+                        "-noout").decode()
+            match = re.search(name + r":\n((?: +[0-9a-f:]+\n)+)", text)
+            return bytes.fromhex(re.sub(r"[\s:]", "", match.group(1))
+                                 ).lstrip(b"\0")
+
+        ec, rsa = self.ec(), self.rsa()
+        tool("ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", "ssh")
+        self.write("jwk", json.dumps(EC_JWK))
+        scalar, prime = hexadecimal(ec, "priv"), hexadecimal(rsa, "prime1")
+        secrets = [scalar, scalar[::-1], prime, prime[::-1],
+                   self.read(ec).splitlines()[1][20:60],
+                   self.read(rsa).splitlines()[9],
+                   self.read("ssh").splitlines()[4][:60],
+                   EC_JWK["d"].encode(),
+                   base64.urlsafe_b64decode(EC_JWK["d"] + "=")]
+        shell = subprocess.Popen([SHELL, "--json"], env=self.environment,
+                                 stdin=subprocess.PIPE, text=True,
+                                 stdout=subprocess.PIPE)
+        lines = [CO] + [f"key import -file {name} -dryrun"
+                        for name in (ec, rsa, "ssh", "jwk")]
+        shell.stdin.write("\n".join(lines) + "\n")
+        shell.stdin.flush()
+        for _ in lines:
+            self.assertTrue(json.loads(shell.stdout.readline())["ok"])
+        try:
+            memory = self.memory_of(shell.pid)
+        except PermissionError:
+            self.skipTest("no look into another process here")
+        finally:
+            shell.communicate()
+        self.assertTrue(any(b"co-password" in part or b"perigee" in part
+                            for part in memory))
+        for secret in secrets:
+            self.assertFalse(any(secret in part for part in memory), secret)
+
+    @staticmethod
+    def memory_of(pid):
+        parts = []
+        with open(f"/proc/{pid}/maps") as maps, \
+                open(f"/proc/{pid}/mem", "rb", 0) as memory:
+            for line in maps:
+                where, rights = line.split()[:2]
+                begin, end = (int(n, 16) for n in where.split("-"))
+                # A sanitizer's map of the memory is no memory.
+                if "w" not in rights or "[v" in line or end - begin > 1 << 30:
+                    continue
+                memory.seek(begin)
+                try:
+                    parts.append(memory.read(end - begin))
+                except OSError:
+                    continue
+        return parts
 
 
 if __name__ == "__main__":
