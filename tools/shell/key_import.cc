@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -105,6 +106,12 @@ std::string NameOfPiece(const Template& attributes) {
     return absl::StrCat(type == CKK_EC ? "EC " : "", CurveName(curve), " ",
                         kind);
   }
+  for (const KeyType& row : KeyTypes()) {
+    if (row.set != 0 && row.type == type &&
+        row.set == attributes.NumberOf(CKA_PARAMETER_SET)) {
+      return absl::StrCat(absl::AsciiStrToUpper(row.name), " ", kind);
+    }
+  }
   const size_t size =
       modulus.empty() ? attributes.Value(CKA_VALUE).size() : modulus.size();
   return absl::StrCat(KeyTypeText(type), " ", size * 8, " ", kind);
@@ -183,7 +190,9 @@ absl::Status Importer::AddHalf(EVP_PKEY* key, CK_OBJECT_CLASS half,
     }
   }
   ASSIGN_OR_RETURN(const std::vector<Use> usual,
-                   ParseUsage(type == CKK_EC_MONTGOMERY ? "derive" : "sign"));
+                   ParseUsage(type == CKK_EC_MONTGOMERY ? "derive"
+                              : type == CKK_ML_KEM      ? "encapsulate"
+                                                        : "sign"));
   RETURN_IF_ERROR(SetUsage(wanted_.usage.has_value() ? *wanted_.usage : usual,
                            half, attributes));
   std::string what = NameOfPiece(attributes);

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tools/shell/key_objects.h"
 #include "tools/shell/result.h"
@@ -105,6 +106,44 @@ WipedBytes RawHalf(EVP_PKEY* key, CK_OBJECT_CLASS half) {
   WipedBytes bytes = WipedBytes::OfSize(size);
   if (get(key, bytes.data(), &size) != 1) return {};
   return bytes;
+}
+
+// A parameter of OpenSSL 3.5.
+constexpr char kSeed[] = "seed";
+
+// The row of a post-quantum key; null for others.
+const KeyType* PostQuantumType(EVP_PKEY* key) {
+  const char* const name = EVP_PKEY_get0_type_name(key);
+  for (const KeyType& row : KeyTypes()) {
+    if (row.set != 0 && name != nullptr &&
+        absl::EqualsIgnoreCase(name, row.name)) {
+      return &row;
+    }
+  }
+  return nullptr;
+}
+
+WipedBytes SeedOf(EVP_PKEY* key) {
+  size_t size = 0;
+  WipedBytes bytes;
+  if (EVP_PKEY_get_octet_string_param(key, kSeed, nullptr, 0, &size) == 1) {
+    bytes = WipedBytes::OfSize(size);
+    EVP_PKEY_get_octet_string_param(key, kSeed, bytes.data(), size, &size);
+  }
+  ERR_clear_error();
+  return bytes;
+}
+
+void SetPostQuantum(const KeyType& type, EVP_PKEY* key, CK_OBJECT_CLASS half,
+                    Template& attributes) {
+  attributes.Number(CKA_KEY_TYPE, type.type);
+  attributes.Number(CKA_PARAMETER_SET, type.set);
+  const WipedBytes seed = half == CKO_PRIVATE_KEY ? SeedOf(key) : WipedBytes();
+  if (seed.empty()) {
+    attributes.Bytes(CKA_VALUE, RawHalf(key, half).span());
+  } else {
+    attributes.Bytes(CKA_SEED, seed.span());
+  }
 }
 
 absl::Status SetEc(EVP_PKEY* key, CK_OBJECT_CLASS half, Template& attributes) {
@@ -234,11 +273,16 @@ absl::StatusOr<Template> AttributesOf(EVP_PKEY* key, CK_OBJECT_CLASS half) {
                      RawHalf(key, half).span());
     return attributes;
   }
+  if (const KeyType* const type = PostQuantumType(key)) {
+    SetPostQuantum(*type, key, half, attributes);
+    return attributes;
+  }
   const char* const name = EVP_PKEY_get0_type_name(key);
   return Failure(CKR_KEY_TYPE_INCONSISTENT,
                  absl::StrCat("a key of the type ",
                               name != nullptr ? name : "that has no name"),
-                 "RSA, EC, Ed25519, Ed448, X25519 and X448 keys are imported.");
+                 "RSA, EC, Ed25519, Ed448, X25519 and X448 keys are imported, "
+                 "and ML-DSA, ML-KEM and SLH-DSA from OpenSSL 3.5 on.");
 }
 
 absl::StatusOr<OwnedKey> PublicKeyOf(const KeyObject& object) {
@@ -274,6 +318,19 @@ absl::StatusOr<OwnedKey> PrivateKeyOf(const KeyObject& object) {
                  value->span());
   }
   if (value.has_value() && IsRaw(id)) return RawKey(id, {}, value->span());
+  if (PostQuantumType(open.get()) != nullptr) {
+    const std::optional<WipedBytes> seed = object.Bytes(CKA_SEED);
+    const bool has_seed = seed.has_value() && !seed->empty();
+    Parameters parameters;
+    if (has_seed) {
+      parameters.Octets(kSeed, seed->span());
+    } else if (value.has_value()) {
+      parameters.Octets(OSSL_PKEY_PARAM_PRIV_KEY, value->span());
+    }
+    if (has_seed || value.has_value()) {
+      return parameters.Key(EVP_PKEY_get0_type_name(open.get()), true);
+    }
+  }
   return Failure(
       CKR_KEY_UNEXTRACTABLE,
       absl::StrCat("the value of the ", object.Kind(), " may not be read"));

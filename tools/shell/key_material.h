@@ -1,7 +1,8 @@
 // Keys as OpenSSL has them, and the attributes that PKCS#11 has for them.
 // Every file format is read into an EVP_PKEY and written from one, so that
 // this is the only place that knows both sides. RSA, EC on named curves,
-// Ed25519, Ed448, X25519, X448.
+// Ed25519, Ed448, X25519, X448; ML-DSA, ML-KEM and SLH-DSA with an OpenSSL that
+// has them.
 #ifndef PERIGEE_TOOLS_SHELL_KEY_MATERIAL_H_
 #define PERIGEE_TOOLS_SHELL_KEY_MATERIAL_H_
 

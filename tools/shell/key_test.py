@@ -365,6 +365,31 @@ class KeyTest(unittest.TestCase):
                   f"-file {label}.exported")
         return self.read(f"{label}.exported")
 
+    def test_post_quantum_keys(self):
+        try:
+            tool("openssl", "genpkey", "-algorithm", "ML-DSA-44", "-out", "d")
+        except AssertionError:
+            self.skipTest("this OpenSSL has no ML-DSA")
+        tool("openssl", "genpkey", "-algorithm", "ML-KEM-768", "-out", "k")
+        tool("openssl", "genpkey", "-algorithm", "SLH-DSA-SHAKE-128f", "-out",
+             "s")
+        for name in ("d", "k", "s"):
+            self.good(f"key import {name} -readable",
+                      f"key export -object pkcs11:object={name};type=private "
+                      f"-file {name}.out")
+            self.assertEqual(self.read(f"{name}.out"), self.read(name))
+            if name == "k":
+                continue
+            tool("openssl", "pkey", "-in", name, "-pubout", "-out", "public")
+            self.good(f"key sign -object {name} -file message "
+                      f"-out {name}.sig",
+                      f"key request -object {name} -subject CN=a "
+                      f"-file {name}.csr")
+            tool("openssl", "pkeyutl", "-verify", "-pubin", "-inkey",
+                 "public", "-rawin", "-in", "message", "-sigfile",
+                 f"{name}.sig")
+            tool("openssl", "req", "-verify", "-noout", "-in", f"{name}.csr")
+
     def test_raw_secrets(self):
         secret = self.write("secret", os.urandom(32))
         self.bad("key import -file secret", "CKR_DATA_INVALID", "none of PEM")
