@@ -58,6 +58,7 @@ absl::Status AdoptDevice(Library& library, CK_SLOT_ID slotID,
                          const CK_BYTE* pFingerprint, CK_ULONG ulFingerprintLen,
                          const CK_UTF8CHAR* pSoPin, CK_ULONG ulSoPinLen);
 
+absl::Status Setup(Library& library, PERIGEE_SETUP* pSetup);
 absl::Status HostIdentity(Library& library, PERIGEE_HOST* pHost);
 absl::Status OfferDevice(Library& library, CK_SLOT_ID slotID,
                          const PERIGEE_REMOTE_OFFER* pOffer);

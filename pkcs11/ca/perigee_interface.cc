@@ -349,6 +349,7 @@ constexpr PERIGEE_FUNCTION_LIST kList = {
     PERIGEE_ROW(AddDomain),
     PERIGEE_ROW(ChangeDomain),
     PERIGEE_ROW(DeleteDomain),
+    PERIGEE_ROW(Setup),
 };
 #undef PERIGEE_ROW
 

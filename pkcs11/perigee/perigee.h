@@ -512,6 +512,18 @@ typedef CK_RV (*PERIGEE_CheckTransport)(CK_SESSION_HANDLE hSession,
 // CA_TamperClear ends it.
 typedef CK_RV (*PERIGEE_TamperHsm)(CK_SLOT_ID slotID);
 
+// ---- This computer ---------------------------------------------------------
+
+typedef struct PERIGEE_SETUP {
+  CK_ULONG ulSize;
+  char configFile[1024];  // empty: none, the defaults that are built in
+  char stateDirectory[1024];
+} PERIGEE_SETUP;
+
+// Where the library looked, and keeps what is not said otherwise. Longer paths
+// are cut.
+typedef CK_RV (*PERIGEE_Setup)(PERIGEE_SETUP* pSetup);
+
 // ---- Forecast --------------------------------------------------------------
 
 typedef struct PERIGEE_FORECAST {
@@ -667,6 +679,7 @@ typedef struct PERIGEE_FUNCTION_LIST {
   PERIGEE_AddDomain AddDomain;
   PERIGEE_ChangeDomain ChangeDomain;
   PERIGEE_DeleteDomain DeleteDomain;
+  PERIGEE_Setup Setup;
 } PERIGEE_FUNCTION_LIST;
 
 #ifdef __cplusplus

@@ -1,6 +1,7 @@
 // The shell as operators use it: -c, -f, a pipe, a terminal. The documented
 // five-step procedure literally, archives, and how errors look.
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 
@@ -409,6 +410,51 @@ TEST_F(ShellUseTest, FromNothing_ToABackup) {
        "partition archive list -slot 1"});
   EXPECT_EQ(ended.code, 0) << ended.out << ended.error;
   EXPECT_THAT(ended.out, HasSubstr("Number Of Partitions:        0"));
+}
+
+// One line sets up a pair that backs up and restores.
+TEST_F(ShellUseTest, Init_MakesAWorkingPair) {
+  const std::string domain = site_.path() + "/domain";
+  const std::string line =
+      With(With(With("init -newdomain " + domain, "popassword", kSoPin),
+                "copassword", kOfficerPin),
+           "sopassword", kSoPin);
+  Ended ended = RunCommands({line});
+  ASSERT_EQ(ended.code, 0) << ended.out << ended.error;
+  EXPECT_THAT(ended.out, HasSubstr("Partition keys in slot 0 was init"));
+  EXPECT_THAT(ended.out, HasSubstr("Backup HSM backup in slot 1 was init"));
+  EXPECT_EQ(ReadFile(domain).size(), 32u);
+  EXPECT_THAT(ended.out + ended.error, Not(HasSubstr(ReadFile(domain))));
+  // A second time changes nothing and asks nothing.
+  ended = RunCommands({"init"});
+  EXPECT_EQ(ended.code, 0) << ended.out;
+  EXPECT_THAT(ended.out, HasSubstr("Everything was there already."));
+  // An existing file is no place for a domain.
+  EXPECT_EQ(RunCommands({"init -slot 1"}).code, 1);
+
+  ended = RunCommands(
+      {With("role login -name co", "password", kOfficerPin),
+       With(With("partition archive backup -slot 1 -partition w -domainfile " +
+                     domain,
+                 "password", kOfficerPin),
+            "sopassword", kSoPin) +
+           " -dryrun",
+       "doctor"});
+  EXPECT_EQ(ended.code, 0) << ended.out << ended.error;
+  EXPECT_THAT(ended.out, HasSubstr("0 failed."));
+}
+
+TEST_F(ShellUseTest, Doctor_FindsWhatIsWrong) {
+  ASSERT_EQ(RunCommands(
+                {With("partition init -label k -domain d", "password", kSoPin)})
+                .code,
+            0);
+  const std::string state = site_.state();
+  ASSERT_EQ(chmod(state.c_str(), 0755), 0);
+  const Ended ended = RunCommands({"doctor"});
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_THAT(ended.out, HasSubstr("others may look"));
+  EXPECT_THAT(ended.out, HasSubstr("-> chmod go-rwx " + state));
 }
 
 TEST_F(ShellUseTest, Store_IsCheckedCompactedAndDescribed) {

@@ -138,7 +138,8 @@ std::vector<Command> AllCommands() {
         RemoteCommands,     AuditCommands,       ManifestCommands,
         ImportCommands,     KeyGenerateCommands, KeyImportCommands,
         KeyExportCommands,  KeyCommands,         KeySignCommands,
-        KeyRequestCommands, StoreCommands,       GeneralCommands}) {
+        KeyRequestCommands, StoreCommands,       SetupCommands,
+        DoctorCommands,     GeneralCommands}) {
     for (const Command& command : part()) all.push_back(command);
   }
   return all;

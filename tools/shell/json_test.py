@@ -149,6 +149,7 @@ class JsonTest(unittest.TestCase):
             "partition archive restore -slot 1 -partition weekly "
             "-password bk-password -replace",
             "partition check", "device show", "remotebackup identity",
+            "init",
             "audit status", "audit checkpoint", "audit show",
             f"audit export -file {self.path}/audit", "audit verify",
             f"audit verify -file {self.path}/audit", "audit rotate",
@@ -160,6 +161,9 @@ class JsonTest(unittest.TestCase):
             "partition create -label second", "hsm time show",
             "hsm time sync", "stm show",
             "hsm tampershow", "hsm tamper -force", "hsm tampershow")
+        # Here passwords cost nothing, and the HSM was tampered with.
+        found = self.run_lines("doctor", ok=None)[0]["data"]
+        self.assertGreater(found["warnings"], 0)
         answers = self.run_lines(
             "slot set -slot 2", f"role login -name so {so}",
             "hsm tamperclear", "stm transport -force")

@@ -187,6 +187,8 @@ std::vector<Command> KeyCommands();
 std::vector<Command> KeySignCommands();
 std::vector<Command> KeyRequestCommands();
 std::vector<Command> StoreCommands();
+std::vector<Command> SetupCommands();
+std::vector<Command> DoctorCommands();
 std::vector<Command> AllCommands();
 
 }  // namespace shell

@@ -9,6 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "tools/shell/facts.h"
 #include "tools/shell/objects.h"
 #include "tools/shell/secret_entry.h"
@@ -34,26 +36,46 @@ constexpr OutcomeRow kOutcomes[] = {
     {PERIGEE_OUTCOME_NOT_TRIED, "not tried", nullptr, &TransferSum::not_tried},
 };
 
-// A bar on a terminal; nothing elsewhere, because the report follows.
-int ShowProgress(void*, CK_ULONG done, CK_ULONG total) {
-  if (isatty(STDOUT_FILENO) && total > 0) {
-    constexpr CK_ULONG kWidth = 40;
-    const CK_ULONG filled = std::min(kWidth, done * kWidth / total);
-    absl::PrintF("\r        [%s%s] %d/%d", std::string(filled, '#'),
-                 std::string(kWidth - filled, '.'), done, total);
+// How far a run is: a bar on a terminal, elsewhere a line every five seconds.
+class Progress {
+ public:
+  void Show(CK_ULONG done, CK_ULONG total) {
+    if (total == 0) return;
+    const absl::Time now = absl::Now();
+    if (isatty(STDOUT_FILENO)) {
+      constexpr CK_ULONG kWidth = 32;
+      const CK_ULONG filled = std::min(kWidth, done * kWidth / total);
+      absl::PrintF("\r        [%s%s] %d/%d%-28s", std::string(filled, '#'),
+                   std::string(kWidth - filled, '.'), done, total,
+                   Pace(now, done, total));
+    } else if (now - told_ >= absl::Seconds(5) && done < total) {
+      told_ = now;
+      absl::PrintF("        %d of %d%s\n", done, total, Pace(now, done, total));
+    }
     fflush(stdout);
   }
-  return 0;
-}
+  static void Clear() {
+    if (isatty(STDOUT_FILENO)) absl::PrintF("\r%79s\r", "");
+  }
+
+ private:
+  // ", 310/s, 29 s left"; nothing in the first second.
+  std::string Pace(absl::Time now, CK_ULONG done, CK_ULONG total) const {
+    const double seconds = absl::ToDoubleSeconds(now - began_);
+    if (seconds < 1 || done == 0) return "";
+    const double rate = static_cast<double>(done) / seconds;
+    return absl::StrFormat(
+        ", %.0f/s, %.0f s left", rate,
+        static_cast<double>(total - std::min(done, total)) / rate);
+  }
+
+  const absl::Time began_ = absl::Now();
+  absl::Time told_ = began_;
+};
 
 CK_RV OnProgress(void* context, CK_ULONG done, CK_ULONG total) {
-  ShowProgress(context, done, total);
+  static_cast<Progress*>(context)->Show(done, total);
   return Interrupted() ? CKR_CANCEL : CKR_OK;
-}
-
-void ClearProgress() {
-  if (!isatty(STDOUT_FILENO)) return;
-  absl::PrintF("\r%60s\r", "");
 }
 
 std::string ParenthesizedLabel(const std::string& label) {
@@ -235,10 +257,12 @@ absl::Status RunTransfer(Shell& shell, const TransferPlan& plan,
   const Module& module = shell.module();
   absl::Status status;
   std::vector<PERIGEE_TRANSFER_ITEM> items;
+  Progress progress;
   for (size_t room = std::max<size_t>(plan.objects.size(), 64);;) {
     items.assign(room, PERIGEE_TRANSFER_ITEM{});
     PERIGEE_TRANSFER transfer = Request(plan, items);
     transfer.pProgress = OnProgress;
+    transfer.pContext = &progress;
     const CK_RV rv =
         module.perigee().Transfer(plan.source, plan.target, &transfer);
     if (rv == CKR_BUFFER_TOO_SMALL && transfer.ulItemCount > room) {
@@ -249,7 +273,7 @@ absl::Status RunTransfer(Shell& shell, const TransferPlan& plan,
     items.resize(std::min<size_t>(transfer.ulItemCount, room));
     break;
   }
-  ClearProgress();
+  Progress::Clear();
   Json facts = Json::array();
   for (const PERIGEE_TRANSFER_ITEM& item : items) {
     const std::string label = LabelOf(module, plan.source, item.hSource);
