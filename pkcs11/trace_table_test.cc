@@ -127,7 +127,6 @@ TEST(TraceTableTest, EveryParameterOfEveryFunctionIsDecided) {
 TEST(TraceTableTest, TheVendorInterfaceHasNoOtherFunctions) {
   EXPECT_EQ(sizeof(PERIGEE_FUNCTION_LIST),
             offsetof(PERIGEE_FUNCTION_LIST, LastError) + 39 * sizeof(void*));
-            offsetof(PERIGEE_FUNCTION_LIST, LastError) + 39 * sizeof(void*));
 }
 
 TEST(TraceTableTest, AFunctionWithoutARowIsShownByItsName) {
