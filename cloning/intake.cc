@@ -110,14 +110,29 @@ absl::Status Intake::Decide(ObjectRecord record,
                             const absl::StatusOr<hsm::ObjectRef>& found,
                             TargetResult& result) {
   RETURN_IF_ERROR(CheckRules(record));
+  if (hsm::IsSmk(record.attributes)) {
+    ASSIGN_OR_RETURN(const hsm::Smk smk, hsm::SmkOf(record.attributes));
+    if (own_.kind == hsm::Kind::kApplication) {
+      ASSIGN_OR_RETURN(const bool taken, partition_.TakeSmk(*login_, smk));
+      if (!taken) result.outcome = Outcome::kPresent;
+      return absl::OkStatus();
+    }
+    return Keep(std::move(record.attributes), std::move(record.origin), found,
+                result);
+  }
   ASSIGN_OR_RETURN(
       hsm::AttributeSet attributes,
       hsm::Resolve(hsm::How::kClone, record.attributes, {.logged_in = true}));
   if (!attributes.IsTrue(CKA_TOKEN)) {
     return base::Error(CKR_ATTRIBUTE_VALUE_INVALID, "not a token object");
   }
+  return Keep(std::move(attributes), std::move(record.origin), found, result);
+}
 
-  if (const auto twin = taken_.find(record.ouid); twin != taken_.end()) {
+absl::Status Intake::Keep(hsm::AttributeSet attributes, hsm::Statement origin,
+                          const absl::StatusOr<hsm::ObjectRef>& found,
+                          TargetResult& result) {
+  if (const auto twin = taken_.find(result.ouid); twin != taken_.end()) {
     const Draft& other = group_[twin->second];
     if (!IsEqual(attributes, other.object.attributes)) return Conflict();
     result.outcome = Outcome::kPresent;
@@ -147,11 +162,11 @@ absl::Status Intake::Decide(ObjectRecord record,
   }
   RETURN_IF_ERROR(TakeRoom(partition_.CostOf(attributes), given_back));
   object.attributes = std::move(attributes);
-  object.origin = std::move(record.origin);
+  object.origin = std::move(origin);
   object.making = hsm::NewObject::Making::kReceived;
   object.peer = source_.serial;
   object.looked_up = true;
-  taken_[record.ouid] = group_.size();
+  taken_[result.ouid] = group_.size();
   group_.push_back({std::move(object), results_.size()});
   return absl::OkStatus();
 }

@@ -49,6 +49,10 @@ class Intake {
   absl::Status Decide(ObjectRecord record,
                       const absl::StatusOr<hsm::ObjectRef>& found,
                       TargetResult& result);
+  // The same of an object in its stored form, that may be here.
+  absl::Status Keep(hsm::AttributeSet attributes, hsm::Statement origin,
+                    const absl::StatusOr<hsm::ObjectRef>& found,
+                    TargetResult& result);
   absl::Status CheckRules(const ObjectRecord& record);
   // Takes out of group_ what somebody else has stored since; an error when
   // that is nothing.

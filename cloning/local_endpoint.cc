@@ -129,7 +129,9 @@ absl::StatusOr<LocalEndpoint::Prepared> LocalEndpoint::Prepare(
   item.handle = handle;
   RETURN_IF_ERROR(CheckLogin(login_));
   ASSIGN_OR_RETURN(const hsm::ObjectRef object,
-                   partition_->Get(login_.get(), handle));
+                   handle == hsm::kSmkHandle
+                       ? partition_->SmkAsObject(*login_)
+                       : partition_->Get(login_.get(), handle));
   const hsm::AttributeSet& attributes = object->attributes();
   item.ouid = OuidOf(attributes);
   ASSIGN_OR_RETURN(const hsm::Statement own, OwnStatement());
@@ -345,7 +347,8 @@ absl::Status LocalEndpoint::KeepReceipts(
   std::vector<Receipt> receipts;
   std::vector<uint64_t> handles;
   for (size_t i = 0; i < results.size(); ++i) {
-    if (results[i].outcome == TargetResult::Outcome::kRefused) continue;
+    // An SMK that was taken is no object here.
+    if (results[i].handle == 0) continue;
     receipts.push_back({offered[i], results[i].ouid, results[i].handle, {}});
     handles.push_back(results[i].handle);
   }

@@ -189,6 +189,13 @@ class Partition {
   // The SKS master keys of a V1 partition, by CO or LCO; the primary one is
   // made at the first call. CKR_OPERATION_NOT_ALLOWED on a V0 partition.
   absl::StatusOr<SmkSet> Smks(const Login& by);
+  // The primary one as an object, by the CO; CKR_SMK_ID_NOT_FOUND when none was
+  // made yet, CKR_OPERATION_NOT_ALLOWED on a V0 partition.
+  absl::StatusOr<ObjectRef> SmkAsObject(const Login& by);
+  // That of another partition becomes the primary one, and the present one the
+  // former; by the CO. False when it is here already.
+  // CKR_OPERATION_NOT_ALLOWED while one rolls over, and on a V0 partition.
+  absl::StatusOr<bool> TakeSmk(const Login& by, const Smk& smk);
   // A new primary key; the former one still opens its blobs, until it is
   // dropped. By the CO. CKR_OPERATION_NOT_ALLOWED while it rolls over, or, for
   // dropping, while it does not.

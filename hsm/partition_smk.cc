@@ -25,6 +25,22 @@ absl::StatusOr<SmkSet> SmkSetOf(SmkKeys keys) {
   return set;
 }
 
+absl::Status RollsOver() {
+  return base::ErrorWithReason(
+      CKR_OPERATION_NOT_ALLOWED, "smk-rolls-over",
+      "the SKS master key rolls over already: end that first");
+}
+
+absl::Status NoneYet() {
+  return base::Error(CKR_SMK_ID_NOT_FOUND,
+                     "the partition has no SKS master key yet");
+}
+
+bool Holds(const SmkSet& set, const SmkId& id) {
+  return set.primary.id() == id ||
+         (set.former.has_value() && set.former->id() == id);
+}
+
 }  // namespace
 
 absl::StatusOr<std::optional<SmkSet>> Partition::State_::LoadSmks(
@@ -95,14 +111,49 @@ absl::StatusOr<SmkSet> Partition::Smks(const Login& by) {
   return *std::move(set);
 }
 
+absl::StatusOr<ObjectRef> Partition::SmkAsObject(const Login& by) {
+  ASSIGN_OR_RETURN(const auto keys, state_->Require(by, {Role::kCo}));
+  std::optional<SmkSet> set;
+  RETURN_IF_ERROR(
+      state_->core->store().Read([&](Reader& reader) -> absl::Status {
+        ASSIGN_OR_RETURN(const PartitionRecord record,
+                         state_->Recheck(reader, by.state_->incarnation));
+        RETURN_IF_ERROR(state_->RequireV1(reader));
+        ASSIGN_OR_RETURN(set, state_->LoadSmks(reader, record.born, *keys));
+        return absl::OkStatus();
+      }));
+  if (!set.has_value()) return NoneYet();
+  return std::make_shared<const Object>(kSmkHandle, 1,
+                                        AttributesOf(set->primary));
+}
+
+absl::StatusOr<bool> Partition::TakeSmk(const Login& by, const Smk& smk) {
+  ASSIGN_OR_RETURN(const auto keys, state_->Require(by, {Role::kCo}));
+  bool taken = false;
+  RETURN_IF_ERROR(state_->core->store().Write(
+      state_->space, [&](Transaction& tx) -> absl::Status {
+        ASSIGN_OR_RETURN(const PartitionRecord record,
+                         state_->Recheck(tx, by.state_->incarnation));
+        RETURN_IF_ERROR(state_->RequireV1(tx));
+        ASSIGN_OR_RETURN(std::optional<SmkSet> set,
+                         state_->LoadSmks(tx, record.born, *keys));
+        taken = !set.has_value() || !Holds(*set, smk.id());
+        if (!taken) return absl::OkStatus();
+        if (set.has_value() && set->former.has_value()) return RollsOver();
+        ASSIGN_OR_RETURN(Smk primary, Smk::Of(smk.key().Clone()));
+        SmkSet now{std::move(primary), std::nullopt};
+        if (set.has_value()) now.former = std::move(set->primary);
+        RETURN_IF_ERROR(state_->SaveSmks(tx, record.born, *keys, now));
+        return state_->Audit(tx, AuditWord::kSmkReceived, record, by.role());
+      }));
+  return taken;
+}
+
 absl::Status Partition::RollSmk(const Login& by) {
   RETURN_IF_ERROR(Smks(by).status());
   ASSIGN_OR_RETURN(const Smk made, Smk::Generate());
   return ChangeSmks(by, AuditWord::kSmkRolled, [&](SmkSet& set) {
-    if (set.former.has_value()) {
-      return base::Error(CKR_OPERATION_NOT_ALLOWED,
-                         "the SKS master key rolls over already");
-    }
+    if (set.former.has_value()) return RollsOver();
     ASSIGN_OR_RETURN(Smk primary, Smk::Of(made.key().Clone()));
     set.former = std::move(set.primary);
     set.primary = std::move(primary);
@@ -132,10 +183,7 @@ absl::Status Partition::ChangeSmks(
         RETURN_IF_ERROR(state_->RequireV1(tx));
         ASSIGN_OR_RETURN(std::optional<SmkSet> set,
                          state_->LoadSmks(tx, record.born, *keys));
-        if (!set.has_value()) {
-          return base::Error(CKR_SMK_ID_NOT_FOUND,
-                             "the partition has no SKS master key yet");
-        }
+        if (!set.has_value()) return NoneYet();
         RETURN_IF_ERROR(change(*set));
         RETURN_IF_ERROR(state_->SaveSmks(tx, record.born, *keys, *set));
         return state_->Audit(tx, word, record, by.role());

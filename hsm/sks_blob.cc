@@ -266,6 +266,29 @@ absl::Status CheckToSeal(const SksAuthorisation& authorisation) {
   return absl::OkStatus();
 }
 
+AttributeSet AttributesOf(const Smk& smk) {
+  AttributeSet attributes;
+  attributes.SetUlong(CKA_CLASS, kSmkClass);
+  attributes.SetBool(CKA_TOKEN, true);
+  attributes.SetBool(CKA_PRIVATE, true);
+  attributes.SetBool(CKA_SENSITIVE, true);
+  attributes.SetText(CKA_LABEL, "SKS master key");
+  attributes.Set(CKA_OUID, ByteSpan(smk.id()).subspan(0, sizeof(Ouid)));
+  attributes.Set(CKA_VALUE, smk.key().Expose());
+  return attributes;
+}
+
+bool IsSmk(const AttributeSet& attributes) {
+  return attributes.object_class() == kSmkClass;
+}
+
+absl::StatusOr<Smk> SmkOf(const AttributeSet& attributes) {
+  absl::StatusOr<Smk> smk =
+      Smk::Of(SecretBytes::CopyOf(attributes.Value(CKA_VALUE)));
+  if (smk.ok() && AttributesOf(*smk) == attributes) return smk;
+  return base::Error(CKR_ATTRIBUTE_VALUE_INVALID, "no SKS master key");
+}
+
 size_t SksBlobSize(const Statement& source, absl::Span<const ObjectRef> objects,
                    const SksAuthorisation& authorisation) {
   size_t size = kBeginningSize + kSealOverhead + wire::Encode(source).size() +

@@ -41,6 +41,15 @@ class Smk {
   SmkId id_;
 };
 
+// An SMK travels, and lies in a backup partition, as an object of this class;
+// in the partition that uses it, it is none. It is asked for by this handle.
+inline constexpr CK_OBJECT_CLASS kSmkClass = 0x8050534DUL;
+inline constexpr uint64_t kSmkHandle = 0xFFFFFFFF00000018;
+AttributeSet AttributesOf(const Smk& smk);
+bool IsSmk(const AttributeSet& attributes);
+// CKR_ATTRIBUTE_VALUE_INVALID unless they are what AttributesOf makes.
+absl::StatusOr<Smk> SmkOf(const AttributeSet& attributes);
+
 // Those of a partition.
 struct SmkSet {
   Smk primary;

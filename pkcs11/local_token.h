@@ -120,6 +120,7 @@ class LocalToken : public Token {
                                CK_OBJECT_CLASS object_class) override;
 
   absl::StatusOr<hsm::KeyRights> KeyRightsOn(SpaceId space) override;
+  bool HasSmk(SpaceId space) override;
   absl::StatusOr<std::vector<hsm::ObjectRef>> AllForSks(
       SpaceId space, const hsm::SksAuthorisation& authorisation) override;
   absl::StatusOr<size_t> SizeOfSks(

@@ -8,6 +8,13 @@ absl::StatusOr<hsm::KeyRights> LocalToken::KeyRightsOn(SpaceId space) {
   return hsm::KeyRights(partition, Access());
 }
 
+bool LocalToken::HasSmk(SpaceId space) {
+  const absl::StatusOr<hsm::LoginRef> login = LoginOn(space);
+  const absl::StatusOr<hsm::Partition*> partition = Own(space);
+  return login.ok() && partition.ok() &&
+         (*partition)->SmkAsObject(**login).ok();
+}
+
 absl::StatusOr<std::vector<hsm::ObjectRef>> LocalToken::AllForSks(
     SpaceId space, const hsm::SksAuthorisation& authorisation) {
   ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));

@@ -182,6 +182,8 @@ class Token {
 
   // --- SKS: hsm::Partition's functions of these names ------------------------
 
+  // Whether the login could clone an SKS master key out.
+  virtual bool HasSmk(SpaceId /*space*/) { return false; }
   virtual absl::StatusOr<std::vector<hsm::ObjectRef>> AllForSks(
       SpaceId space, const hsm::SksAuthorisation& authorisation);
   virtual absl::StatusOr<size_t> SizeOfSks(

@@ -18,9 +18,21 @@ namespace {
 using api::Input;
 using api::Need;
 
-absl::Status NeedObjects(CK_ULONG type) {
-  if (type == CK_CRYPTOKI_ELEMENT) return absl::OkStatus();
-  return base::Error(CKR_OBJECT_TYPE_INVALID, "only objects are cloned");
+bool IsSmk(CK_ULONG type, CK_ULONG handle) {
+  return type == CK_PARAM_ELEMENT && handle == LUNA_MASKING_KEY_PID;
+}
+
+// What an endpoint knows the element by: an object, or the SKS master key.
+absl::StatusOr<uint64_t> HandleOf(CK_ULONG type, CK_ULONG handle) {
+  if (type == CK_CRYPTOKI_ELEMENT) return handle;
+  if (IsSmk(type, handle)) return hsm::kSmkHandle;
+  return base::Error(CKR_OBJECT_TYPE_INVALID,
+                     "only objects and SKS master keys are cloned");
+}
+
+// An SMK is no object where it came to.
+CK_ULONG ToldHandle(CK_ULONG type, CK_ULONG handle, uint64_t made) {
+  return made == 0 && IsSmk(type, handle) ? LUNA_MASKING_KEY_PID : made;
 }
 
 absl::Status NeedNoKev(CK_ULONG size) {
@@ -158,14 +170,14 @@ absl::Status CA_CloneAsSource(Library& library, CK_SESSION_HANDLE hSession,
   ASSIGN_OR_RETURN(const ByteSpan reply, Input(pInput, ulInputLen));
   ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
   ASSIGN_OR_RETURN(const Output output, Output::Make(pOutput, pulOutputLen));
-  RETURN_IF_ERROR(NeedObjects(ulObjectType));
+  ASSIGN_OR_RETURN(const uint64_t handle,
+                   HandleOf(ulObjectType, ulObjectHandle));
   cloning::RunTable& runs = CloningEnd::Of(session).runs();
   if (!output.Fits(cloning::kMaxSingleMessage)) {
-    ASSIGN_OR_RETURN(const size_t size, runs.SizeOfOne(reply, ulObjectHandle));
+    ASSIGN_OR_RETURN(const size_t size, runs.SizeOfOne(reply, handle));
     if (!output.Fits(size)) return ToStatus(output.Tell(size));
   }
-  ASSIGN_OR_RETURN(const base::Bytes sealed,
-                   runs.SealOne(reply, ulObjectHandle));
+  ASSIGN_OR_RETURN(const base::Bytes sealed, runs.SealOne(reply, handle));
   return ToStatus(output.Give(sealed));
 }
 
@@ -173,17 +185,17 @@ absl::Status CA_CloneAsSource(Library& library, CK_SESSION_HANDLE hSession,
 absl::Status CA_CloneAsTarget(Library& library, CK_SESSION_HANDLE hSession,
                               CK_BYTE_PTR, CK_ULONG ulKEVLen,
                               CK_BYTE_PTR pInput, CK_ULONG ulInputLen,
-                              CK_ULONG ulObjectType, CK_ULONG, CK_BBOOL,
-                              CK_OBJECT_HANDLE_PTR phNewObject) {
+                              CK_ULONG ulObjectType, CK_ULONG ulObjectHandle,
+                              CK_BBOOL, CK_OBJECT_HANDLE_PTR phNewObject) {
   RETURN_IF_ERROR(NeedNoKev(ulKEVLen));
   RETURN_IF_ERROR(Need(phNewObject, "no place for the handle"));
   ASSIGN_OR_RETURN(const ByteSpan sealed, Input(pInput, ulInputLen));
   ASSIGN_OR_RETURN(const SessionRef session, TargetSession(library, hSession));
-  RETURN_IF_ERROR(NeedObjects(ulObjectType));
+  RETURN_IF_ERROR(HandleOf(ulObjectType, ulObjectHandle).status());
   ASSIGN_OR_RETURN(const cloning::TargetResult result,
                    CloningEnd::Of(session).runs().AcceptOne(
                        sealed, cloning::AcceptOptions()));
-  *phNewObject = result.handle;
+  *phNewObject = ToldHandle(ulObjectType, ulObjectHandle, result.handle);
   return absl::OkStatus();
 }
 
@@ -199,9 +211,11 @@ absl::Status CA_CloneObject(Library& library, CK_SESSION_HANDLE hTargetSession,
   ASSIGN_OR_RETURN(const SessionRef target,
                    TargetSession(library, hTargetSession));
   ASSIGN_OR_RETURN(const SessionRef source, library.session(hSourceSession));
-  RETURN_IF_ERROR(NeedObjects(ulObjectType));
-  ASSIGN_OR_RETURN(*phNewObject, CloneOne(CloningEnd::Of(source),
-                                          CloningEnd::Of(target), hObject));
+  ASSIGN_OR_RETURN(const uint64_t handle, HandleOf(ulObjectType, hObject));
+  ASSIGN_OR_RETURN(
+      const uint64_t made,
+      CloneOne(CloningEnd::Of(source), CloningEnd::Of(target), handle));
+  *phNewObject = ToldHandle(ulObjectType, hObject, made);
   return absl::OkStatus();
 }
 

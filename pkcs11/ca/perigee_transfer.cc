@@ -22,9 +22,14 @@ using api::Pin;
 using Item = cloning::Endpoint::Item;
 
 // The handles of what is carried: those asked for, or all. Nothing is opened.
+// A backup of all takes the SKS master key along, where there is one.
 absl::StatusOr<std::vector<uint64_t>> HandlesOf(
-    cloning::Endpoint& source, const PERIGEE_TRANSFER& transfer) {
-  if (transfer.ulObjectCount == 0) return source.Handles();
+    cloning::Endpoint& source, const PERIGEE_TRANSFER& transfer, bool has_smk) {
+  if (transfer.ulObjectCount == 0) {
+    ASSIGN_OR_RETURN(std::vector<uint64_t> all, source.Handles());
+    if (has_smk) all.push_back(hsm::kSmkHandle);
+    return all;
+  }
   if (transfer.phObjects == nullptr) {
     return base::Error(CKR_ARGUMENTS_BAD, "no objects");
   }
@@ -102,8 +107,10 @@ absl::Status Transfer(Library& library, CK_SESSION_HANDLE hSource,
   if (!target->read_write()) return base::Error(CKR_SESSION_READ_ONLY, "");
   ASSIGN_OR_RETURN(const auto to,
                    target->token().MakeEndpoint(target->space()));
+  const bool with_smk =
+      !target->token().has_crypto() && source->token().HasSmk(source->space());
   ASSIGN_OR_RETURN(const std::vector<uint64_t> handles,
-                   HandlesOf(*from, *pTransfer));
+                   HandlesOf(*from, *pTransfer, with_smk));
   ASSIGN_OR_RETURN(const ItemReport report,
                    ItemReport::Make(*pTransfer, handles.size()));
   backup::TransferReport done;

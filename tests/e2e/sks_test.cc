@@ -294,6 +294,72 @@ TEST_F(SksTest, MultiSign_NeedsOneKey) {
   EXPECT_OK(MultiSign(CKM_ECDSA_SHA256, blob, {Bytes(3)}, signatures));
 }
 
+Plan TwoV1Partitions() {
+  Plan plan = V1Plan();
+  plan.apps[0].partitions.push_back(plan.apps[0].partitions[0]);
+  return plan;
+}
+
+// One partition's blob in another one.
+class SmkTest : public SksTest {
+ protected:
+  SmkTest() : SksTest(TwoV1Partitions()), other_(bench_.Officer(1)) {}
+
+  CK_RV CloneSmk(CK_SESSION_HANDLE target, CK_OBJECT_HANDLE* made) {
+    return ca().CA_CloneObject(target, session_, CK_PARAM_ELEMENT,
+                               LUNA_MASKING_KEY_PID, made);
+  }
+  CK_RV InsertAt(CK_SESSION_HANDLE at, const Bytes& blob) {
+    std::swap(session_, at);
+    std::vector<CK_OBJECT_HANDLE> back;
+    const CK_RV rv = Insert(blob, back);
+    std::swap(session_, at);
+    return rv;
+  }
+
+  const CK_SESSION_HANDLE other_;
+};
+
+TEST_F(SmkTest, ClonedSmk_OpensTheBlobsElsewhere) {
+  CK_OBJECT_HANDLE made = 0;
+  EXPECT_RV(CKR_SMK_ID_NOT_FOUND, CloneSmk(other_, &made));
+  Bytes blob, others;
+  const CK_OBJECT_HANDLE key = GenerateAes(bench_.host, session_, "key");
+  ASSERT_OK(Extract({key}, blob));
+  std::swap(session_, const_cast<CK_SESSION_HANDLE&>(other_));
+  const CK_OBJECT_HANDLE theirs = GenerateAes(bench_.host, session_, "theirs");
+  ASSERT_OK(Extract({theirs}, others, Secrets(), 0, true));
+  std::swap(session_, const_cast<CK_SESSION_HANDLE&>(other_));
+  EXPECT_RV(CKR_SMK_ID_NOT_FOUND, InsertAt(other_, blob));
+  ASSERT_OK(CloneSmk(other_, &made)) << bench_.host.library().LastError();
+  EXPECT_EQ(made, LUNA_MASKING_KEY_PID);
+  EXPECT_OK(InsertAt(other_, blob));
+  // Its own blobs still open: its key became the former one.
+  EXPECT_OK(InsertAt(other_, others));
+  EXPECT_OK(CloneSmk(other_, &made));  // is there
+}
+
+TEST_F(SmkTest, OtherElements_AreRefused) {
+  CK_OBJECT_HANDLE made = 0;
+  EXPECT_RV(CKR_OBJECT_TYPE_INVALID,
+            ca().CA_CloneObject(other_, session_, CK_PARAM_ELEMENT, 1, &made));
+  EXPECT_RV(CKR_OBJECT_TYPE_INVALID,
+            ca().CA_CloneObject(other_, session_, CK_CONTAINER_ELEMENT,
+                                LUNA_MASKING_KEY_PID, &made));
+}
+
+// The blob outlives the partition that made it, by the backup of its SMK.
+TEST_F(SmkTest, BackupAndRestore_BringTheSmk) {
+  Bytes blob;
+  const CK_OBJECT_HANDLE key = GenerateAes(bench_.host, session_, "key");
+  ASSERT_OK(Extract({key}, blob, Secrets(), 0, true));
+  const CK_SESSION_HANDLE archive = bench_.NewArchive();
+  ExpectAllStored(bench_.host.Transfer(session_, archive), 1);
+  EXPECT_RV(CKR_SMK_ID_NOT_FOUND, InsertAt(other_, blob));
+  ExpectAllStored(bench_.host.Transfer(archive, other_), 1);
+  EXPECT_OK(InsertAt(other_, blob));
+}
+
 class SksV0Test : public SksTest {
  protected:
   SksV0Test() : SksTest(Plan()) {}
