@@ -5,37 +5,15 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <new>
 #include <utility>
-#include <vector>
 
 #include "base/bytes.h"
-#include "base/secret_memory.h"
+#include "base/wiped_vector.h"
 
 namespace base {
 
 // Overwrites `size` bytes in a way the compiler does not remove.
 void Wipe(void* data, size_t size);
-
-// Allocates where secrets live (base/secret_memory.h) and wipes before it
-// frees.
-template <typename T>
-struct WipingAllocator {
-  using value_type = T;
-  WipingAllocator() = default;
-  template <typename U>
-  WipingAllocator(const WipingAllocator<U>&) {}  // NOLINT: converting
-  static_assert(alignof(T) <= alignof(std::max_align_t));
-  T* allocate(size_t n) {
-    if (n > SIZE_MAX / 2 / sizeof(T)) throw std::bad_alloc();
-    return static_cast<T*>(AllocateSecret(n * sizeof(T)));
-  }
-  void deallocate(T* p, size_t n) { FreeSecret(p, n * sizeof(T)); }
-  bool operator==(const WipingAllocator&) const { return true; }
-};
-
-// A growing buffer whose every former storage is wiped.
-using WipedVector = std::vector<uint8_t, WipingAllocator<uint8_t>>;
 
 // Move-only secret. Raw access is by Expose*, so that a reviewer can grep it.
 class SecretBytes {
@@ -60,9 +38,7 @@ class SecretBytes {
     return MutableByteSpan(bytes_.data(), bytes_.size());
   }
   // Amortised: many small parts cost no more than one large one.
-  void Append(ByteSpan more) {
-    bytes_.insert(bytes_.end(), more.begin(), more.end());
-  }
+  void Append(ByteSpan more) { bytes_.Append(more.begin(), more.end()); }
   // Keeps the first `size` bytes and wipes the rest; `size` <= size().
   void Truncate(size_t size);
   SecretBytes Clone() const { return CopyOf(Expose()); }

@@ -46,7 +46,7 @@ class Writer {
   void Raw(ByteSpan b) {
     // Each storage that is outgrown is wiped, so small ones do not pay.
     if (out_.capacity() == 0 && b.size() < kFirst) out_.reserve(kFirst);
-    out_.insert(out_.end(), b.begin(), b.end());
+    out_.Append(b.begin(), b.end());
   }
   void Sized(ByteSpan b) {
     U32(static_cast<uint32_t>(b.size()));

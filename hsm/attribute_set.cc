@@ -279,7 +279,7 @@ struct AttributeSetDecoder {
     } else if (form == Form::kNumbers) {
       entry.value = GetNumbers(r, payload);
     } else {
-      entry.value.assign(payload.begin(), payload.end());
+      entry.value = base::WipedVector(payload.begin(), payload.end());
     }
     return entry;
   }

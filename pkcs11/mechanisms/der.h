@@ -53,7 +53,7 @@ class DerWriter {
   DerWriter& BitString(ByteSpan bits);  // whole bytes
   // Bytes that are DER already.
   DerWriter& Raw(ByteSpan der) {
-    out_.insert(out_.end(), der.begin(), der.end());
+    out_.Append(der.begin(), der.end());
     return *this;
   }
 

@@ -77,7 +77,7 @@ class Collector {
     if (part.size() > kMaxCollected - collected_.size()) {
       return base::Error(CKR_DATA_LEN_RANGE, "too long for one message");
     }
-    collected_.insert(collected_.end(), part.begin(), part.end());
+    collected_.Append(part.begin(), part.end());
     return absl::OkStatus();
   }
 
@@ -100,8 +100,9 @@ class Collector {
     if (collected_.size() != form_.hash_size) {
       return base::Error(CKR_DATA_LEN_RANGE, "length of a hash");
     }
-    collected_.insert(collected_.begin(), form_.prefix.begin(),
-                      form_.prefix.end());
+    base::WipedVector prefixed(form_.prefix.begin(), form_.prefix.end());
+    prefixed.Append(collected_.begin(), collected_.end());
+    collected_ = std::move(prefixed);
     return ByteSpan(collected_);
   }
 
