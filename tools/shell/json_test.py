@@ -199,13 +199,6 @@ class JsonTest(unittest.TestCase):
             "key delete pair -pair -force", "key delete wrapping -force",
             f"key import -file {place}/pem -label again -dryrun")
 
-    def make_key(self):
-        subprocess.run(
-            ["pkcs11-tool", "--module", LIBRARY, "--slot", "0", "--login",
-             "--pin", "co-password", "--keygen", "--key-type", "AES:32",
-             "--label", "a key"], env=self.environment, check=True,
-            capture_output=True)
-
     def test_failure_has_its_words(self):
         answer = self.run_lines("slot set -slot 99", ok=False)[0]
         self.assertEqual(answer["result"], "CKR_SLOT_ID_INVALID")

@@ -2,6 +2,7 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/objects.h>
@@ -15,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "tools/shell/key_objects.h"
 #include "tools/shell/result.h"
+#include "tools/shell/shell.h"
 #include "tools/shell/text.h"
 
 namespace shell {
@@ -165,6 +167,10 @@ absl::Status SetEc(EVP_PKEY* key, CK_OBJECT_CLASS half, Template& attributes) {
 }
 
 }  // namespace
+
+void IgnoreOpenSslConfiguration() {
+  OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
+}
 
 std::string OpenSslReason() {
   const unsigned long code = ERR_peek_error();

@@ -215,6 +215,7 @@ int Main(int argc, char** argv) {
     if (!remedy.empty()) fprintf(stderr, "    -> %s\n", remedy.c_str());
     return 1;
   }
+  IgnoreOpenSslConfiguration();
   CatchInterrupts();
   Shell shell(*std::move(module), AllCommands());
   if (options.has_complete) {

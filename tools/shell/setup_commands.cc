@@ -221,9 +221,10 @@ absl::Status Init(Shell& shell, const Arguments& arguments) {
               {"backup_hsm", HsmFacts(backup)},
               {"made", made}});
   absl::PrintF(
-      "\n    Next: role login -name co; then any PKCS#11 program makes keys "
-      "(slot %d), and\n    partition archive backup -slot %d -partition <name> "
-      "backs them up. doctor checks the rest.\n",
+      "\n    Next: role login -name co, key generate -type ec -label signer "
+      "(or "
+      "any PKCS#11\n    program, slot %d), partition archive backup -slot %d "
+      "-partition <name>.\n    doctor checks the rest.\n",
       pair.partition, pair.backup);
   return absl::OkStatus();
 }

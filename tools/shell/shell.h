@@ -165,6 +165,10 @@ std::string StateName(CK_STATE state);
 // "Crypto Officer logged in", "none logged in"
 std::string WhoText(std::optional<CK_USER_TYPE> user, bool admin_slot);
 
+// Key files are read as this program has it, not as openssl.cnf of the host
+// says, which may load PKCS#11 modules by itself. Before any command.
+void IgnoreOpenSslConfiguration();
+
 // The parts of the command table, one a file.
 std::vector<Command> GeneralCommands();
 std::vector<Command> SlotCommands();
