@@ -118,12 +118,14 @@ TEST_P(FirmwareTest, BR_4_BeforeAnyBackup_IsRefusedToo) {
 TEST_P(FirmwareTest, BR_5_NewFirmwares_DoNotUseTheLegacyProtocol) {
   Bench bench(FirmwarePlan(GetParam(), "luna-k7", "7.7.0", "7.7.1"));
   const CK_SESSION_HANDLE app = bench.Officer();
-  Bytes hello(4096);
-  CK_ULONG size = hello.size();
+  CK_ULONG size = 0;
+  EXPECT_OK(bench.host.ca().CA_CloneAsSourceInit(app, nullptr, 0, nullptr,
+                                                 &size, CK_FALSE));
+  Bytes hello(size);
   EXPECT_OK(bench.host.ca().CA_CloneAsSourceInit(app, nullptr, 0, hello.data(),
                                                  &size, CK_FALSE));
   // A KEV is what the legacy protocol begins with.
-  Bytes kev(32, 1), reply(4096);
+  Bytes kev(32, 1), reply(64000);
   CK_ULONG reply_size = reply.size();
   EXPECT_RV(CKR_FUNCTION_NOT_SUPPORTED,
             bench.host.ca().CA_CloneAsTargetInit(

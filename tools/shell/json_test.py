@@ -123,10 +123,10 @@ class JsonTest(unittest.TestCase):
             "role list", "role show -name co", "role logout",
             f"role login -name co {co}", "partition showinfo",
             "partition showpolicies", "partition contents")
-        self.make_key()
         self.key_work(co)
         self.run_lines(
-            f"role login -name co {co}", "partition contents",
+            f"role login -name co {co}",
+            "key generate -type aes -label kept", "partition contents",
             "slot set -slot 1", f"hsm init -label vault {so}",
             f"role login -name so {so}", "hsm showinfo", "hsm showpolicies",
             "partition create -label spare -password sp-password -size 20000",
