@@ -782,6 +782,9 @@ class KeyTest(unittest.TestCase):
         self.assertEqual(self.count(), 0)
 
     def test_what_was_read_does_not_stay_in_memory(self):
+        with open(SHELL, "rb") as program:
+            if b"__asan_init" in program.read():
+                self.skipTest("AddressSanitizer keeps what was freed")
         def hexadecimal(key, name):
             text = tool("openssl", "pkey", "-in", key, "-text",
                         "-noout").decode()
