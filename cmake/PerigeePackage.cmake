@@ -38,6 +38,8 @@ install(FILES ${PROJECT_SOURCE_DIR}/tools/completion/perigee.bash
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
   RENAME perigee)
 install(FILES docs/GADGET.md docs/SHELL.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR}
+  PATTERN CMakeLists.txt EXCLUDE)
 install(FILES README.md LICENSE CHANGELOG.md
   DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
