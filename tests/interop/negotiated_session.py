@@ -6,18 +6,11 @@ import sys
 import time
 from ctypes import POINTER, byref, c_char_p, c_ubyte, c_ulong, c_void_p, sizeof
 
+from luna_binding import Attribute, Mechanism
+
 BUFFER = 64000
 CKM_CPV4_EXTRACT, CKM_CPV4_INSERT = 0x80000208, 0x80000209
 BYTES, ULONGS = POINTER(c_ubyte), POINTER(c_ulong)
-
-
-class Attribute(ctypes.Structure):
-    _fields_ = [("type", c_ulong), ("value", c_void_p), ("size", c_ulong)]
-
-
-class Mechanism(ctypes.Structure):
-    _fields_ = [("mechanism", c_ulong), ("parameter", c_void_p),
-                ("size", c_ulong)]
 
 
 class ExtractParams(ctypes.Structure):
@@ -105,14 +98,8 @@ def ouid_of(module, session, handle):
     return bytes(value)
 
 
-def main():
-    module = ctypes.CDLL(sys.argv[1])
-    so_pin, pin = (argument.encode() for argument in sys.argv[2:4])
-    ok(module.C_Initialize(None))
-    make_ready(module, so_pin, pin)
-    source = open_session(module, 0, pin)
-    target = open_session(module, 1, pin)
-    keys = [generate(module, source) for _ in range(3)]
+def exchange(module, source, target, keys):
+    """Clones the keys by a negotiated session; the handles of the copies."""
     count = len(keys)
 
     out, out_size, step = (c_ubyte * BUFFER)(), c_ulong(BUFFER), c_ulong()
@@ -152,7 +139,20 @@ def main():
         assert ouid_of(module, source, key) == ouid_of(module, target, copy)
     for end in (source, target):
         ok(module.CA_MigrationCloseSession(end, c_ulong(len(ouid)), session))
+    return list(made)
+
+
+def main():
+    module = ctypes.CDLL(sys.argv[1])
+    so_pin, pin = (argument.encode() for argument in sys.argv[2:4])
+    ok(module.C_Initialize(None))
+    make_ready(module, so_pin, pin)
+    source = open_session(module, 0, pin)
+    target = open_session(module, 1, pin)
+    exchange(module, source, target,
+             [generate(module, source) for _ in range(3)])
     ok(module.C_Finalize(None))
 
 
-main()
+if __name__ == "__main__":
+    main()
