@@ -104,6 +104,7 @@ TEST(TraceTableTest, EveryParameterOfEveryFunctionIsDecided) {
   CheckRow<PERIGEE_AuditVerify>("Perigee.AuditVerify");
   CheckRow<PERIGEE_HostIdentity>("Perigee.HostIdentity");
   CheckRow<PERIGEE_Setup>("Perigee.Setup");
+  CheckRow<PERIGEE_MechanismName>("Perigee.MechanismName");
   CheckRow<PERIGEE_OfferDevice>("Perigee.OfferDevice");
   CheckRow<PERIGEE_ManifestText>("Perigee.ManifestText");
   CheckRow<PERIGEE_ManifestVerify>("Perigee.ManifestVerify");
@@ -126,7 +127,7 @@ TEST(TraceTableTest, EveryParameterOfEveryFunctionIsDecided) {
 // are no calls.
 TEST(TraceTableTest, TheVendorInterfaceHasNoOtherFunctions) {
   EXPECT_EQ(sizeof(PERIGEE_FUNCTION_LIST),
-            offsetof(PERIGEE_FUNCTION_LIST, LastError) + 39 * sizeof(void*));
+            offsetof(PERIGEE_FUNCTION_LIST, LastError) + 40 * sizeof(void*));
 }
 
 TEST(TraceTableTest, AFunctionWithoutARowIsShownByItsName) {

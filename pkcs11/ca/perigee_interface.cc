@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/cryptoki.h"
 #include "hsm/store_upkeep.h"
@@ -15,6 +16,7 @@
 #include "pkcs11/ca/places.h"
 #include "pkcs11/call.h"
 #include "pkcs11/config.h"
+#include "pkcs11/mechanism.h"
 
 namespace pkcs11 {
 namespace ca {
@@ -283,6 +285,18 @@ absl::Status CompactStore(Library& library, CK_SLOT_ID slotID,
   return WithStore(library, slotID, pStore, hsm::CompactSqliteStore);
 }
 
+absl::Status MechanismName(Library&, CK_MECHANISM_TYPE type, char* pName,
+                           CK_ULONG ulRoom) {
+  if (pName == nullptr || ulRoom == 0) {
+    return base::Error(CKR_ARGUMENTS_BAD, "no place for the name");
+  }
+  const Mechanism* const row = Registry::Get().Find(type);
+  CopyText(pName, ulRoom,
+           row != nullptr ? std::string(row->name)
+                          : absl::StrCat("0x", absl::Hex(type)));
+  return absl::OkStatus();
+}
+
 // --- the C functions ---------------------------------------------------------
 
 // Not through Guarded: it must not count as a call itself.
@@ -350,6 +364,7 @@ constexpr PERIGEE_FUNCTION_LIST kList = {
     PERIGEE_ROW(ChangeDomain),
     PERIGEE_ROW(DeleteDomain),
     PERIGEE_ROW(Setup),
+    PERIGEE_ROW(MechanismName),
 };
 #undef PERIGEE_ROW
 

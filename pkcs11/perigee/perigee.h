@@ -524,6 +524,13 @@ typedef struct PERIGEE_SETUP {
 // are cut.
 typedef CK_RV (*PERIGEE_Setup)(PERIGEE_SETUP* pSetup);
 
+// ---- Names ------------------------------------------------------------------
+
+// The name of a mechanism: "CKM_AES_GCM"; hexadecimal when it is unknown. 64
+// bytes are enough for all.
+typedef CK_RV (*PERIGEE_MechanismName)(CK_MECHANISM_TYPE type, char* pName,
+                                       CK_ULONG ulRoom);
+
 // ---- Forecast --------------------------------------------------------------
 
 typedef struct PERIGEE_FORECAST {
@@ -680,6 +687,7 @@ typedef struct PERIGEE_FUNCTION_LIST {
   PERIGEE_ChangeDomain ChangeDomain;
   PERIGEE_DeleteDomain DeleteDomain;
   PERIGEE_Setup Setup;
+  PERIGEE_MechanismName MechanismName;
 } PERIGEE_FUNCTION_LIST;
 
 #ifdef __cplusplus

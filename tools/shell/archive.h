@@ -18,6 +18,45 @@ absl::StatusOr<PERIGEE_HSM_INFO> BackupHsm(const Shell& shell,
 absl::StatusOr<PERIGEE_PARTITION_INFO> ExistingArchive(
     const Shell& shell, const PERIGEE_HSM_INFO& hsm, const std::string& name);
 
+// The active slot's session, its Crypto Officer logged in.
+absl::StatusOr<CK_SESSION_HANDLE> OfficerSession(Shell& shell);
+
+// The HSM SO on the Backup HSM for as long as a partition is made; logged out
+// again unless he was there before.
+class BackupOfficer {
+ public:
+  static absl::StatusOr<std::unique_ptr<BackupOfficer>> Login(
+      Shell& shell, CK_SLOT_ID slot, const Arguments& arguments) {
+    std::unique_ptr<BackupOfficer> officer(new BackupOfficer(shell));
+    ASSIGN_OR_RETURN(officer->session_, shell.Session(slot));
+    if (shell.LoggedIn(slot) == CKU_SO) return officer;
+    ASSIGN_OR_RETURN(const SecretText password,
+                     shell.Secret(arguments, "sopassword",
+                                  "password for HSM SO of the Backup HSM",
+                                  Shell::Entry::kOnce));
+    RETURN_IF_ERROR(shell.Login(slot, PERIGEE_OWN_CONTAINER, CKU_SO, password));
+    officer->logged_in_ = true;
+    return officer;
+  }
+  ~BackupOfficer() {
+    if (logged_in_) shell_.module().c().C_Logout(session_);
+  }
+  CK_SESSION_HANDLE session() const { return session_; }
+
+ private:
+  explicit BackupOfficer(Shell& shell) : shell_(shell) {}
+  Shell& shell_;
+  CK_SESSION_HANDLE session_ = CK_INVALID_HANDLE;
+  bool logged_in_ = false;
+};
+
+// Makes the backup partition -partition with its SO, Crypto Officer and domain,
+// by -sopassword; size 0: no limit of its own.
+absl::StatusOr<CK_ULONG> MakeArchive(Shell& shell, CK_SLOT_ID slot,
+                                     const Arguments& arguments,
+                                     const SecretText& password,
+                                     const SecretText& domain, CK_ULONG size);
+
 // One backup partition with its Crypto Officer logged in; logged out and
 // closed at the end.
 class OpenArchive {

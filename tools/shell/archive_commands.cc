@@ -1,5 +1,5 @@
-// partition archive backup, restore, list, contents, delete: the active
-// slot's partition and a partition of a Backup HSM.
+// partition archive backup, restore, list, contents: the active slot's
+// partition and a partition of a Backup HSM.
 #include <algorithm>
 #include <cstdio>
 
@@ -16,18 +16,6 @@
 
 namespace shell {
 namespace {
-
-// The active slot's session, its Crypto Officer logged in.
-absl::StatusOr<CK_SESSION_HANDLE> OfficerSession(Shell& shell) {
-  RETURN_IF_ERROR(shell.NeedPartitionSlot());
-  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
-                   shell.Session(shell.slot()));
-  if (shell.LoggedIn(shell.slot()) == CKU_USER) return session;
-  return Failure(CKR_USER_NOT_LOGGED_IN,
-                 absl::StrCat("the Crypto Officer is not logged in on slot ",
-                              shell.slot()),
-                 "role login -name co.");
-}
 
 // ---- backup
 // -----------------------------------------------------------------------
@@ -54,52 +42,6 @@ constexpr Option kBackupOptions[] = {
     {"force", "f", Kind::kFlag, false, "no question"},
 };
 
-// The HSM SO on the Backup HSM for as long as a partition is made; logged out
-// again unless he was there before.
-class BackupOfficer {
- public:
-  static absl::StatusOr<std::unique_ptr<BackupOfficer>> Login(
-      Shell& shell, CK_SLOT_ID slot, const Arguments& arguments) {
-    std::unique_ptr<BackupOfficer> officer(new BackupOfficer(shell));
-    ASSIGN_OR_RETURN(officer->session_, shell.Session(slot));
-    if (shell.LoggedIn(slot) == CKU_SO) return officer;
-    ASSIGN_OR_RETURN(const SecretText password,
-                     shell.Secret(arguments, "sopassword",
-                                  "password for HSM SO of the Backup HSM",
-                                  Shell::Entry::kOnce));
-    RETURN_IF_ERROR(shell.Login(slot, PERIGEE_OWN_CONTAINER, CKU_SO, password));
-    officer->logged_in_ = true;
-    return officer;
-  }
-  ~BackupOfficer() {
-    if (logged_in_) shell_.module().c().C_Logout(session_);
-  }
-  CK_SESSION_HANDLE session() const { return session_; }
-
- private:
-  explicit BackupOfficer(Shell& shell) : shell_(shell) {}
-  Shell& shell_;
-  CK_SESSION_HANDLE session_ = CK_INVALID_HANDLE;
-  bool logged_in_ = false;
-};
-
-// Where HSM policy 21 makes a role's first password temporary, the officer
-// changes it, here to the same: it was chosen by himself.
-absl::Status SettlePassword(Shell& shell, CK_SLOT_ID slot, CK_ULONG container,
-                            const SecretText& password) {
-  const auto role = shell.RoleAt(slot, container, CKU_USER);
-  if (!role.ok() || (role->flags & PERIGEE_ROLE_MUST_CHANGE_PIN) == 0) {
-    return absl::OkStatus();
-  }
-  RETURN_IF_ERROR(shell.Login(slot, container, CKU_USER, password));
-  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
-                   shell.Session(slot, container));
-  // The login stays: the objects follow.
-  return shell.module().Check(shell.module().c().C_SetPIN(
-      session, password.RevealBytes(), password.size(), password.RevealBytes(),
-      password.size()));
-}
-
 // As large as the source's, or as asked.
 absl::StatusOr<CK_ULONG> SizeOfNew(const Shell& shell,
                                    const Arguments& arguments) {
@@ -107,27 +49,6 @@ absl::StatusOr<CK_ULONG> SizeOfNew(const Shell& shell,
                    shell.PartitionAt(shell.slot()));
   return arguments.Number("size").value_or(
       source.ulCapacity == PERIGEE_NONE ? 0 : source.ulCapacity);
-}
-
-// Makes the backup partition with its SO, Crypto Officer and domain: as large
-// as the source's, or as asked.
-absl::StatusOr<CK_ULONG> MakeContainer(Shell& shell, CK_SLOT_ID slot,
-                                       const Arguments& arguments,
-                                       const SecretText& password,
-                                       const SecretText& domain) {
-  ASSIGN_OR_RETURN(const CK_ULONG size, SizeOfNew(shell, arguments));
-  ASSIGN_OR_RETURN(const std::unique_ptr<BackupOfficer> officer,
-                   BackupOfficer::Login(shell, slot, arguments));
-  ASSIGN_OR_RETURN(
-      const CK_ULONG container,
-      CreateContainer(shell.module(), officer->session(),
-                      *arguments.Text("partition"), password, &domain, size));
-  const absl::Status status = SettlePassword(shell, slot, container, password);
-  if (status.ok()) return container;
-  shell.CloseSession(slot, container);
-  shell.module().ca().CA_DeleteContainerWithHandle(officer->session(),
-                                                   container);
-  return status;
 }
 
 // An empty partition that a failed run of ours left is in the way of the next.
@@ -163,50 +84,6 @@ absl::Status DryRun(Shell& shell, const Arguments& arguments,
       OpenArchive::Ask(shell, arguments, slot, existing->ulContainer));
   plan.target = archive->session();
   return TellForecast(shell, plan, name, 0);
-}
-
-void PrintSum(const TransferPlan& plan, const TransferSum& sum,
-              CK_SLOT_ID slot) {
-  absl::PrintF("        %s %s %s\n        on slot %d.\n",
-               Count(sum.copied, "object"),
-               sum.copied == 1 ? absl::StrCat("has been ", plan.verb)
-                               : absl::StrCat("have been ", plan.verb),
-               plan.direction, slot);
-  if (sum.present > 0) {
-    absl::PrintF("        %s there already, equal.\n",
-                 sum.present == 1 ? "1 object was"
-                                  : absl::StrCat(sum.present, " objects were"));
-  }
-  if (sum.failed + sum.not_tried > 0) {
-    absl::PrintF("        NOT complete: %s could not go, %d not tried.\n",
-                 Count(sum.failed, "object"), sum.not_tried);
-  }
-}
-
-// Behaviour by the firmware of the partition's HSM: before 7.7.0 a run goes on
-// after an object that fails, V0 and V1 stop at the first.
-CK_FLAGS ErrorRule(const PERIGEE_HSM_INFO& hsm) {
-  return IsBefore770(hsm) ? PERIGEE_TRANSFER_CONTINUE_ON_ERROR : 0;
-}
-
-absl::Status PrintPlan(Shell& shell, const TransferPlan& plan,
-                       CK_ULONG* count) {
-  ASSIGN_OR_RETURN(const std::vector<PERIGEE_TRANSFER_ITEM> items,
-                   ListTransfer(shell.module(), plan));
-  CK_ULONG cost = 0;
-  for (const PERIGEE_TRANSFER_ITEM& item : items) {
-    // What the source does not have costs nothing.
-    if (item.ulCost == 0) {
-      return Failure(CKR_OBJECT_HANDLE_INVALID,
-                     absl::StrCat("there is no object ", item.hSource));
-    }
-    cost += item.ulCost;
-  }
-  absl::PrintF("        %s (%d bytes) will be %s.\n",
-               Count(items.size(), "object"), cost, plan.verb);
-  *count = items.size();
-  shell.Tell({{"planned_objects", items.size()}, {"planned_bytes", cost}});
-  return absl::OkStatus();
 }
 
 absl::Status Backup(Shell& shell, const Arguments& arguments) {
@@ -268,8 +145,9 @@ absl::Status Backup(Shell& shell, const Arguments& arguments) {
                                             "cloning domain of the source",
                                             Shell::Entry::kTwice));
     }
-    ASSIGN_OR_RETURN(container,
-                     MakeContainer(shell, slot, arguments, password, *domain));
+    ASSIGN_OR_RETURN(const CK_ULONG size, SizeOfNew(shell, arguments));
+    ASSIGN_OR_RETURN(container, MakeArchive(shell, slot, arguments, password,
+                                            *domain, size));
   }
   absl::PrintF("        Backing up objects...\n");
   TransferSum sum;
@@ -343,7 +221,7 @@ absl::Status Restore(Shell& shell, const Arguments& arguments) {
   return status;
 }
 
-// ---- list, contents, delete
+// ---- list, contents
 // -------------------------------------------------------
 
 constexpr Option kListOptions[] = {
@@ -425,32 +303,6 @@ absl::Status Contents(Shell& shell, const Arguments& arguments) {
   return ShowObjects(shell, archive->session());
 }
 
-constexpr Option kDeleteOptions[] = {
-    {"slot", "s", Kind::kNumber, true, "slot of the Backup HSM", Names::kSlot},
-    {"partition", "par", Kind::kText, true, "the backup partition",
-     Names::kPartition},
-    {"sopassword", "sop", Kind::kSecret, false,
-     "of the Backup HSM's SO, unless logged in there"},
-    {"force", "f", Kind::kFlag, false, "no question before destroying"},
-};
-
-absl::Status Delete(Shell& shell, const Arguments& arguments) {
-  ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO hsm, BackupHsm(shell, arguments));
-  const CK_SLOT_ID slot = hsm.adminSlot;
-  RETURN_IF_ERROR(shell.Session(slot).status());
-  ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO existing,
-                   ExistingArchive(shell, hsm, *arguments.Text("partition")));
-  RETURN_IF_ERROR(shell.Confirm(
-      arguments, absl::StrCat("The backup ", CleanText(existing.label),
-                              " with ", Count(existing.ulObjects, "object"),
-                              " will be destroyed.")));
-  ASSIGN_OR_RETURN(const std::unique_ptr<BackupOfficer> officer,
-                   BackupOfficer::Login(shell, slot, arguments));
-  shell.CloseSession(slot, existing.ulContainer);
-  return shell.module().Check(shell.module().ca().CA_DeleteContainerWithHandle(
-      officer->session(), existing.ulContainer));
-}
-
 }  // namespace
 
 std::vector<Command> ArchiveCommands() {
@@ -463,8 +315,6 @@ std::vector<Command> ArchiveCommands() {
        "lists the backups of a Backup HSM", kListData},
       {"partition archive contents", "par ar c", kContentsOptions, Contents,
        "lists the objects of a backup", kObjectsData},
-      {"partition archive delete", "par ar d", kDeleteOptions, Delete,
-       "destroys a backup"},
   };
 }
 

@@ -132,14 +132,15 @@ std::vector<Command> GeneralCommands() {
 std::vector<Command> AllCommands() {
   std::vector<Command> all;
   for (std::vector<Command> (*part)() :
-       {SlotCommands,       HsmCommands,         FirmwareCommands,
-        ConditionCommands,  CloningCommands,     RoleCommands,
-        PartitionCommands,  ArchiveCommands,     DeviceCommands,
-        RemoteCommands,     AuditCommands,       ManifestCommands,
-        ImportCommands,     KeyGenerateCommands, KeyImportCommands,
-        KeyExportCommands,  KeyCommands,         KeySignCommands,
-        KeyRequestCommands, StoreCommands,       SetupCommands,
-        DoctorCommands,     GeneralCommands}) {
+       {SlotCommands,       HsmCommands,           FirmwareCommands,
+        ConditionCommands,  MechanismCommands,     CloningCommands,
+        RoleCommands,       ApplicationIdCommands, PartitionCommands,
+        ArchiveCommands,    ArchiveUpkeepCommands, DeviceCommands,
+        RemoteCommands,     AuditCommands,         ManifestCommands,
+        ImportCommands,     KeyGenerateCommands,   KeyImportCommands,
+        KeyExportCommands,  KeyCommands,           KeySignCommands,
+        KeyRequestCommands, StoreCommands,         SetupCommands,
+        DoctorCommands,     GeneralCommands,       NotModelledCommands}) {
     for (const Command& command : part()) all.push_back(command);
   }
   return all;

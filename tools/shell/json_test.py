@@ -127,6 +127,8 @@ class JsonTest(unittest.TestCase):
         self.run_lines(
             f"role login -name co {co}",
             "key generate -type aes -label kept", "partition contents",
+            "slot configshow", "slot partitionlist", "appid info",
+            "partition showmechanism", "hsm showmechanism -mechanism aes",
             "slot set -slot 1", f"hsm init -label vault {so}",
             f"role login -name so {so}", "hsm showinfo", "hsm showpolicies",
             "partition create -label spare -password sp-password -size 20000",
@@ -140,6 +142,11 @@ class JsonTest(unittest.TestCase):
             "-sopassword so-password",
             "partition archive backup -slot 1 -partition weekly -append "
             "-password bk-password",
+            "partition archive create -slot 1 -partition early "
+            "-password bk-password -domain some-domain-string "
+            "-sopassword so-password",
+            "partition archive rename -slot 1 -partition early "
+            "-newname late -password bk-password",
             "partition archive list -slot 1",
             "partition archive contents -slot 1 -partition weekly "
             "-password bk-password",
@@ -159,7 +166,13 @@ class JsonTest(unittest.TestCase):
             "slot set -slot 2", f"hsm init -label app {so}",
             f"role login -name so {so}",
             "partition create -label second", "hsm time show",
-            "hsm time sync", "stm show",
+            "hsm time sync", "audit time get", "audit time sync",
+            "slot set -slot 3",
+            f"partition init -label second {p} -domain some-domain-string",
+            f"role login -name po {p}", f"role init -name co {co}",
+            "role logout", "slot set -slot 0",
+            f"partition clone -slot 3 -objects all {co}",
+            "slot set -slot 2", "stm show",
             "hsm tampershow", "hsm tamper -force", "hsm tampershow")
         # Here passwords cost nothing, and the HSM was tampered with.
         found = self.run_lines("doctor", ok=None)[0]["data"]

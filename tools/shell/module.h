@@ -16,11 +16,13 @@ namespace shell {
 
 // The CA_ functions that the shell calls, found by name.
 #define SHELL_CA_FUNCTIONS(X)              \
+  X(CA_CloseApplicationID)                 \
   X(CA_CreateContainer)                    \
   X(CA_DeleteContainerWithHandle)          \
   X(CA_FactoryReset)                       \
   X(CA_FirmwareRollback)                   \
   X(CA_FirmwareUpdate)                     \
+  X(CA_GetApplicationID)                   \
   X(CA_GetConfigurationElementDescription) \
   X(CA_GetContainerCapabilitySet)          \
   X(CA_GetContainerList)                   \
@@ -32,8 +34,10 @@ namespace shell {
   X(CA_GetTime)                            \
   X(CA_InitRolePIN)                        \
   X(CA_InitToken)                          \
+  X(CA_OpenApplicationID)                  \
   X(CA_OpenSession)                        \
   X(CA_STMToggle)                          \
+  X(CA_SetApplicationID)                   \
   X(CA_SetCloningDomain)                   \
   X(CA_SetContainerPolicies)               \
   X(CA_SetContainerSize)                   \

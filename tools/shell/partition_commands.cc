@@ -482,6 +482,8 @@ std::vector<Command> PartitionCommands() {
        "gives the partition another label"},
       {"partition domain set", "par do s", kDomainOptions, SetDomain,
        "sets the cloning domain, once"},
+      {"role setdomain", "ro sd", kDomainOptions, SetDomain,
+       "the same, as the role that is logged in"},
   };
 }
 

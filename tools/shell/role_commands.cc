@@ -1,4 +1,5 @@
-// role list, show, login, logout, init, changepw: on the active slot.
+// role list, show, login, logout, deactivate, init, resetpw, changepw, and
+// audit init, login, logout, the same for the Auditor: on the active slot.
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
@@ -84,8 +85,8 @@ constexpr Option kLoginOptions[] = {
     {"password", "p", Kind::kSecret, false, "of the role"},
 };
 
-absl::Status Login(Shell& shell, const Arguments& arguments) {
-  ASSIGN_OR_RETURN(const RoleName role, RoleFrom(shell, arguments));
+absl::Status LoginAs(Shell& shell, const Arguments& arguments,
+                     const RoleName& role) {
   const auto before =
       shell.RoleAt(shell.slot(), PERIGEE_OWN_CONTAINER, role.user);
   if (before.ok() && before->ulAttemptsLeft == 1 &&
@@ -111,7 +112,23 @@ absl::Status Login(Shell& shell, const Arguments& arguments) {
   return absl::OkStatus();
 }
 
+absl::Status Login(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const RoleName role, RoleFrom(shell, arguments));
+  return LoginAs(shell, arguments, role);
+}
+
 absl::Status Logout(Shell& shell, const Arguments&) {
+  return shell.Logout(shell.slot(), PERIGEE_OWN_CONTAINER);
+}
+
+// What is not modelled is a login that outlives the shell; this ends the
+// shell's own.
+absl::Status Deactivate(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const RoleName role, RoleFrom(shell, arguments));
+  if (shell.LoggedIn(shell.slot()) != role.user) {
+    return Failure(CKR_USER_NOT_LOGGED_IN,
+                   absl::StrCat("the ", role.title, " is not logged in"));
+  }
   return shell.Logout(shell.slot(), PERIGEE_OWN_CONTAINER);
 }
 
@@ -121,8 +138,8 @@ constexpr Option kInitOptions[] = {
     {"password", "p", Kind::kSecret, false, "its first password"},
 };
 
-absl::Status Init(Shell& shell, const Arguments& arguments) {
-  ASSIGN_OR_RETURN(const RoleName role, RoleFrom(shell, arguments));
+absl::Status InitAs(Shell& shell, const Arguments& arguments,
+                    const RoleName& role) {
   if (role.user == CKU_SO) {
     return Failure(
         CKR_USER_TYPE_INVALID,
@@ -143,6 +160,52 @@ absl::Status Init(Shell& shell, const Arguments& arguments) {
       CKR_USER_NOT_LOGGED_IN,
       absl::StrCat("the role that makes the ", role.title, " is not logged in"),
       role.made_by);
+}
+
+absl::Status Init(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const RoleName role, RoleFrom(shell, arguments));
+  return InitAs(shell, arguments, role);
+}
+
+constexpr Option kResetOptions[] = {
+    {"name", "n", Kind::kText, true, "co (by po); lco, cu (by co)",
+     Names::kRole},
+    {"password", "p", Kind::kSecret, false, "its new password"},
+};
+
+// As init, of a role that is there: its objects stay.
+absl::Status ResetPassword(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const RoleName role, RoleFrom(shell, arguments));
+  ASSIGN_OR_RETURN(
+      const PERIGEE_ROLE_INFO info,
+      shell.RoleAt(shell.slot(), PERIGEE_OWN_CONTAINER, role.user));
+  if ((info.flags & PERIGEE_ROLE_INITIALIZED) == 0) {
+    return Failure(CKR_USER_PIN_NOT_INITIALIZED,
+                   absl::StrCat("there is no ", role.title, " yet"),
+                   absl::StrCat("role init -name ", role.name, "."));
+  }
+  return InitAs(shell, arguments, role);
+}
+
+// --- the Auditor's own words
+
+absl::StatusOr<RoleName> Auditor(const Shell& shell) {
+  ASSIGN_OR_RETURN(const bool admin, IsAdminSlot(shell));
+  return FindRole("au", admin);
+}
+
+constexpr Option kAuditorOptions[] = {
+    {"password", "p", Kind::kSecret, false, "of the Auditor"},
+};
+
+absl::Status AuditInit(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const RoleName role, Auditor(shell));
+  return InitAs(shell, arguments, role);
+}
+
+absl::Status AuditLogin(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const RoleName role, Auditor(shell));
+  return LoginAs(shell, arguments, role);
 }
 
 constexpr Option kChangeOptions[] = {
@@ -196,10 +259,19 @@ std::vector<Command> RoleCommands() {
       {"role login", "ro logi", kLoginOptions, Login,
        "logs a role in on the active slot"},
       {"role logout", "ro logo", {}, Logout, "logs out on the active slot"},
+      {"role deactivate", "ro d", kNameOptions, Deactivate,
+       "the same, of this role only"},
       {"role init", "ro i", kInitOptions, Init,
        "makes a role, or gives it a new password"},
+      {"role resetpw", "ro r", kResetOptions, ResetPassword,
+       "gives a role a new password; its objects stay"},
       {"role changepw", "ro c", kChangeOptions, ChangePassword,
        "changes the password of a role"},
+      {"audit init", "au i", kAuditorOptions, AuditInit,
+       "makes the Auditor, as role init -name au"},
+      {"audit login", "au logi", kAuditorOptions, AuditLogin,
+       "logs the Auditor in"},
+      {"audit logout", "au logo", {}, Logout, "logs out on the active slot"},
   };
 }
 

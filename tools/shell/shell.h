@@ -193,6 +193,10 @@ std::vector<Command> KeyRequestCommands();
 std::vector<Command> StoreCommands();
 std::vector<Command> SetupCommands();
 std::vector<Command> DoctorCommands();
+std::vector<Command> MechanismCommands();
+std::vector<Command> ApplicationIdCommands();
+std::vector<Command> ArchiveUpkeepCommands();
+std::vector<Command> NotModelledCommands();
 std::vector<Command> AllCommands();
 
 }  // namespace shell

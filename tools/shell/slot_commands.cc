@@ -1,4 +1,4 @@
-// slot list, slot set.
+// slot list, set, configshow, partitionlist.
 #include <cstdio>
 
 #include "absl/strings/match.h"
@@ -142,6 +142,65 @@ absl::Status Set(Shell& shell, const Arguments& arguments) {
   return absl::OkStatus();
 }
 
+constexpr Option kSlotOptions[] = {
+    {"slot", "s", Kind::kNumber, false, "another slot than the active one",
+     Names::kSlot},
+};
+
+constexpr Shown kConfigData[] = {
+    {"file", "path of the configuration file; empty: there is none"},
+    {"state_directory", "path"},
+    {"slot", "number"},
+    {"hsm", "@hsm"},
+};
+
+// Where the slot comes from: the row of the configuration that made its HSM.
+absl::Status ConfigShow(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
+  ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO hsm, shell.HsmAt(slot));
+  PERIGEE_SETUP setup = {};
+  setup.ulSize = sizeof setup;
+  RETURN_IF_ERROR(shell.module().Check(shell.module().perigee().Setup(&setup)));
+  const std::string file = CleanText(setup.configFile);
+  absl::PrintF("\n%s", SlotField("Slot Id", absl::StrCat(slot)));
+  absl::PrintF("%s", SlotField("HSM", CleanText(hsm.configName)));
+  absl::PrintF("%s", SlotField("Model", CleanText(hsm.model)));
+  absl::PrintF("%s",
+               SlotField("Firmware Version", VersionText(hsm.ulFirmware)));
+  absl::PrintF("%s", SlotField("Reached By", CleanText(hsm.transport)));
+  absl::PrintF("%s", SlotField("Configuration File",
+                               file.empty() ? "none, all defaults" : file));
+  absl::PrintF("%s",
+               SlotField("State Directory", CleanText(setup.stateDirectory)));
+  shell.Tell({{"file", file},
+              {"state_directory", CleanText(setup.stateDirectory)},
+              {"slot", slot},
+              {"hsm", HsmFacts(hsm)}});
+  return absl::OkStatus();
+}
+
+constexpr Shown kPartitionListData[] = {{"partitions[]", "@partition"}};
+
+absl::Status PartitionList(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
+  ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO hsm, shell.HsmAt(slot));
+  ASSIGN_OR_RETURN(const std::vector<PERIGEE_PARTITION_INFO> partitions,
+                   shell.Containers(hsm.adminSlot));
+  absl::PrintF("\n    Partitions of the HSM %s:\n\n",
+               CleanText(hsm.configName));
+  Json all = Json::array();
+  for (const PERIGEE_PARTITION_INFO& one : partitions) {
+    absl::PrintF(
+        "        %-32s %-9s %s\n", CleanText(one.label),
+        one.slot == PERIGEE_NONE ? "no slot" : absl::StrCat("slot ", one.slot),
+        Count(one.ulObjects, "object"));
+    all.push_back(PartitionFacts(one));
+  }
+  absl::PrintF("\n    %s.\n", Count(partitions.size(), "partition"));
+  shell.Tell({{"partitions", all}});
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::vector<Command> SlotCommands() {
@@ -149,6 +208,10 @@ std::vector<Command> SlotCommands() {
       {"slot list", "s l", {}, List, "shows the slots", kListData},
       {"slot set", "s s", kSetOptions, Set, "chooses the active slot",
        kSetData},
+      {"slot configshow", "s csh", kSlotOptions, ConfigShow,
+       "tells where a slot comes from", kConfigData},
+      {"slot partitionlist", "s pl", kSlotOptions, PartitionList,
+       "lists the partitions of the slot's HSM", kPartitionListData},
   };
 }
 

@@ -293,6 +293,10 @@ absl::StatusOr<Invocation> Grammar::Parse(absl::Span<const Word> words) const {
         absl::StrCat("Possible here: ", absl::StrJoin(next, ", "), "."));
   }
   const Command& command = *call.command;
+  if (command.run == nullptr) {
+    call.has_secret = used < words.size();  // or may have
+    return call;
+  }
   for (size_t i = used; i < words.size(); ++i) {
     bool is_file = false;
     const Option* option = FindOption(command, words[i], is_file);
@@ -365,10 +369,12 @@ std::string Grammar::Display(absl::Span<const Word> words) const {
   const absl::StatusOr<Invocation> call = Parse(words);
   size_t used = 0;
   const Command* command = Find(words, used);
+  const bool understood =
+      call.ok() && (command->run != nullptr || used == words.size());
   bool secret = false;
   for (const Word& word : words) {
     const absl::string_view text = word.text.RevealText();
-    if (!call.ok() && LooksLikeOption(word)) {
+    if (!understood && LooksLikeOption(word)) {
       add("...");
       break;
     }

@@ -68,6 +68,8 @@ struct Command {
   const char* words;  // "partition archive backup"
   const char* brief;  // "par ar b": as many words
   absl::Span<const Option> options;
+  // Null: the model has no such thing. Then `help` says why, and what follows
+  // the words of the command is not looked at.
   absl::Status (*run)(Shell& shell, const Arguments& arguments);
   const char* help;
   absl::Span<const Shown> data = {};  // of --json

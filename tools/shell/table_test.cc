@@ -42,6 +42,7 @@ const Grammar& TestGrammar() {
                    {"role list", "ro l", {}, Nothing, "lists"},
                    {"slot set", "s s", kSet, Nothing, "chooses"},
                    {"check", "c", kCheck, Nothing, "checks"},
+                   {"group", "g", {}, nullptr, "not modelled"},
                    {"exit", "e", {}, Nothing, "ends"}});
   return *grammar;
 }
@@ -260,8 +261,19 @@ TEST(Display, WhatIsNotUnderstood_EndsAtTheFirstOption) {
 
 // ---- Completion ----
 
+// It may hold a secret of a command that was never written.
+TEST(NotModelled, WhatFollows_IsNotLookedAt) {
+  const absl::StatusOr<Invocation> call = Parse("group make -password hush");
+  ASSERT_TRUE(call.ok());
+  EXPECT_TRUE(call->has_secret);
+  EXPECT_FALSE(Parse("group")->has_secret);
+  EXPECT_THAT(TestGrammar().Display(SplitLine("group -password hush").value()),
+              Not(HasSubstr("hush")));
+}
+
 TEST(Complete, FirstWord) {
-  EXPECT_THAT(Complete(""), ElementsAre("check ", "exit ", "role ", "slot "));
+  EXPECT_THAT(Complete(""),
+              ElementsAre("check ", "exit ", "group ", "role ", "slot "));
   EXPECT_THAT(Complete("ro"), ElementsAre("role "));
 }
 

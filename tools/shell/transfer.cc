@@ -194,6 +194,48 @@ absl::StatusOr<std::vector<PERIGEE_TRANSFER_ITEM>> ListTransfer(
   }
 }
 
+void PrintSum(const TransferPlan& plan, const TransferSum& sum,
+              CK_SLOT_ID slot) {
+  absl::PrintF("        %s %s %s\n        on slot %d.\n",
+               Count(sum.copied, "object"),
+               sum.copied == 1 ? absl::StrCat("has been ", plan.verb)
+                               : absl::StrCat("have been ", plan.verb),
+               plan.direction, slot);
+  if (sum.present > 0) {
+    absl::PrintF("        %s there already, equal.\n",
+                 sum.present == 1 ? "1 object was"
+                                  : absl::StrCat(sum.present, " objects were"));
+  }
+  if (sum.failed + sum.not_tried > 0) {
+    absl::PrintF("        NOT complete: %s could not go, %d not tried.\n",
+                 Count(sum.failed, "object"), sum.not_tried);
+  }
+}
+
+CK_FLAGS ErrorRule(const PERIGEE_HSM_INFO& hsm) {
+  return IsBefore770(hsm) ? PERIGEE_TRANSFER_CONTINUE_ON_ERROR : 0;
+}
+
+absl::Status PrintPlan(Shell& shell, const TransferPlan& plan,
+                       CK_ULONG* count) {
+  ASSIGN_OR_RETURN(const std::vector<PERIGEE_TRANSFER_ITEM> items,
+                   ListTransfer(shell.module(), plan));
+  CK_ULONG cost = 0;
+  for (const PERIGEE_TRANSFER_ITEM& item : items) {
+    // What the source does not have costs nothing.
+    if (item.ulCost == 0) {
+      return Failure(CKR_OBJECT_HANDLE_INVALID,
+                     absl::StrCat("there is no object ", item.hSource));
+    }
+    cost += item.ulCost;
+  }
+  absl::PrintF("        %s (%d bytes) will be %s.\n",
+               Count(items.size(), "object"), cost, plan.verb);
+  *count = items.size();
+  shell.Tell({{"planned_objects", items.size()}, {"planned_bytes", cost}});
+  return absl::OkStatus();
+}
+
 absl::Status TellForecast(Shell& shell, const TransferPlan& plan,
                           const std::string& label, CK_ULONG capacity) {
   const Module& module = shell.module();

@@ -41,6 +41,15 @@ absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> ObjectsFrom(
 absl::StatusOr<std::vector<PERIGEE_TRANSFER_ITEM>> ListTransfer(
     const Module& module, const TransferPlan& plan);
 
+// Behaviour by the firmware of the partition's HSM: before 7.7.0 a run goes on
+// after an object that fails, V0 and V1 stop at the first.
+CK_FLAGS ErrorRule(const PERIGEE_HSM_INFO& hsm);
+
+// Tells how many objects and bytes would go; CKR_OBJECT_HANDLE_INVALID.
+absl::Status PrintPlan(Shell& shell, const TransferPlan& plan, CK_ULONG* count);
+void PrintSum(const TransferPlan& plan, const TransferSum& sum,
+              CK_SLOT_ID slot);
+
 // What a backup would do (Forecast of the vendor interface), told object by
 // object; nothing changes. `plan.target` is a session on the backup partition,
 // or on the Backup HSM's slot: then `label` and `capacity` are those of a new
