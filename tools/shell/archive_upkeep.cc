@@ -113,7 +113,8 @@ constexpr Option kDeleteOptions[] = {
      Names::kPartition},
     {"sopassword", "sop", Kind::kSecret, false,
      "of the Backup HSM's SO, unless logged in there"},
-    {"force", "f", Kind::kFlag, false, "no question before destroying"},
+    kForce,
+    kDryRun,
 };
 
 absl::Status Delete(Shell& shell, const Arguments& arguments) {

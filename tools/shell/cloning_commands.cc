@@ -189,7 +189,8 @@ constexpr Option kDomainLabelOptions[] = {
 };
 constexpr Option kDeleteDomainOptions[] = {
     {"domainlabel", "dl", Kind::kText, true, "the domain's label"},
-    {"force", "f", Kind::kFlag, false, "no question"},
+    kForce,
+    kDryRun,
 };
 
 absl::Status Change(Shell& shell, const Arguments& arguments,

@@ -16,7 +16,8 @@ namespace shell {
 namespace {
 
 constexpr Option kForceOptions[] = {
-    {"force", "f", Kind::kFlag, false, "no question"},
+    kForce,
+    kDryRun,
 };
 
 constexpr Shown kStmData[] = {{"transport_mode", "true or false"}};

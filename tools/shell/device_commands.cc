@@ -147,9 +147,12 @@ absl::Status Adopt(Shell& shell, const Arguments& arguments) {
                                             Shell::Entry::kOnce));
   }
   shell.CloseSessions(slot);
-  RETURN_IF_ERROR(shell.module().Check(shell.module().perigee().AdoptDevice(
-      slot, device.fingerprint, sizeof device.fingerprint,
-      password.RevealBytes(), password.size())));
+  const absl::Status adopted =
+      shell.module().Check(shell.module().perigee().AdoptDevice(
+          slot, device.fingerprint, sizeof device.fingerprint,
+          password.RevealBytes(), password.size()));
+  RETURN_IF_ERROR(
+      shell.ExplainPin(adopted, slot, PERIGEE_OWN_CONTAINER, CKU_SO));
   absl::PrintF(
       "\n    The device belongs to this host's fleet now; its contents "
       "are as before.\n");

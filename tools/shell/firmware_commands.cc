@@ -65,7 +65,8 @@ absl::Status Update(Shell& shell, const Arguments& arguments) {
 }
 
 constexpr Option kRollbackOptions[] = {
-    {"force", "f", Kind::kFlag, false, "no question before destroying"},
+    kForce,
+    kDryRun,
 };
 
 absl::Status Rollback(Shell& shell, const Arguments& arguments) {

@@ -25,7 +25,8 @@ constexpr Option kInitOptions[] = {
     {"iped", "ipe", Kind::kFlag, false, "PED authentication: not modelled"},
     {"applytemplate", "at", Kind::kText, false,
      "file with policies to begin with"},
-    {"force", "f", Kind::kFlag, false, "no question before destroying"},
+    kForce,
+    kDryRun,
 };
 
 absl::Status Init(Shell& shell, const Arguments& arguments) {
@@ -41,11 +42,12 @@ absl::Status Init(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(std::vector<CK_POLICY_INFO> policies,
                    TemplateFrom(shell.module(), arguments, true));
   const bool again = (hsm.flags & PERIGEE_HSM_INITIALIZED) != 0;
-  if (again) {
+  if (again || arguments.Has("dryrun")) {
     RETURN_IF_ERROR(shell.Confirm(
         arguments,
-        "The HSM is initialised already: all its partitions and objects will "
-        "be destroyed."));
+        again ? "The HSM is initialised already: all its partitions and "
+                "objects will be destroyed."
+              : "The HSM is new: nothing will be destroyed."));
   }
   ASSIGN_OR_RETURN(const std::optional<SecretText> domain,
                    shell.DomainIfGiven(arguments));
@@ -208,7 +210,8 @@ absl::Status ShowPolicies(Shell& shell, const Arguments& arguments) {
 constexpr Option kChangePolicyOptions[] = {
     {"policy", "p", Kind::kNumbers, true, "number of the policy, or several"},
     {"value", "v", Kind::kNumbers, true, "its new value, as many as policies"},
-    {"force", "f", Kind::kFlag, false, "no question before destroying"},
+    kForce,
+    kDryRun,
 };
 
 absl::Status ChangePolicy(Shell& shell, const Arguments& arguments) {
@@ -217,6 +220,14 @@ absl::Status ChangePolicy(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
                    shell.Session(shell.slot()));
   const Module& module = shell.module();
+  if (arguments.Has("dryrun")) {
+    return shell.Confirm(
+        arguments,
+        ForecastOf(module, {shell.slot(), false, 0, false}, changes,
+                   absl::StrCat("zeroizes the HSM: ",
+                                Count(hsm.ulPartitions, "partition"),
+                                " and all objects will be destroyed")));
+  }
   const absl::Status gentle = module.Check(module.ca().CA_SetHSMPolicies(
       session, changes.numbers.size(), changes.numbers.data(),
       changes.values.data()));
@@ -233,7 +244,8 @@ absl::Status ChangePolicy(Shell& shell, const Arguments& arguments) {
 }
 
 constexpr Option kForceOptions[] = {
-    {"force", "f", Kind::kFlag, false, "no question before destroying"},
+    kForce,
+    kDryRun,
 };
 
 absl::Status Zeroize(Shell& shell, const Arguments& arguments) {

@@ -236,7 +236,7 @@ constexpr Option kDeleteOptions[] = {
     {"object", "o", Kind::kText, true, "pkcs11: URI, handle or label",
      Names::kObject, /*bare=*/true},
     {"pair", "p", Kind::kFlag, false, "the other half of the pair too"},
-    {"force", "f", Kind::kFlag, false, "no question before destroying"},
+    kForce,
     {"dryrun", "dr", Kind::kFlag, false, "only tells what would go"},
 };
 

@@ -13,6 +13,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
+#include "tools/shell/colour.h"
 #include "tools/shell/line_editor.h"
 #include "tools/shell/manual.h"
 #include "tools/shell/secret_entry.h"
@@ -30,6 +31,8 @@ constexpr char kUsage[] =
     "\n"
     "  -c, --command COMMAND  run it (may be repeated) and end\n"
     "  -f, --file FILE        run the commands of a file and end\n"
+    "      --color WHEN       auto (on a terminal, without $NO_COLOR), always, "
+    "never\n"
     "  -j, --json             tell results as JSON, a line for each command\n"
     "  -k, --keep-going       go on after a command that fails\n"
     "  -m, --module PATH      the library (else $PERIGEE_MODULE, or beside "
@@ -79,6 +82,7 @@ bool TakeWords(int count, char** words, Options& options) {
 bool ParseOptions(int argc, char** argv, Options& options) {
   static const option kLong[] = {{"command", required_argument, nullptr, 'c'},
                                  {"file", required_argument, nullptr, 'f'},
+                                 {"color", required_argument, nullptr, 'o'},
                                  {"json", no_argument, nullptr, 'j'},
                                  {"keep-going", no_argument, nullptr, 'k'},
                                  {"module", required_argument, nullptr, 'm'},
@@ -98,6 +102,9 @@ bool ParseOptions(int argc, char** argv, Options& options) {
         break;
       case 'f':
         options.sources.push_back({true, SecretText(optarg)});
+        break;
+      case 'o':
+        if (!ChooseColours(optarg)) return false;
         break;
       case 'j':
         options.json = true;

@@ -89,7 +89,8 @@ constexpr Option kWhichOptions[] = {
      "slot of the partition, or of the HSM that -partition is on",
      Names::kSlot},
     {"partition", "par", Kind::kText, false, "its name", Names::kPartition},
-    {"force", "f", Kind::kFlag, false, "no question before destroying"},
+    kForce,
+    kDryRun,
 };
 
 struct Which {
@@ -195,7 +196,8 @@ constexpr Option kInitOptions[] = {
      "the domain that everybody knows"},
     {"applytemplate", "at", Kind::kText, false,
      "file with policies to begin with"},
-    {"force", "f", Kind::kFlag, false, "no question before destroying"},
+    kForce,
+    kDryRun,
 };
 
 absl::Status Init(Shell& shell, const Arguments& arguments) {
@@ -210,11 +212,13 @@ absl::Status Init(Shell& shell, const Arguments& arguments) {
       shell.PartitionAt(shell.slot());
   const bool again =
       now.ok() && (now->flags & PERIGEE_PARTITION_INITIALIZED) != 0;
-  if (again) {
+  if (again || arguments.Has("dryrun")) {
     RETURN_IF_ERROR(shell.Confirm(
-        arguments, absl::StrCat("The partition is initialised already: ",
-                                Count(now->ulObjects, "object"),
-                                " and all roles will be destroyed.")));
+        arguments, again
+                       ? absl::StrCat("The partition is initialised already: ",
+                                      Count(now->ulObjects, "object"),
+                                      " and all roles will be destroyed.")
+                       : "The partition is new: nothing will be destroyed."));
   }
   ASSIGN_OR_RETURN(const std::optional<SecretText> domain,
                    shell.DomainIfGiven(arguments));
@@ -326,7 +330,8 @@ absl::Status ShowPolicies(Shell& shell, const Arguments& arguments) {
 constexpr Option kChangePolicyOptions[] = {
     {"policy", "p", Kind::kNumbers, true, "number of the policy, or several"},
     {"value", "v", Kind::kNumbers, true, "its new value, as many as policies"},
-    {"force", "f", Kind::kFlag, false, "no question before destroying"},
+    kForce,
+    kDryRun,
 };
 
 absl::Status ChangePolicy(Shell& shell, const Arguments& arguments) {
@@ -337,6 +342,14 @@ absl::Status ChangePolicy(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
                    shell.Session(shell.slot()));
   const Module& module = shell.module();
+  if (arguments.Has("dryrun")) {
+    return shell.Confirm(
+        arguments,
+        ForecastOf(
+            module, {shell.slot(), true, partition.ulContainer, false}, changes,
+            absl::StrCat("destroys the ", Count(partition.ulObjects, "object"),
+                         " of the partition")));
+  }
   const absl::Status gentle = module.Check(module.ca().CA_SetContainerPolicies(
       session, partition.ulContainer, changes.numbers.size(),
       changes.numbers.data(), changes.values.data()));
@@ -399,7 +412,8 @@ absl::Status Check(Shell& shell, const Arguments&) {
 }
 
 constexpr Option kForceOptions[] = {
-    {"force", "f", Kind::kFlag, false, "no question before destroying"},
+    kForce,
+    kDryRun,
 };
 
 absl::Status Clear(Shell& shell, const Arguments& arguments) {

@@ -78,6 +78,30 @@ absl::StatusOr<PolicyChanges> ChangesFrom(const Arguments& arguments) {
   return changes;
 }
 
+std::string ForecastOf(const Module& module, const PolicyScope& scope,
+                       const PolicyChanges& changes, absl::string_view what) {
+  std::string text;
+  bool destructive = false;
+  const absl::StatusOr<std::vector<PolicyValue>> now =
+      ReadPolicies(module, scope);
+  for (size_t i = 0; i < changes.numbers.size(); ++i) {
+    const CK_ULONG number = changes.numbers[i];
+    std::string before = "?";
+    if (now.ok()) {
+      for (const PolicyValue& one : *now) {
+        if (one.number == number) before = absl::StrCat(one.value);
+      }
+    }
+    const bool same = before == absl::StrCat(changes.values[i]);
+    absl::StrAppend(&text, "Policy ", number, ": ", before, " to ",
+                    changes.values[i], same ? ", no change. " : ". ");
+    destructive |= !same && DescribePolicy(module, scope, number).destructive;
+  }
+  if (!destructive) return absl::StrCat(text, "Nothing will be destroyed.");
+  return absl::StrCat(text, "Where such a change is destructive, it ", what,
+                      ".");
+}
+
 absl::Status ExportTemplate(const Module& module, const Arguments& arguments,
                             CK_SLOT_ID slot, bool of_hsm) {
   const std::optional<std::string> path = arguments.Text("exporttemplate");

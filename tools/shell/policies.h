@@ -47,6 +47,11 @@ struct PolicyChanges {
 };
 absl::StatusOr<PolicyChanges> ChangesFrom(const Arguments& arguments);
 
+// What -dryrun says of the changes: which policies change, and that the change
+// does `what` where one of them is destructive.
+std::string ForecastOf(const Module& module, const PolicyScope& scope,
+                       const PolicyChanges& changes, absl::string_view what);
+
 // -exporttemplate: into a new file. Nothing without the option.
 absl::Status ExportTemplate(const Module& module, const Arguments& arguments,
                             CK_SLOT_ID slot, bool of_hsm);

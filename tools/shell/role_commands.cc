@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tools/shell/colour.h"
 #include "tools/shell/facts.h"
 #include "tools/shell/shell.h"
 #include "tools/shell/text.h"
@@ -93,8 +94,9 @@ absl::Status LoginAs(Shell& shell, const Arguments& arguments,
       (before->flags & PERIGEE_ROLE_INITIALIZED) != 0 &&
       (before->flags & PERIGEE_ROLE_LOCKED) == 0) {
     absl::PrintF(
-        "\n    *** WARNING *** This is the last attempt before the "
-        "role is locked or its\n    contents are destroyed.\n\n");
+        "\n    %s This is the last attempt before the role is locked%s.\n\n",
+        Painted(Colour::kWarning, "*** WARNING ***"),
+        role.user == CKU_SO ? "\n    or its contents are destroyed" : "");
   }
   ASSIGN_OR_RETURN(const SecretText password,
                    shell.Secret(arguments, "password", PasswordOf(role),

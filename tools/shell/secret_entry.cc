@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -13,7 +14,9 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "tools/shell/result.h"
 #include "tools/shell/text.h"
 
@@ -47,6 +50,21 @@ absl::StatusOr<SecretText> Ask(absl::string_view prompt) {
   return line;
 }
 
+// Names of credentials are not paths.
+absl::StatusOr<std::string> PathOfSecret(absl::string_view given) {
+  if (!absl::ConsumePrefix(&given, "credential:")) return std::string(given);
+  const char* const directory = getenv("CREDENTIALS_DIRECTORY");
+  if (directory == nullptr || *directory == '\0') {
+    return Failure(CKR_ARGUMENTS_BAD, "there are no credentials",
+                   "A unit has them by LoadCredential= or "
+                   "LoadCredentialEncrypted=.");
+  }
+  if (given.empty() || absl::StrContains(given, '/') || given[0] == '.') {
+    return Failure(CKR_ARGUMENTS_BAD, "that is no name of a credential");
+  }
+  return absl::StrCat(directory, "/", given);
+}
+
 }  // namespace
 
 bool HasTerminal() {
@@ -77,7 +95,8 @@ absl::StatusOr<SecretText> AskSecret(absl::string_view prompt) {
   return secret;
 }
 
-absl::StatusOr<SecretText> ReadSecretFile(const std::string& path) {
+absl::StatusOr<SecretText> ReadSecretFile(const std::string& given) {
+  ASSIGN_OR_RETURN(const std::string path, PathOfSecret(given));
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     return Failure(CKR_ARGUMENTS_BAD,

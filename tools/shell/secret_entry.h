@@ -22,6 +22,8 @@ absl::StatusOr<SecretText> AskLine(absl::string_view prompt);
 
 // The first line of a file (also /dev/fd/N), without its end. Warns when
 // others than its owner may read it.
+// "credential:NAME" is the credential of this name that systemd gave the
+// service.
 absl::StatusOr<SecretText> ReadSecretFile(const std::string& path);
 
 // Waits until a read of `fd` would not wait; false when Ctrl-C came.

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "nlohmann/json.hpp"
+#include "tools/shell/colour.h"
 #include "tools/shell/key_objects.h"
 #include "tools/shell/key_types.h"
 #include "tools/shell/secret_entry.h"
@@ -23,8 +24,6 @@ namespace shell {
 namespace {
 
 constexpr int kMaxScriptDepth = 8;
-// What -defaultdomain stands for: known to everybody, so it keeps nobody out.
-constexpr char kDefaultDomain[] = "defaultdomain";
 
 bool IsHelp(const Word& word) {
   const absl::string_view text = word.text.RevealText();
@@ -69,6 +68,7 @@ Shell::Outcome Shell::Run(absl::string_view line) {
   } else {
     outcome.has_secret = true;
   }
+  if (would_.has_value()) status = absl::OkStatus();
   outcome.ok = status.ok();
   if (!status.ok()) {
     PrintFailure(status);
@@ -80,6 +80,7 @@ Shell::Outcome Shell::Run(absl::string_view line) {
     WriteJson(words.ok() ? grammar_.Display(*words) : std::string(), status);
   }
   data_ = std::move(outer);
+  would_.reset();
   return outcome;
 }
 
@@ -111,7 +112,9 @@ absl::Status Shell::RunWords(absl::Span<const Word> words, Outcome& outcome) {
 void Shell::PrintFailure(const absl::Status& status) const {
   const CK_RV rv = RvOf(status);
   const std::string name = module_->NameOf(rv);
-  absl::PrintF("\nError in execution: %s.\n", name);
+  absl::PrintF(
+      "\n%s\n",
+      Painted(Colour::kBad, absl::StrCat("Error in execution: ", name, ".")));
   const std::string cause(status.message());
   if (!cause.empty()) absl::PrintF("    %s\n", cause);
   const std::string reason = ReasonOf(status);
@@ -139,6 +142,7 @@ void Shell::WriteJson(absl::string_view line,
     all["reason"] = ReasonOf(status);
     all["remedy"] = RemedyOf(status);
   }
+  if (would_.has_value()) all["would"] = *would_;
   if (data_ != nullptr) all["data"] = *data_;
   // Text of tokens that is no UTF-8 is replaced, never an exception.
   const std::string text =
@@ -427,85 +431,19 @@ absl::Status Shell::ExplainPin(const absl::Status& status, CK_SLOT_ID slot,
   if (RvOf(status) != CKR_PIN_INCORRECT) return status;
   const absl::StatusOr<PERIGEE_ROLE_INFO> role = RoleAt(slot, container, user);
   if (!role.ok()) return status;
-  return Failure(CKR_PIN_INCORRECT, "the password is wrong",
-                 absl::StrCat(Count(role->ulAttemptsLeft, "attempt"),
-                              " left before the role is locked or its "
-                              "contents are destroyed."));
-}
-
-// ---- Questions
-// ----------------------------------------------------------------
-
-absl::Status Shell::Confirm(const Arguments& arguments,
-                            absl::string_view warning) {
-  if (arguments.Has("force")) return absl::OkStatus();
-  if (!HasTerminal()) {
-    return Failure(CKR_FUNCTION_CANCELED,
-                   absl::StrCat(warning, " Nothing was done."),
-                   "There is no terminal to confirm at: add -force.");
+  std::string remedy;
+  if ((role->flags & PERIGEE_ROLE_LOCKED) != 0) {
+    remedy = "That was the last attempt: the role is locked.";
+  } else if ((role->flags & PERIGEE_ROLE_INITIALIZED) == 0) {
+    remedy = "That was the last attempt: the contents are destroyed.";
+  } else {
+    // What becomes of a security officer is the model's.
+    remedy =
+        absl::StrCat(Count(role->ulAttemptsLeft, "attempt"),
+                     " left before the role is locked",
+                     user == CKU_SO ? " or its contents are destroyed." : ".");
   }
-  absl::PrintF("\n    %s\n    Are you sure you wish to continue?\n\n", warning);
-  for (;;) {
-    ASSIGN_OR_RETURN(
-        const SecretText answer,
-        AskLine("    Type 'proceed' to continue, or 'quit' to quit now -> "));
-    if (answer.RevealText() == "proceed") return absl::OkStatus();
-    if (answer.RevealText() == "quit") {
-      return Failure(CKR_FUNCTION_CANCELED, "Nothing was done.");
-    }
-  }
-}
-
-absl::StatusOr<std::optional<SecretText>> Shell::SecretIfGiven(
-    const Arguments& arguments, absl::string_view option) {
-  if (const SecretText* given = arguments.Secret(option)) {
-    return std::optional(SecretText(given->RevealText()));
-  }
-  const std::optional<std::string> file =
-      arguments.Text(absl::StrCat(option, "file"));
-  if (!file.has_value()) return std::optional<SecretText>();
-  ASSIGN_OR_RETURN(SecretText read, ReadSecretFile(*file));
-  return std::optional(std::move(read));
-}
-
-absl::StatusOr<SecretText> Shell::Secret(const Arguments& arguments,
-                                         absl::string_view option,
-                                         absl::string_view what, Entry entry) {
-  ASSIGN_OR_RETURN(std::optional<SecretText> given,
-                   SecretIfGiven(arguments, option));
-  if (given.has_value()) return *std::move(given);
-  if (!HasTerminal()) {
-    return Failure(CKR_ARGUMENTS_BAD, absl::StrCat("the ", what, " is needed"),
-                   absl::StrCat("There is no terminal to ask at: give -",
-                                option, "file <path>, or -", option, "."));
-  }
-  for (;;) {
-    ASSIGN_OR_RETURN(SecretText first,
-                     AskSecret(absl::StrCat("    Enter ", what, ": ")));
-    if (entry == Entry::kOnce) return first;
-    ASSIGN_OR_RETURN(const SecretText second,
-                     AskSecret(absl::StrCat("    Re-enter ", what, ": ")));
-    if (first.RevealText() == second.RevealText()) return first;
-    absl::PrintF("    They are not equal; once more.\n");
-  }
-}
-
-absl::StatusOr<std::optional<SecretText>> Shell::DomainIfGiven(
-    const Arguments& arguments) {
-  ASSIGN_OR_RETURN(std::optional<SecretText> domain,
-                   SecretIfGiven(arguments, "domain"));
-  if (domain.has_value() && arguments.Has("defaultdomain")) {
-    return Failure(CKR_ARGUMENTS_BAD,
-                   "-domain and -defaultdomain exclude "
-                   "each other");
-  }
-  if (!domain.has_value() && arguments.Has("defaultdomain")) {
-    absl::PrintF(
-        "    Warning: everybody knows the default domain; it "
-        "protects nothing.\n");
-    domain = SecretText(kDefaultDomain);
-  }
-  return domain;
+  return Failure(CKR_PIN_INCORRECT, "the password is wrong", remedy);
 }
 
 }  // namespace shell

@@ -104,7 +104,9 @@ class Shell {
   // ----------------------------------------------------------------
 
   // OK with -force or after `proceed`; CKR_FUNCTION_CANCELED otherwise, and
-  // always without a terminal.
+  // always without a terminal. With -dryrun the warning is told, what this
+  // returns ends the command, and the command has succeeded. Before anything
+  // is changed.
   absl::Status Confirm(const Arguments& arguments, absl::string_view warning);
   enum class Entry { kOnce, kTwice };
   // From -<option>, -<option>file or the terminal. `what`: "password for
@@ -138,6 +140,7 @@ class Shell {
   int script_depth_ = 0;
   int json_fd_ = -1;
   std::unique_ptr<nlohmann::ordered_json> data_;
+  std::optional<std::string> would_;  // the warning of a -dryrun
 };
 
 // Firmware whose partitions are neither V0 nor V1.

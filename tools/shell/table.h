@@ -57,6 +57,13 @@ struct Option {
   bool bare = false;  // its value may stand there without its name
 };
 
+// What Shell::Confirm looks at. Whatever destroys something has both.
+inline constexpr Option kForce = {"force", "f", Kind::kFlag, false,
+                                  "no question before destroying"};
+inline constexpr Option kDryRun = {
+    "dryrun", "dry", Kind::kFlag, false,
+    "only say what would be destroyed, and change nothing"};
+
 // A member of what `--json` tells: a path ("slots[].slot") and what it is. A
 // text that begins with @ names a shape (facts.h) whose members follow.
 struct Shown {

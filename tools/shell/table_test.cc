@@ -7,6 +7,7 @@
 
 #include <set>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_split.h"
 #include "tools/shell/result.h"
 #include "tools/shell/shell.h"
@@ -260,6 +261,23 @@ TEST(Display, WhatIsNotUnderstood_EndsAtTheFirstOption) {
 }
 
 // ---- Completion ----
+
+// device adopt trusts and stm recover unlocks; neither destroys.
+TEST(DryRun, WhatAsksBeforeItDestroys_HasADryRun) {
+  for (const Command& command : AllCommands()) {
+    const auto has = [&](absl::string_view name) {
+      return absl::c_any_of(command.options, [&](const Option& option) {
+        return option.name == name;
+      });
+    };
+    const absl::string_view words = command.words;
+    if (!has("force") || words == "device adopt" || words == "device enrol" ||
+        words == "stm recover" || words == "hsm updatefw") {
+      continue;
+    }
+    EXPECT_TRUE(has("dryrun")) << words;
+  }
+}
 
 // It may hold a secret of a command that was never written.
 TEST(NotModelled, WhatFollows_IsNotLookedAt) {
