@@ -6,7 +6,7 @@ _perigee() {
   case ${COMP_WORDS[COMP_CWORD]} in
     --*)
       mapfile -t COMPREPLY < <(compgen -W \
-        $'--command\n--file\n--json\n--keep-going\n--module\n--help' -- \
+        $'--color\n--command\n--file\n--json\n--keep-going\n--module\n--help' -- \
         "${COMP_WORDS[COMP_CWORD]}")
       return
       ;;
