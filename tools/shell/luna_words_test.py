@@ -181,7 +181,7 @@ class LunaWordsTest(ShellTest):
             answer = json.loads(line)
             self.assertEqual(answer["result"], "CKR_FUNCTION_NOT_SUPPORTED",
                              answer)
-            self.assertIn("not modelled: ", answer["cause"])
+            self.assertIn("is not modelled: ", answer["cause"])
         self.assertEqual(len(done.stdout.splitlines()), len(lines))
 
 

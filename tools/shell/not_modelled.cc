@@ -10,39 +10,47 @@ std::vector<Command> NotModelledCommands() {
   };
   return {
       row("slot configset", "s cs",
-          "not modelled: slots are configured in a file, see slot configshow"),
+          "is not modelled: slots are configured in a file, see slot "
+          "configshow"),
       row("hsm updatecap", "hsm uc",
-          "not modelled: an HSM has every capability of its model"),
+          "is not modelled: an HSM has every capability of its model"),
       row("hsm restart", "hsm r",
-          "not modelled: the daemon of a Backup HSM is restarted by its host"),
+          "is not modelled: the daemon of a Backup HSM is restarted by its "
+          "host"),
       row("hsm clear", "hsm c",
-          "not modelled: hsm zeroize destroys the contents"),
+          "is not modelled: hsm zeroize destroys the contents"),
       row("hsm changesopolicy", "hsm changesop",
-          "not modelled: the SO's own partition has no policies"),
+          "is not modelled: the SO's own partition has no policies"),
       row("role createchallenge", "ro cc",
-          "not modelled: a role has one password and no challenge secret"),
+          "is not modelled: a role has one password and no challenge secret"),
       row("role recoveryinit", "ro ri",
-          "not modelled: no recovery login; role resetpw gives a new password"),
+          "is not modelled: no recovery login; role resetpw gives a new "
+          "password"),
       row("role recoverylogin", "ro rl",
-          "not modelled: no recovery login; role resetpw gives a new password"),
+          "is not modelled: no recovery login; role resetpw gives a new "
+          "password"),
       row("audit config", "au con",
-          "not modelled: what is recorded is configured (docs/AUDIT.md)"),
+          "is not modelled: what is recorded is configured (docs/AUDIT.md)"),
       row("audit log", "au lo",
-          "not modelled: see audit show, export, rotate and verify"),
+          "is not modelled: see audit show, export, rotate and verify"),
       row("audit import", "au im",
-          "not modelled: audit verify needs certificates and no log secret"),
+          "is not modelled: audit verify needs certificates and no log secret"),
       row("hagroup", "hag",
-          "not modelled: no HA groups; partition clone fills another "
+          "is not modelled: no HA groups; partition clone fills another "
           "partition"),
       row("clientconfig", "cc",
-          "not modelled: no appliances; a Backup HSM elsewhere is configured"),
-      row("ped", "ped", "not modelled: roles have passwords, there is no PED"),
-      row("srk", "srk", "not modelled: see stm show and hsm tampershow"),
+          "is not modelled: no appliances; a Backup HSM elsewhere is "
+          "configured"),
+      row("ped", "ped",
+          "is not modelled: roles have passwords, there is no PED"),
+      row("srk", "srk", "is not modelled: see stm show and hsm tampershow"),
       row("stc", "stc",
-          "not modelled: no STC; the channel to a Backup HSM is always secure"),
+          "is not modelled: no STC; the channel to a Backup HSM is always "
+          "secure"),
       row("stcconfig", "stcc",
-          "not modelled: no STC; the channel to a Backup HSM is always secure"),
-      row("file", "fi", "not modelled: use the commands of your system"),
+          "is not modelled: no STC; the channel to a Backup HSM is always "
+          "secure"),
+      row("file", "fi", "is not modelled: use the commands of your system"),
   };
 }
 

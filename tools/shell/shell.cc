@@ -104,7 +104,9 @@ absl::Status Shell::RunWords(absl::Span<const Word> words, Outcome& outcome) {
   }
   outcome.has_secret = call->has_secret;
   if (call->command->run == nullptr) {
-    return Failure(CKR_FUNCTION_NOT_SUPPORTED, call->command->help);
+    return Failure(
+        CKR_FUNCTION_NOT_SUPPORTED,
+        absl::StrCat(call->command->words, " ", call->command->help));
   }
   return call->command->run(*this, call->arguments);
 }
