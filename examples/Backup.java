@@ -230,7 +230,7 @@ public class Backup {
     if (rv != CKR_ALREADY_INITIALIZED) check(rv, "C_Initialize");
     initialiseBoth();
 
-    String alias = "example-" + Instant.now().getEpochSecond();
+    String alias = "example-" + Instant.now().toEpochMilli();
     makeKey(alias);
     Provider provider = provider();
     KeyStore keys = keys(provider); // this logs in

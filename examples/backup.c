@@ -184,7 +184,10 @@ int main(int argc, char** argv) {
   printf("made a key and signed with it\n");
 
   char name[33];
-  snprintf(name, sizeof name, "example-%ld", (long)time(NULL));
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  snprintf(name, sizeof name, "example-%ld%03ld", (long)now.tv_sec,
+           now.tv_nsec / 1000000);
   CK_SESSION_HANDLE backup = NewBackup(name, so_pin, user_pin, domain);
   const Pair copy = Clone(backup, session, key);
   printf("backed it up to partition %s\n", name);

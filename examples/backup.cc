@@ -12,9 +12,10 @@
 #include <perigee/luna_ca.h>
 
 #include <array>
+#include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <iostream>
 #include <stdexcept>
 #include <string>
@@ -236,7 +237,10 @@ void Run(const char* path) {
   const Signature signature = session.Sign(key.private_key, message);
   std::cout << "made a key and signed with it\n";
 
-  const std::string name = "example-" + std::to_string(std::time(nullptr));
+  const std::string name =
+      "example-" +
+      std::to_string(std::chrono::system_clock::now().time_since_epoch() /
+                     std::chrono::milliseconds(1));
   const Session backup(hsm, NewBackup(hsm, name, secrets), secrets.user_pin);
   const KeyPair copy = backup.CloneFrom(session, key);
   std::cout << "backed it up to partition " << name << "\n";

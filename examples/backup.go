@@ -195,7 +195,7 @@ func main() {
 	signature := sign(session, key.private, message)
 	fmt.Println("made a key and signed with it")
 
-	name := fmt.Sprintf("example-%d", time.Now().Unix())
+	name := fmt.Sprintf("example-%d", time.Now().UnixMilli())
 	backup := newBackup(name, soPin, userPin, domain)
 	twin := clone(backup, session, key)
 	fmt.Println("backed it up to partition", name)

@@ -160,7 +160,7 @@ function main() {
   const signature = sign(session, keys[1], message);
   console.log('made a key and signed with it');
 
-  const name = `example-${Math.floor(Date.now() / 1000)}`;
+  const name = `example-${Date.now()}`;
   const backup = newBackup(name, soPin, userPin, domain);
   const copies = clone(backup, session, keys);
   console.log(`backed it up to partition ${name}`);

@@ -170,7 +170,7 @@ def main():
     signature = sign(hsm, session, private, message)
     print("made a key and signed with it")
 
-    name = f"example-{int(time.time())}".encode()
+    name = f"example-{time.time_ns() // 1000000}".encode()
     backup = new_backup(hsm, name, so_pin, user_pin, domain)
     copies = [clone(hsm, backup, session, key) for key in (public, private)]
     print(f"backed it up to partition {name.decode()}")

@@ -277,7 +277,7 @@ fn run() -> Result<()> {
     println!("made a key and signed with it");
 
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let name = format!("example-{}", now.as_secs());
+    let name = format!("example-{}", now.as_millis());
     let backup = new_backup(&name, &so_pin, &user_pin, &domain)?;
     let copy = clone(backup, session, key)?;
     println!("backed it up to partition {name}");
