@@ -1,6 +1,11 @@
 #include "backup/transfer.h"
 
+#include <pthread.h>
+#include <signal.h>
+
 #include <algorithm>
+#include <future>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -147,7 +152,51 @@ bool MayGoOn(const TransferOptions& options, absl::Span<const size_t> rest,
   return false;
 }
 
-// Carries the items `open`.
+// --- one batch ahead ---------------------------------------------------------
+
+// The application's signal handlers run in its own threads only.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+// What the source seals for the next items; a thread may still be at it, which
+// ends before this does.
+using Coming = std::future<absl::StatusOr<cloning::Batch>>;
+
+// Nobody else uses the source until the batch is taken out.
+Coming Ask(cloning::Endpoint& source, absl::Span<const size_t> open,
+           const TransferReport& report, std::launch when) {
+  std::vector<uint64_t> handles;
+  for (const size_t i : open.subspan(0, kHandlesABatch)) {
+    handles.push_back(report.items[i].source_handle);
+  }
+  const auto seal = [&source, handles = std::move(handles)] {
+    return source.Next(handles);
+  };
+  if (when == std::launch::async) {
+    const SignalsBlocked blocked;
+    try {
+      return std::async(std::launch::async, seal);
+    } catch (const std::system_error&) {  // no thread is to be had
+    }
+  }
+  return std::async(std::launch::deferred, seal);
+}
+
+// Carries the items `open`. While the target stores a batch, the source seals
+// the next one. When the run ends early that one is sent as well, because the
+// target counts what was sealed; a target that stopped refuses all of it.
 absl::Status CarryObjects(cloning::Endpoint& source, cloning::Endpoint& target,
                           absl::Span<const size_t> open,
                           const TransferOptions& options,
@@ -155,26 +204,28 @@ absl::Status CarryObjects(cloning::Endpoint& source, cloning::Endpoint& target,
   cloning::AcceptOptions accept;
   accept.on_conflict = options.on_conflict;
   accept.stop_at_refusal = !options.continue_on_error;
-  while (!open.empty()) {
-    std::vector<uint64_t> handles;
-    for (const size_t i : open.subspan(0, kHandlesABatch)) {
-      handles.push_back(report.items[i].source_handle);
-    }
-    ASSIGN_OR_RETURN(const cloning::Batch batch, source.Next(handles));
+  const auto failed = [&](absl::Span<const size_t> tried) {
+    return !options.continue_on_error &&
+           std::any_of(tried.begin(), tried.end(),
+                       [&](size_t i) { return Failed(report.items[i]); });
+  };
+  Coming coming;
+  if (!open.empty()) coming = Ask(source, open, report, std::launch::deferred);
+  bool ends = false;
+  while (coming.valid()) {
+    ASSIGN_OR_RETURN(const cloning::Batch batch, coming.get());
     ASSIGN_OR_RETURN(const std::vector<size_t> sent,
                      NoteSource(batch, open, report));
+    const auto tried = open.subspan(0, batch.items.size());
+    open.remove_prefix(batch.items.size());
+    ends = ends || open.empty() || failed(tried);
+    if (!ends) coming = Ask(source, open, report, std::launch::async);
     if (!sent.empty()) {
       ASSIGN_OR_RETURN(std::vector<cloning::TargetResult> results,
                        target.Accept(batch.sealed, accept));
       RETURN_IF_ERROR(NoteTarget(std::move(results), sent, report));
     }
-    const auto tried = open.subspan(0, batch.items.size());
-    open.remove_prefix(batch.items.size());
-    const bool failed = std::any_of(tried.begin(), tried.end(), [&](size_t i) {
-      return Failed(report.items[i]);
-    });
-    if (failed && !options.continue_on_error) break;
-    if (!MayGoOn(options, open, report)) break;
+    ends = ends || failed(tried) || !MayGoOn(options, open, report);
   }
   return absl::OkStatus();
 }

@@ -88,7 +88,7 @@ class FakeTarget : public FakeSource {
       base::ByteSpan sealed, const cloning::AcceptOptions& options) override {
     if (--messages_left == 0) return base::Error(CKR_DEVICE_REMOVED, "gone");
     std::vector<TargetResult> results;
-    bool stopped = false;
+    stopped &= options.stop_at_refusal;
     for (uint8_t handle : sealed) {
       TargetResult result;
       result.handle = 100 + handle;
@@ -108,6 +108,7 @@ class FakeTarget : public FakeSource {
   std::set<uint64_t> refused;
   std::set<uint64_t> holds;
   int messages_left = 1000;
+  bool stopped = false;
   bool forgets = false;
 };
 
@@ -232,6 +233,16 @@ TEST_F(TransferTest, StopsBehindARefusal_AlsoWithinAMessage) {
             CKR_CONTAINER_OBJECT_STORAGE_FULL);
 }
 
+TEST_F(TransferTest, WhatIsSealedBehindARefusal_IsSentAndNotStored) {
+  target_.refused = {2};
+  EXPECT_EQ(Run({1, 2, 3, 4, 5, 6}), absl::OkStatus());
+  EXPECT_EQ(Outcomes(),
+            "stored refused not-tried not-tried not-tried not-tried");
+  EXPECT_EQ(target_.messages_left, 1000 - 3);  // two of objects, and the end
+  EXPECT_EQ(base::CkRv(report_.FirstFailure()),
+            CKR_CONTAINER_OBJECT_STORAGE_FULL);
+}
+
 TEST_F(TransferTest, GoesOnBehindARefusal_WhenTold) {
   target_.refused = {2};
   options_.continue_on_error = true;
@@ -242,9 +253,10 @@ TEST_F(TransferTest, GoesOnBehindARefusal_WhenTold) {
 TEST_F(TransferTest, ProgressCancels) {
   options_.progress = [](size_t done, size_t total) {
     EXPECT_EQ(total, 5u);
-    return done < 4;
+    return done < 2;
   };
   EXPECT_EQ(Run({1, 2, 3, 4, 5}), absl::OkStatus());
+  // The second message was sealed when the first one was stored.
   EXPECT_EQ(Outcomes(), "stored stored stored stored not-tried");
   EXPECT_EQ(base::CkRv(report_.FirstFailure()), CKR_FUNCTION_CANCELED);
   EXPECT_TRUE(source_.ended);

@@ -108,8 +108,8 @@ enum class OnConflict : uint8_t { kRefuse = 0, kReplace = 1 };
 
 struct AcceptOptions {
   OnConflict on_conflict = OnConflict::kRefuse;
-  // Nothing is stored behind the first refused object of a message; the rest
-  // is refused with CKR_CLONE_NOT_ATTEMPTED.
+  // Nothing is stored behind the first object of the run that was refused; the
+  // rest is refused with CKR_CLONE_NOT_ATTEMPTED.
   bool stop_at_refusal = false;
   template <typename V>
   void Fields(V& v) {

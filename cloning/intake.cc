@@ -133,10 +133,11 @@ absl::Status Intake::Keep(hsm::AttributeSet attributes, hsm::Statement origin,
                           const absl::StatusOr<hsm::ObjectRef>& found,
                           TargetResult& result) {
   if (const auto twin = taken_.find(result.ouid); twin != taken_.end()) {
-    const Draft& other = group_[twin->second];
-    if (!IsEqual(attributes, other.object.attributes)) return Conflict();
+    if (!IsEqual(attributes, group_[twin->second].attributes)) {
+      return Conflict();
+    }
     result.outcome = Outcome::kPresent;
-    same_as_[results_.size()] = other.result;
+    same_as_[results_.size()] = result_of_[twin->second];
     return absl::OkStatus();
   }
   // A damaged one is in the way as well, and nothing can be said of it.
@@ -167,7 +168,8 @@ absl::Status Intake::Keep(hsm::AttributeSet attributes, hsm::Statement origin,
   object.peer = source_.serial;
   object.looked_up = true;
   taken_[result.ouid] = group_.size();
-  group_.push_back({std::move(object), results_.size()});
+  group_.push_back(std::move(object));
+  result_of_.push_back(results_.size());
   return absl::OkStatus();
 }
 
@@ -190,45 +192,44 @@ absl::Status Intake::TakeRoom(uint64_t cost, uint64_t given_back) {
 }
 
 absl::Status Intake::GiveWay() {
-  std::vector<Draft> left;
   std::vector<hsm::Ouid> ouids;
-  for (const Draft& draft : group_) {
-    ouids.push_back(results_[draft.result].ouid);
-  }
+  for (const size_t result : result_of_) ouids.push_back(results_[result].ouid);
   ASSIGN_OR_RETURN(const std::vector<absl::StatusOr<hsm::ObjectRef>> found,
                    partition_.FindOuids(login_.get(), ouids));
+  std::vector<hsm::NewObject> group;
+  std::vector<size_t> result_of;
   for (size_t i = 0; i < group_.size(); ++i) {
-    Draft& draft = group_[i];
-    TargetResult& result = results_[draft.result];
+    hsm::NewObject& object = group_[i];
+    TargetResult& result = results_[result_of_[i]];
     if (!found[i].ok()) {
       Refuse(Conflict(), result);
       continue;
     }
     const hsm::ObjectRef& there = *found[i];
-    if (there == nullptr || there->handle() == draft.object.replaces) {
-      left.push_back(std::move(draft));
-    } else if (IsEqual(draft.object.attributes, there->attributes())) {
+    if (there == nullptr || there->handle() == object.replaces) {
+      group.push_back(std::move(object));
+      result_of.push_back(result_of_[i]);
+    } else if (IsEqual(object.attributes, there->attributes())) {
       result.outcome = Outcome::kPresent;
       result.handle = there->handle();
     } else {
       Refuse(Conflict(), result);
     }
   }
-  if (left.size() == group_.size()) return Conflict();
-  group_ = std::move(left);
+  if (group.size() == group_.size()) return Conflict();
+  group_ = std::move(group);
+  result_of_ = std::move(result_of);
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<TargetResult>> Intake::Commit() && {
   // Room may be less than it was: then the last ones give way.
   while (!group_.empty()) {
-    std::vector<hsm::NewObject> objects;
-    for (const Draft& draft : group_) objects.push_back(draft.object);
-    absl::StatusOr<std::vector<uint64_t>> handles =
-        partition_.Create(login_.get(), std::move(objects));
+    const absl::StatusOr<std::vector<uint64_t>> handles =
+        partition_.CreateAll(login_.get(), absl::MakeSpan(group_));
     if (handles.ok()) {
       for (size_t i = 0; i < group_.size(); ++i) {
-        results_[group_[i].result].handle = handles->at(i);
+        results_[result_of_[i]].handle = handles->at(i);
       }
       break;
     }
@@ -238,8 +239,9 @@ absl::StatusOr<std::vector<TargetResult>> Intake::Commit() && {
     }
     if (!IsFull(handles.status())) return handles.status();
     // Perhaps it is the disk that is full.
-    Refuse(Full(handles.status().message()), results_[group_.back().result]);
+    Refuse(Full(handles.status().message()), results_[result_of_.back()]);
     group_.pop_back();
+    result_of_.pop_back();
   }
   for (const auto& [result, twin] : same_as_) {
     const TargetResult& other = results_[twin];
@@ -257,9 +259,10 @@ absl::Status Intake::NoteForManifest() {
   ASSIGN_OR_RETURN(const bool kept, hsm::ManifestBook::IsKeptFor(partition_));
   if (!kept) return absl::OkStatus();
   hsm::ManifestBook book(partition_);
-  for (const Draft& draft : group_) {
-    RETURN_IF_ERROR(book.Stored(results_[draft.result].handle,
-                                draft.object.attributes, draft.object.origin));
+  for (size_t i = 0; i < group_.size(); ++i) {
+    RETURN_IF_ERROR(book.Stored(results_[result_of_[i]].handle,
+                                std::move(group_[i].attributes),
+                                std::move(group_[i].origin)));
   }
   for (size_t i = 0; i < results_.size(); ++i) {
     const TargetResult& result = results_[i];

@@ -18,15 +18,16 @@ namespace cloning {
 class Intake {
  public:
   // All outlive it. `source` is the peer's statement, `own` what this HSM
-  // signed in the opening.
+  // signed in the opening. `stopped`: nothing is tried any more.
   Intake(hsm::Partition& partition, const hsm::LoginRef& login,
          const hsm::Statement& own, const hsm::Statement& source,
-         const AcceptOptions& options)
+         const AcceptOptions& options, bool stopped)
       : partition_(partition),
         login_(login),
         own_(own),
         source_(source),
-        options_(options) {}
+        options_(options),
+        stopped_(stopped) {}
 
   // Decides on the records, in order. An error means that the run is over; that
   // a record is refused is noted in its result. With Commit in one
@@ -39,10 +40,6 @@ class Intake {
   absl::StatusOr<std::vector<TargetResult>> Commit() &&;
 
  private:
-  struct Draft {
-    hsm::NewObject object;
-    size_t result;  // index
-  };
   // What stands in the way of storing the record, or OK (then it is in
   // group_) or OK with an outcome in `result` (it is present).
   // `found`: the object with its OUID, as Partition::FindOuids says.
@@ -71,11 +68,12 @@ class Intake {
   std::vector<TargetResult> results_;
   // Class and key type of each.
   std::vector<std::pair<uint64_t, uint64_t>> kinds_;
-  std::vector<Draft> group_;
+  std::vector<hsm::NewObject> group_;
+  std::vector<size_t> result_of_;  // index of each in group_
   std::map<hsm::Ouid, size_t> taken_;  // OUID -> index in group_
   std::map<size_t, size_t> same_as_;   // result -> an equal one's result
   std::optional<Room> room_;           // read at the first need
-  bool stopped_ = false;
+  bool stopped_;
 };
 
 }  // namespace cloning

@@ -26,7 +26,8 @@ class IntakeTest : public ::testing::Test {
     source_ = from_.partition->MakeStatement().value();
   }
   Intake NewIntake() {
-    return Intake(*to_.partition, to_.co, own_, source_, options_);
+    return Intake(*to_.partition, to_.co, own_, source_, options_,
+                  /*stopped=*/false);
   }
   ObjectRecord RecordOf(uint64_t handle) {
     ObjectRecord record;

@@ -56,6 +56,7 @@ absl::StatusOr<RunOptions> LocalEndpoint::NewRunOptions() {
   Reset();
   peer_.reset();
   ended_ = false;
+  stopped_ = false;
   report_ = {};
   RETURN_IF_ERROR(CheckLogin(login_));
   RunOptions options;
@@ -322,11 +323,15 @@ absl::StatusOr<std::vector<TargetResult>> LocalEndpoint::Accept(
     offered.push_back(record.as_offered);
   }
   RETURN_IF_ERROR(partition_->hsm().Atomically([&]() -> absl::Status {
-    Intake intake(*partition_, login_, own_, *peer_, options);
+    Intake intake(*partition_, login_, own_, *peer_, options,
+                  stopped_ && options.stop_at_refusal);
     RETURN_IF_ERROR(intake.Add(std::move(opened.objects)));
     ASSIGN_OR_RETURN(results, std::move(intake).Commit());
     return KeepReceipts(offered, results);
   }));
+  for (const TargetResult& result : results) {
+    if (result.outcome == TargetResult::Outcome::kRefused) stopped_ = true;
+  }
   target_ = std::move(run);
   return results;
 }

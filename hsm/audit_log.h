@@ -30,7 +30,7 @@ namespace hsm {
 class HsmCore;
 
 // A checkpoint before so many lines are not covered by one, or so old.
-inline constexpr uint64_t kAuditCheckpointLines = 256;
+inline constexpr uint64_t kAuditCheckpointLines = 1024;
 inline constexpr uint64_t kAuditCheckpointSeconds = 3600;
 // Lines of counted events an hour.
 inline constexpr uint32_t kAuditCountedAnHour = 200;

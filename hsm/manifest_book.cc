@@ -182,14 +182,12 @@ absl::StatusOr<SecretBytes> ManifestBook::Key() {
 }
 
 absl::StatusOr<ManifestBook::StoredRow> ManifestBook::RowOf(
-    uint64_t handle, const AttributeSet& attributes,
-    const std::optional<Statement>& origin) {
+    uint64_t handle, AttributeSet attributes, std::optional<Statement> origin) {
   if (key_.empty()) {
     ASSIGN_OR_RETURN(key_, Key());
   }
-  AttributeSet content = attributes;
-  content.Erase(CKA_UNIQUE_ID);
-  const SecretBytes encoded = content.Encode();
+  attributes.Erase(CKA_UNIQUE_ID);
+  const SecretBytes encoded = attributes.Encode();
   StoredRow row;
   row.handle = handle;
   const ByteSpan ouid = attributes.Value(CKA_OUID);
@@ -198,7 +196,7 @@ absl::StatusOr<ManifestBook::StoredRow> ManifestBook::RowOf(
   row.object_class = attributes.object_class();
   row.key_type = attributes.key_type();
   row.size = encoded.size();
-  row.origin = origin;
+  row.origin = std::move(origin);
   constexpr absl::string_view kPurpose = "perigee manifest fingerprint 1";
   const SecretBytes digest = base::HmacSha256(
       key_.Expose(), {base::AsBytes(kPurpose), encoded.Expose()});
@@ -207,10 +205,10 @@ absl::StatusOr<ManifestBook::StoredRow> ManifestBook::RowOf(
   return row;
 }
 
-absl::Status ManifestBook::Stored(uint64_t handle,
-                                  const AttributeSet& attributes,
-                                  const std::optional<Statement>& origin) {
-  ASSIGN_OR_RETURN(StoredRow row, RowOf(handle, attributes, origin));
+absl::Status ManifestBook::Stored(uint64_t handle, AttributeSet attributes,
+                                  std::optional<Statement> origin) {
+  ASSIGN_OR_RETURN(StoredRow row,
+                   RowOf(handle, std::move(attributes), std::move(origin)));
   rows_[handle / kRowsAPage].push_back(std::move(row));
   return absl::OkStatus();
 }

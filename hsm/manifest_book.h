@@ -28,8 +28,8 @@ class ManifestBook {
   // --- while a run goes on ---------------------------------------------------
   // What became of one object; in the store after Save, which also notes that a
   // run of `source` is open.
-  absl::Status Stored(uint64_t handle, const AttributeSet& attributes,
-                      const std::optional<Statement>& origin);
+  absl::Status Stored(uint64_t handle, AttributeSet attributes,
+                      std::optional<Statement> origin);
   void LeftOutHere(LeftOut object) { left_out_.push_back(std::move(object)); }
   absl::Status Save(const Statement& source);
 
@@ -86,9 +86,8 @@ class ManifestBook {
   class Text;
 
   absl::StatusOr<SecretBytes> Key();
-  absl::StatusOr<StoredRow> RowOf(uint64_t handle,
-                                  const AttributeSet& attributes,
-                                  const std::optional<Statement>& origin);
+  absl::StatusOr<StoredRow> RowOf(uint64_t handle, AttributeSet attributes,
+                                  std::optional<Statement> origin);
   absl::Status PutLeftOut(Run& run, const std::vector<LeftOut>& left_out);
   absl::StatusOr<Run> OpenRun(const Statement& source);
   absl::Status WriteRows(Login& officer, const std::vector<uint64_t>& handles,

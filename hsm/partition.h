@@ -269,7 +269,12 @@ class Partition {
   // container), or an object is over 56 KiB encoded. CKR_OBJECT_ALREADY_EXISTS
   // when one brings an OUID that another object has.
   absl::StatusOr<std::vector<uint64_t>> Create(Login* login,
-                                               std::vector<NewObject> objects);
+                                               std::vector<NewObject> objects) {
+    return CreateAll(login, absl::MakeSpan(objects));
+  }
+  // The same, and `objects` stay, with the identity that they were given.
+  absl::StatusOr<std::vector<uint64_t>> CreateAll(
+      Login* login, absl::Span<NewObject> objects);
   // CKR_OBJECT_HANDLE_INVALID when it is not there or not to be seen.
   // CKR_DEVICE_ERROR when its record was tampered with.
   absl::StatusOr<ObjectRef> Get(Login* login, uint64_t handle);

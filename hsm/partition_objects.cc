@@ -60,7 +60,7 @@ absl::Status CheckNewOuid(Transaction& tx, const Access& access,
 }
 
 // Among those of one group, which the store does not know yet.
-absl::Status CheckOuidsDiffer(const std::vector<NewObject>& objects) {
+absl::Status CheckOuidsDiffer(absl::Span<const NewObject> objects) {
   std::set<ByteSpan, bool (*)(ByteSpan, ByteSpan)> seen(
       [](ByteSpan a, ByteSpan b) { return base::AsText(a) < base::AsText(b); });
   for (const NewObject& object : objects) {
@@ -161,8 +161,8 @@ absl::Status Partition::State_::CheckRoom(Reader& reader,
   return base::Error(CKR_HSM_STORAGE_FULL, "the HSM is full");
 }
 
-absl::StatusOr<std::vector<uint64_t>> Partition::Create(
-    Login* login, std::vector<NewObject> objects) {
+absl::StatusOr<std::vector<uint64_t>> Partition::CreateAll(
+    Login* login, absl::Span<NewObject> objects) {
   ASSIGN_OR_RETURN(const Access access, state_->AccessOf(login));
   RETURN_IF_ERROR(CheckUsable(access));
   uint64_t more = 0;
