@@ -24,10 +24,6 @@ std::string SlotValue(SpaceId space) {
   return absl::StrCat(kSlotPrefix, space);
 }
 
-std::string SealedLabel(SpaceId space, absl::string_view name) {
-  return absl::StrCat("perigee value 1 ", space, " ", name);
-}
-
 absl::Status CheckSealedName(absl::string_view name) {
   if (absl::StartsWith(name, kSealedPrefix)) return absl::OkStatus();
   return base::Error(CKR_ARGUMENTS_BAD, "names of sealed values begin with x/");
@@ -274,8 +270,7 @@ absl::StatusOr<std::optional<SecretBytes>> Hsm::GetSealedSecret(
       }));
   if (!sealed.has_value()) return std::optional<SecretBytes>();
   ASSIGN_OR_RETURN(SecretBytes value,
-                   OpenSecret(state_->core->value_key().Expose(),
-                              SealedLabel(space, name), *sealed));
+                   state_->core->OpenValue(space, name, *sealed));
   return std::optional<SecretBytes>(std::move(value));
 }
 
@@ -283,8 +278,7 @@ absl::Status Hsm::PutSealedValue(SpaceId space, absl::string_view name,
                                  ByteSpan value) {
   RETURN_IF_ERROR(CheckSealedName(name));
   ASSIGN_OR_RETURN(const Bytes sealed,
-                   SealSecret(state_->core->value_key().Expose(),
-                              SealedLabel(space, name), value));
+                   state_->core->SealValue(space, name, value));
   return state_->core->store().Write(
       space, [&](Transaction& tx) -> absl::Status {
         ASSIGN_OR_RETURN(const std::optional<PartitionRecord> present,

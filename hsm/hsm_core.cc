@@ -33,6 +33,14 @@ KdfCost NewPinCost(const HsmView& view) {
   return IsApproved(view) ? KdfCost::kApproved : view.record.kdf_cost;
 }
 
+namespace {
+
+std::string ValueLabel(SpaceId space, absl::string_view name) {
+  return absl::StrCat("perigee value 1 ", space, " ", name);
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<HsmCore>> HsmCore::New(
     std::unique_ptr<Store> store, const SecretBytes& storage_key) {
   if (storage_key.size() != kStorageKeySize) {
@@ -61,6 +69,17 @@ HsmCore::HsmCore(std::unique_ptr<Store> store, SecretBytes mac_key,
       value_key_(std::move(value_key)),
       audit_(std::make_unique<AuditLog>(this, std::move(audit_key))) {
   store_.SetGuard(audit_.get(), AuditLog::IsLookedAfter);
+}
+
+absl::StatusOr<Bytes> HsmCore::SealValue(SpaceId space, absl::string_view name,
+                                         ByteSpan value) const {
+  return SealSecret(value_key_.Expose(), ValueLabel(space, name), value);
+}
+
+absl::StatusOr<SecretBytes> HsmCore::OpenValue(SpaceId space,
+                                               absl::string_view name,
+                                               ByteSpan sealed) const {
+  return OpenSecret(value_key_.Expose(), ValueLabel(space, name), sealed);
 }
 
 absl::StatusOr<HsmView> HsmCore::Load(Reader& reader) const {

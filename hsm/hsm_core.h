@@ -116,8 +116,12 @@ class HsmCore {
   const SignedValues& values() const { return values_; }
   // Wraps the device key and each K_public.
   const SecretBytes& wrap_key() const { return wrap_key_; }
-  // Seals the values "x/..." of other modules.
   const SecretBytes& value_key() const { return value_key_; }
+  // The values "x/..." of other modules, as they stand in the store.
+  absl::StatusOr<Bytes> SealValue(SpaceId space, absl::string_view name,
+                                  ByteSpan value) const;
+  absl::StatusOr<SecretBytes> OpenValue(SpaceId space, absl::string_view name,
+                                        ByteSpan sealed) const;
   AuditLog& audit() const { return *audit_; }
 
   // As the change counter of space 0 says it stands.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/crypto.h"
 #include "base/wire.h"
@@ -12,17 +13,34 @@
 namespace hsm {
 namespace {
 
-constexpr uint8_t kCountsFormat = 1;
+constexpr uint8_t kCountsFormat = 2;
+constexpr uint8_t kNamelessFormat = 1;  // as before, without the identity
 
 struct CountsRecord {
   uint8_t format = kCountsFormat;
   uint64_t failures = 0;
   uint64_t uses = 0;
+  Ouid ouid{};
   template <typename V>
   void Fields(V& v) {
     v(format, failures, uses);
+    if (format != kNamelessFormat) v(ouid);
   }
 };
+
+absl::StatusOr<CountsRecord> DecodeCounts(ByteSpan value) {
+  ASSIGN_OR_RETURN(const CountsRecord record,
+                   wire::Decode<CountsRecord>(value, "counts of a key"));
+  if (record.format != kCountsFormat && record.format != kNamelessFormat) {
+    return base::Error(CKR_DEVICE_ERROR, "counts of an unknown format");
+  }
+  return record;
+}
+
+std::string GoneCountsValue(ByteSpan ouid) {
+  return absl::StrCat(kGoneCountsPrefix,
+                      absl::BytesToHexString(base::AsText(ouid)));
+}
 
 // The stored value of CKA_AUTH_DATA.
 struct Verifier {
@@ -90,6 +108,44 @@ std::string KeyCountsValue(uint64_t handle) {
   return absl::StrCat(kKeyCountsPrefix, handle);
 }
 
+absl::Status RememberCounts(const HsmCore& core, Transaction& tx, SpaceId space,
+                            const std::string& name) {
+  ASSIGN_OR_RETURN(const std::optional<Bytes> sealed, tx.GetValue(space, name));
+  if (!sealed.has_value()) return absl::OkStatus();
+  RETURN_IF_ERROR(tx.DeleteValue(space, name));
+  const auto value = core.OpenValue(space, name, *sealed);
+  if (!value.ok()) return absl::OkStatus();  // damaged, and the key goes
+  const auto record = DecodeCounts(value->Expose());
+  if (!record.ok() || record->format == kNamelessFormat) {
+    return absl::OkStatus();
+  }
+  const std::string gone = GoneCountsValue(record->ouid);
+  ASSIGN_OR_RETURN(const Bytes kept,
+                   core.SealValue(space, gone, value->Expose()));
+  return tx.PutValue(space, gone, kept);
+}
+
+absl::Status RecallCounts(const HsmCore& core, Transaction& tx, SpaceId space,
+                          AttributeSet& attributes) {
+  const bool counts_uses = CountsUses(attributes);
+  if (!counts_uses && !WantsAuthorization(attributes)) return absl::OkStatus();
+  const std::string gone = GoneCountsValue(attributes.Value(CKA_OUID));
+  ASSIGN_OR_RETURN(const std::optional<Bytes> sealed, tx.GetValue(space, gone));
+  if (!sealed.has_value()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const SecretBytes value,
+                   core.OpenValue(space, gone, *sealed));
+  ASSIGN_OR_RETURN(const CountsRecord record, DecodeCounts(value.Expose()));
+  const auto raise = [&](CK_ATTRIBUTE_TYPE type, uint64_t least) {
+    attributes.SetUlong(type,
+                        std::max(least, attributes.Ulong(type).value_or(0)));
+  };
+  if (counts_uses) raise(CKA_USAGE_COUNT, record.uses);
+  if (WantsAuthorization(attributes)) {
+    raise(CKA_FAILED_KEY_AUTH_COUNT, record.failures);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckHasAuthData(const AttributeSet& key) {
   if (WantsAuthorization(key)) return absl::OkStatus();
   return base::Error(CKR_KEY_CANNOT_BE_AUTHORIZED,
@@ -153,11 +209,7 @@ absl::StatusOr<KeyCounts> KeyRights::Counts(const Object& key) {
                    partition_.hsm().GetSealedValue(
                        partition_.space(), KeyCountsValue(key.handle())));
   if (!value.has_value()) return Began(key.attributes());
-  ASSIGN_OR_RETURN(const CountsRecord record,
-                   wire::Decode<CountsRecord>(*value, "counts of a key"));
-  if (record.format != kCountsFormat) {
-    return base::Error(CKR_DEVICE_ERROR, "counts of an unknown format");
-  }
+  ASSIGN_OR_RETURN(const CountsRecord record, DecodeCounts(*value));
   return KeyCounts{record.failures, record.uses};
 }
 
@@ -165,6 +217,11 @@ absl::Status KeyRights::Keep(const Object& key, const KeyCounts& counts) {
   CountsRecord record;
   record.failures = counts.failures;
   record.uses = counts.uses;
+  const ByteSpan ouid = key.attributes().Value(CKA_OUID);
+  if (ouid.size() != record.ouid.size()) {
+    return base::Error(CKR_DEVICE_ERROR, "a key without an identity");
+  }
+  std::copy(ouid.begin(), ouid.end(), record.ouid.begin());
   return partition_.hsm().PutSealedValue(
       partition_.space(), KeyCountsValue(key.handle()), wire::Encode(record));
 }
@@ -282,8 +339,10 @@ absl::Status KeyRights::CheckMayHaveAuthData(const Object& key, CK_RV refusal) {
 }
 
 absl::Status KeyRights::Change(const Object& key, AttributeSet attributes,
-                               const KeyCounts& counts) {
+                               absl::FunctionRef<void(KeyCounts&)> recount) {
   return partition_.hsm().Atomically([&]() -> absl::Status {
+    ASSIGN_OR_RETURN(KeyCounts counts, Counts(key));
+    recount(counts);
     RETURN_IF_ERROR(
         partition_
             .ReplaceAs(Partition::Who::kAnyUser, login_.get(), key, attributes)
@@ -299,9 +358,8 @@ absl::Status KeyRights::SetVerifier(const Object& key,
                    NewVerifier(NewPinCost(*hsm_view), wanted.Expose()));
   AttributeSet attributes = key.attributes();
   attributes.Set(CKA_AUTH_DATA, verifier);
-  ASSIGN_OR_RETURN(KeyCounts counts, Counts(key));
-  counts.failures = 0;
-  return Change(key, std::move(attributes), counts);
+  return Change(key, std::move(attributes),
+                [](KeyCounts& counts) { counts.failures = 0; });
 }
 
 absl::Status KeyRights::Set(const Object& key, const SecretBytes& old,
@@ -345,8 +403,7 @@ absl::Status KeyRights::Assign(const Object& key) {
   RETURN_IF_ERROR(CheckAssignable(attributes));
   AttributeSet assigned = attributes;
   assigned.SetBool(CKA_ASSIGNED, true);
-  ASSIGN_OR_RETURN(const KeyCounts counts, Counts(key));
-  return Change(key, std::move(assigned), counts);
+  return Change(key, std::move(assigned), [](KeyCounts&) {});
 }
 
 // --- uses --------------------------------------------------------------------
@@ -370,15 +427,22 @@ absl::Status KeyRights::CountUse(const Object& key) {
 }
 
 absl::Status KeyRights::AddUses(const Object& key, uint64_t more) {
-  RETURN_IF_ERROR(RequireCo("changes usage counts"));
-  ASSIGN_OR_RETURN(const KeyCounts counts, Counts(key));
-  if (more > std::numeric_limits<uint64_t>::max() - counts.uses) {
-    return base::Error(CKR_INTEGER_OVERFLOW, "a usage count of 64 bits");
-  }
-  return SetUses(key, counts.uses + more);
+  return ChangeUses(key, [more](uint64_t uses) -> absl::StatusOr<uint64_t> {
+    if (more > std::numeric_limits<uint64_t>::max() - uses) {
+      return base::Error(CKR_INTEGER_OVERFLOW, "a usage count of 64 bits");
+    }
+    return uses + more;
+  });
 }
 
 absl::Status KeyRights::SetUses(const Object& key, uint64_t uses) {
+  return ChangeUses(
+      key, [uses](uint64_t) -> absl::StatusOr<uint64_t> { return uses; });
+}
+
+absl::Status KeyRights::ChangeUses(
+    const Object& key,
+    absl::FunctionRef<absl::StatusOr<uint64_t>(uint64_t)> change) {
   RETURN_IF_ERROR(RequireCo("changes usage counts"));
   if (!IsProtected(key.attributes())) {
     return base::Error(CKR_KEY_TYPE_INCONSISTENT,
@@ -388,14 +452,19 @@ absl::Status KeyRights::SetUses(const Object& key, uint64_t uses) {
   return partition_.hsm().Atomically([&]() -> absl::Status {
     if (!partition_.IsCurrent(login_.get(), key)) return Changed();
     ASSIGN_OR_RETURN(KeyCounts counts, Counts(key));
+    ASSIGN_OR_RETURN(const uint64_t uses, change(counts.uses));
     if (uses < counts.uses && key.attributes().IsTrue(CKA_ASSIGNED)) {
       return base::Error(CKR_ASSIGNED_KEY_CANNOT_BE_MODIFIED, "");
     }
     counts.uses = uses;
-    if (counted) return Keep(key, counts);
+    if (counted) {
+      RETURN_IF_ERROR(Keep(key, counts));
+      return partition_.NoteUsesSet(*login_, key, uses);
+    }
     AttributeSet attributes = key.attributes();
     attributes.SetUlong(CKA_USAGE_COUNT, uses);
-    return Change(key, std::move(attributes), counts);
+    return Change(key, std::move(attributes),
+                  [&](KeyCounts& now) { now.uses = uses; });
   });
 }
 

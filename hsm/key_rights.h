@@ -11,6 +11,8 @@
 
 #include <utility>
 
+#include "absl/functional/function_ref.h"
+#include "hsm/hsm_core.h"
 #include "hsm/partition.h"
 
 namespace hsm {
@@ -33,6 +35,15 @@ inline bool WantsAuthorization(const AttributeSet& key) {
 }
 // CKR_KEY_CANNOT_BE_AUTHORIZED for one without authorisation data.
 absl::Status CheckHasAuthData(const AttributeSet& key);
+// In a transaction that destroys the object: what was counted of it is kept for
+// when a copy of it, which knows less, comes back.
+// `name`: KeyCountsValue of it.
+absl::Status RememberCounts(const HsmCore& core, Transaction& tx, SpaceId space,
+                            const std::string& name);
+// In the transaction that stores a copy: it begins with no smaller counts than
+// the destroyed one had. What was remembered stays, for the next copy.
+absl::Status RecallCounts(const HsmCore& core, Transaction& tx, SpaceId space,
+                          AttributeSet& attributes);
 // What differs between two copies of a key without one being another key.
 void EraseCounts(AttributeSet& attributes);
 
@@ -69,8 +80,8 @@ class KeyRights {
   // Counts one use, durably, before it happens; CKR_KEY_NOT_ACTIVE at the
   // limit. Nothing for keys that count none.
   absl::Status CountUse(const Object& key);
-  // By the CO. CKR_INTEGER_OVERFLOW; a count does not go back on an assigned
-  // key (CKR_ASSIGNED_KEY_CANNOT_BE_MODIFIED).
+  // By the CO, recorded. CKR_INTEGER_OVERFLOW; a count does not go back on an
+  // assigned key (CKR_ASSIGNED_KEY_CANNOT_BE_MODIFIED).
   absl::Status AddUses(const Object& key, uint64_t more);
   absl::Status SetUses(const Object& key, uint64_t uses);
 
@@ -88,10 +99,14 @@ class KeyRights {
   absl::Status RequireCo(absl::string_view what) const;
   absl::Status Keep(const Object& key, const KeyCounts& counts);
   absl::Status CheckMayHaveAuthData(const Object& key, CK_RV refusal);
+  // Both at once; `recount` gets the counts as they are then.
   absl::Status Change(const Object& key, AttributeSet attributes,
-                      const KeyCounts& counts);
+                      absl::FunctionRef<void(KeyCounts&)> recount);
   absl::Status SetVerifier(const Object& key, const SecretBytes& wanted);
   absl::StatusOr<bool> IsV1();
+  absl::Status ChangeUses(
+      const Object& key,
+      absl::FunctionRef<absl::StatusOr<uint64_t>(uint64_t)> change);
 
   Partition& partition_;
   const LoginRef login_;

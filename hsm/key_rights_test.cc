@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <thread>
 
 #include "hsm/attribute_rules.h"
 #include "hsm/test_hsm.h"
@@ -255,6 +256,116 @@ TEST_F(KeyRightsTest, CountsGoWithTheKey) {
   EXPECT_TRUE(rights_.Authorize(*back, Pin("open sesame")).ok());
   ASSERT_TRUE(p_.Destroy(co_.get(), handle).ok());
   EXPECT_EQ(names(), 0u);
+}
+
+class ComesBackTest : public KeyRightsTest {
+ protected:
+  ComesBackTest() {
+    AttributeSet wanted = WithData();
+    wanted.SetUlong(CKA_USAGE_LIMIT, 3);
+    key_ = Make(p_, co_, wanted).value();
+    // Of the time before anything was counted.
+    blob_ = p_.ExtractSks(*co_, {key_}, {}, false).value();
+    EXPECT_TRUE(rights_.CountUse(*key_).ok());
+    for (int i = 0; i < kMostKeyAuthFailures; ++i) {
+      EXPECT_TRUE(rights_.CountFailure(*key_).ok());
+    }
+  }
+  ObjectRef Insert() {
+    std::vector<SksObject> opened =
+        p_.OpenSks(*co_, blob_, {}, Partition::SksUse::kInsert).value();
+    std::vector<NewObject> list;
+    list.push_back({.attributes = opened[0].attributes,
+                    .origin = opened[0].origin,
+                    .making = NewObject::Making::kInserted});
+    const auto handles = p_.Create(co_.get(), std::move(list));
+    return p_.Get(co_.get(), handles->front()).value();
+  }
+  void ExpectCounted(const ObjectRef& key) {
+    EXPECT_EQ(rights_.Counts(*key)->uses, 1u);
+    EXPECT_EQ(Rv(rights_.Authorize(*key, Pin("open sesame"))),
+              CK_RV{CKR_AUTH_DATA_INCORRECT_AND_LIMIT_REACHED});
+  }
+
+  ObjectRef key_;
+  Bytes blob_;
+};
+
+TEST_F(ComesBackTest, Destroyed_CountsGoOn) {
+  ASSERT_TRUE(p_.Destroy(co_.get(), key_->handle()).ok());
+  ObjectRef back = Insert();
+  ExpectCounted(back);
+  // Also when nothing is counted in between.
+  ASSERT_TRUE(p_.Destroy(co_.get(), back->handle()).ok());
+  ExpectCounted(Insert());
+}
+
+TEST_F(ComesBackTest, Extracted_CountsGoOn) {
+  ASSERT_TRUE(p_.ExtractSks(*co_, {key_}, {}, true).ok());
+  ExpectCounted(Insert());
+}
+
+TEST_F(ComesBackTest, Cleared_CountsGoOn) {
+  ASSERT_TRUE(p_.Clear(co_.get()).ok());
+  ExpectCounted(Insert());
+}
+
+TEST_F(ComesBackTest, WhatTheOfficerSetStays) {
+  ASSERT_TRUE(rights_.SetUses(*key_, 0).ok());
+  ASSERT_TRUE(rights_.Reset(*key_, Pin("another one")).ok());
+  ASSERT_TRUE(p_.Destroy(co_.get(), Now(key_)->handle()).ok());
+  const ObjectRef back = Insert();
+  EXPECT_EQ(rights_.Counts(*back)->uses, 0u);
+  EXPECT_TRUE(rights_.Authorize(*back, Pin("open sesame")).ok());
+}
+
+TEST_F(ComesBackTest, DamagedCounts_DoNotKeepTheKey) {
+  const std::string name = KeyCountsValue(key_->handle());
+  ASSERT_TRUE(hsm_.store()
+                  .Write(p_.space(),
+                         [&](Transaction& tx) -> absl::Status {
+                           return tx.PutValue(p_.space(), name, Bytes(60));
+                         })
+                  .ok());
+  EXPECT_TRUE(p_.Destroy(co_.get(), key_->handle()).ok());
+}
+
+TEST_F(KeyRightsTest, ABlobWithoutRoom_TakesNothing) {
+  const ObjectRef key = Make(p_, co_, WithData()).value();
+  EXPECT_EQ(Rv(p_.ExtractSks(*co_, {key}, {}, true, 10)),
+            CK_RV{CKR_BUFFER_TOO_SMALL});
+  EXPECT_TRUE(p_.Get(co_.get(), key->handle()).ok());
+}
+
+TEST_F(KeyRightsTest, CountsOfTwoThreadsAreAllThere) {
+  AttributeSet wanted = AesKey();
+  wanted.SetUlong(CKA_USAGE_LIMIT, 1000);
+  const ObjectRef key = Make(p_, co_, wanted).value();
+  constexpr int kTimes = 40;
+  std::thread user([&] {
+    KeyRights rights(&p_, co_);
+    for (int i = 0; i < kTimes; ++i) EXPECT_TRUE(rights.CountUse(*key).ok());
+  });
+  for (int i = 0; i < kTimes; ++i) EXPECT_TRUE(rights_.AddUses(*key, 1).ok());
+  user.join();
+  EXPECT_EQ(rights_.Counts(*key)->uses, 2u * kTimes);
+}
+
+TEST_F(KeyRightsTest, OnlyTheOfficerChangesTheLimit) {
+  AttributeSet wanted = AesKey();
+  wanted.SetUlong(CKA_USAGE_LIMIT, 3);
+  wanted.SetBool(CKA_PRIVATE, false);
+  const ObjectRef key = Make(p_, co_, wanted).value();
+  AttributeSet more = key->attributes();
+  more.SetUlong(CKA_USAGE_LIMIT, 4);
+  for (const Role role : {Role::kLco, Role::kCu}) {
+    LoginRef other = MakeRole(p_, *co_, role);
+    EXPECT_EQ(Rv(p_.Replace(other.get(), *key, more)),
+              CK_RV{CKR_USER_NOT_AUTHORIZED});
+  }
+  EXPECT_EQ(Rv(p_.Replace(nullptr, *key, more)),
+            CK_RV{CKR_USER_NOT_AUTHORIZED});
+  EXPECT_TRUE(p_.Replace(co_.get(), *key, more).ok());
 }
 
 TEST_F(KeyRightsTest, NoCopyIsMadeToCountAnew) {

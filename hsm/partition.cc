@@ -275,6 +275,16 @@ absl::Status Partition::NoteKeyRefused(const Login* login, const Object& key,
   return state_->core->audit().Note(std::move(event));
 }
 
+absl::Status Partition::NoteUsesSet(const Login& login, const Object& key,
+                                    uint64_t uses) {
+  AuditEvent event;
+  event.word = AuditWord::kObjectChanged;
+  event.space = state_->space;
+  event.role = login.role();
+  event.About(key.attributes(), key.handle()).With(AuditNumber::kUses, uses);
+  return state_->core->audit().Note(std::move(event));
+}
+
 absl::Status Partition::NoteSent(const Login& login,
                                  absl::Span<const ObjectRef> objects,
                                  absl::string_view peer) {

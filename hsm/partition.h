@@ -216,11 +216,13 @@ class Partition {
   // Objects that `by` sees, of sessions too, under the primary SMK. By CO or
   // LCO of a V1 partition. `destroy`: the token objects among them go, all or
   // none; CKR_FUNCTION_FAILED when one was changed since it was looked up.
+  // CKR_BUFFER_TOO_SMALL, and nothing went, when the blob has more bytes than
+  // `room`.
   // LUNA_RET_OPERATION_RESTRICTED (policies 3 and 7) and the errors of SealSks.
   absl::StatusOr<Bytes> ExtractSks(const Login& by,
                                    absl::Span<const ObjectRef> objects,
                                    const SksAuthorisation& authorisation,
-                                   bool destroy);
+                                   bool destroy, size_t room = kLargestSksBlob);
   // The objects of a blob that this partition may have, complete and in their
   // stored form, each with an origin; nothing is stored. By CO or LCO, and to
   // sign by CU too. LUNA_RET_OPERATION_RESTRICTED by the compatibility matrix
@@ -335,6 +337,9 @@ class Partition {
   absl::StatusOr<ObjectRef> ReplaceAs(Who who, Login* login,
                                       const Object& object,
                                       AttributeSet attributes);
+  // What the CO says a key was used.
+  absl::Status NoteUsesSet(const Login& login, const Object& key,
+                           uint64_t uses);
   // Authorisation data that was wrong.
   absl::Status NoteKeyRefused(const Login* login, const Object& key,
                               uint64_t left);

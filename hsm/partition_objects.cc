@@ -89,6 +89,19 @@ absl::Status CheckMayChange(const Access& access, bool is_private) {
                      "private objects need the login of a Crypto Officer");
 }
 
+// A limit that others could raise would be none.
+absl::Status CheckMayLimit(std::optional<Role> role, const AttributeSet& before,
+                           const AttributeSet& after) {
+  const bool is_key = after.object_class() == CKO_PRIVATE_KEY ||
+                      after.object_class() == CKO_SECRET_KEY;
+  if (!is_key || role == Role::kCo ||
+      before.Ulong(CKA_USAGE_LIMIT) == after.Ulong(CKA_USAGE_LIMIT)) {
+    return absl::OkStatus();
+  }
+  return base::Error(CKR_USER_NOT_AUTHORIZED,
+                     "only the Crypto Officer changes CKA_USAGE_LIMIT");
+}
+
 AuditWord WordOf(const NewObject& object) {
   switch (object.making) {
     case NewObject::Making::kGenerated:
@@ -115,13 +128,13 @@ std::optional<Role> RoleOf(const Login* login) {
 }
 
 // Erases an object that the caller sees and may change.
-absl::Status EraseVisible(Transaction& tx, SpaceId space, const Access& access,
-                          uint64_t handle) {
+absl::Status EraseVisible(const HsmCore& core, Transaction& tx, SpaceId space,
+                          const Access& access, uint64_t handle) {
   ASSIGN_OR_RETURN(const RecordStamp stamp,
                    access.view->vault->Stamp(tx, access.keys->ring, handle));
   RETURN_IF_ERROR(CheckMayChange(access, stamp.key == Vault::kPrivateKey));
   RETURN_IF_ERROR(access.view->vault->Erase(tx, access.keys->ring, handle));
-  return tx.DeleteValue(space, KeyCountsValue(handle));
+  return RememberCounts(core, tx, space, KeyCountsValue(handle));
 }
 
 }  // namespace
@@ -187,8 +200,8 @@ absl::StatusOr<std::vector<uint64_t>> Partition::CreateAll(
                          state_->Recheck(tx, access.view->record.incarnation));
         for (const NewObject& object : objects) {
           if (object.replaces == 0) continue;
-          RETURN_IF_ERROR(
-              EraseVisible(tx, state_->space, access, object.replaces));
+          RETURN_IF_ERROR(EraseVisible(*state_->core, tx, state_->space, access,
+                                       object.replaces));
         }
         RETURN_IF_ERROR(state_->CheckRoom(tx, record, more));
         std::deque<SealedForm> forms;  // the drafts point into them
@@ -197,6 +210,10 @@ absl::StatusOr<std::vector<uint64_t>> Partition::CreateAll(
           if (objects[i].origin.has_value() &&
               (!joined || !objects[i].looked_up)) {
             RETURN_IF_ERROR(CheckNewOuid(tx, access, objects[i].attributes));
+          }
+          if (objects[i].origin.has_value()) {
+            RETURN_IF_ERROR(RecallCounts(*state_->core, tx, state_->space,
+                                         objects[i].attributes));
           }
           ASSIGN_OR_RETURN(const uint64_t id, tx.NextId());
           handles.push_back(id);
@@ -232,6 +249,8 @@ absl::StatusOr<ObjectRef> Partition::ReplaceAs(Who who, Login* login,
   if (who == Who::kOfficer) {
     RETURN_IF_ERROR(CheckMayChange(
         access, object.is_private() || attributes.IsTrue(CKA_PRIVATE)));
+    RETURN_IF_ERROR(
+        CheckMayLimit(RoleOf(login), object.attributes(), attributes));
   }
   for (CK_ATTRIBUTE_TYPE type : {CKA_UNIQUE_ID, CKA_OUID}) {
     attributes.Set(type, object.attributes().Value(type));
@@ -272,7 +291,8 @@ absl::Status Partition::Destroy(Login* login, uint64_t handle) {
       state_->space, [&](Transaction& tx) -> absl::Status {
         ASSIGN_OR_RETURN(const PartitionRecord record,
                          state_->Recheck(tx, access.view->record.incarnation));
-        RETURN_IF_ERROR(EraseVisible(tx, state_->space, access, handle));
+        RETURN_IF_ERROR(
+            EraseVisible(*state_->core, tx, state_->space, access, handle));
         AuditEvent event =
             state_->EventOf(AuditWord::kObjectDestroyed, record, RoleOf(login));
         event.handle = handle;
@@ -302,7 +322,8 @@ absl::Status Partition::Clear(Login* login) {
         ASSIGN_OR_RETURN(const std::vector<std::string> counts,
                          tx.ListValues(state_->space, kKeyCountsPrefix));
         for (const std::string& name : counts) {
-          RETURN_IF_ERROR(tx.DeleteValue(state_->space, name));
+          RETURN_IF_ERROR(
+              RememberCounts(*state_->core, tx, state_->space, name));
         }
         Vault vault(&state_->core->store(), state_->space);
         RETURN_IF_ERROR(

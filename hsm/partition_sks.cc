@@ -88,8 +88,11 @@ absl::StatusOr<size_t> Partition::SizeOfSks(
 
 absl::StatusOr<Bytes> Partition::ExtractSks(
     const Login& by, absl::Span<const ObjectRef> objects,
-    const SksAuthorisation& authorisation, bool destroy) {
-  RETURN_IF_ERROR(SizeOfSks(by, objects, authorisation).status());
+    const SksAuthorisation& authorisation, bool destroy, size_t room) {
+  ASSIGN_OR_RETURN(const size_t size, SizeOfSks(by, objects, authorisation));
+  if (size > room) {
+    return base::Error(CKR_BUFFER_TOO_SMALL, "the blob has grown");
+  }
   ASSIGN_OR_RETURN(const SmkSet smks, Smks(by));
   ASSIGN_OR_RETURN(const Statement own, MakeStatement());
   ASSIGN_OR_RETURN(const auto hsm_view, state_->core->View());
@@ -97,6 +100,9 @@ absl::StatusOr<Bytes> Partition::ExtractSks(
                    WithCounts(*this, objects));
   ASSIGN_OR_RETURN(Bytes blob, SealSks(smks.primary, own, leaving,
                                        authorisation, NewPinCost(*hsm_view)));
+  if (blob.size() > room) {
+    return base::Error(CKR_BUFFER_TOO_SMALL, "the blob has grown");
+  }
   RETURN_IF_ERROR(state_->NoteExtracted(by, objects, destroy));
   if (!destroy) return blob;
   for (const ObjectRef& object : objects) {
@@ -129,7 +135,8 @@ absl::Status Partition::State_::NoteExtracted(
       note(AuditWord::kObjectExtracted, *object);
       if (!destroy) continue;
       RETURN_IF_ERROR(now->vault->Erase(tx, keys->ring, object->handle()));
-      RETURN_IF_ERROR(tx.DeleteValue(space, KeyCountsValue(object->handle())));
+      RETURN_IF_ERROR(
+          RememberCounts(*core, tx, space, KeyCountsValue(object->handle())));
       note(AuditWord::kObjectDestroyed, *object);
     }
     return core->audit().AppendAll(tx, absl::MakeSpan(events));

@@ -41,6 +41,8 @@ inline constexpr absl::string_view kRecordValues = "tree/";
 inline constexpr absl::string_view kSealedPrefix = "x/";
 // Of those, the counts of keys (hsm/key_rights.h).
 inline constexpr absl::string_view kKeyCountsPrefix = "x/key/";
+// And what the counts of destroyed ones were.
+inline constexpr absl::string_view kGoneCountsPrefix = "x/gone/";
 
 // No answer about a generation, see Store::Generation.
 inline constexpr uint64_t kBusyGeneration = ~uint64_t{0};

@@ -120,7 +120,7 @@ class LocalToken : public Token {
                                CK_OBJECT_CLASS object_class) override;
 
   absl::StatusOr<hsm::KeyRights> KeyRightsOn(SpaceId space) override;
-  bool HasSmk(SpaceId space) override;
+  absl::StatusOr<bool> HasSmk(SpaceId space) override;
   absl::StatusOr<std::vector<hsm::ObjectRef>> AllForSks(
       SpaceId space, const hsm::SksAuthorisation& authorisation) override;
   absl::StatusOr<size_t> SizeOfSks(
@@ -128,7 +128,8 @@ class LocalToken : public Token {
       const hsm::SksAuthorisation& authorisation) override;
   absl::StatusOr<base::Bytes> ExtractSks(
       SpaceId space, absl::Span<const hsm::ObjectRef> objects,
-      const hsm::SksAuthorisation& authorisation, bool destroy) override;
+      const hsm::SksAuthorisation& authorisation, bool destroy,
+      size_t room) override;
   absl::StatusOr<std::vector<hsm::SksObject>> OpenSks(
       SpaceId space, ByteSpan blob, const hsm::SksAuthorisation& authorisation,
       hsm::Partition::SksUse use) override;

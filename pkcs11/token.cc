@@ -164,7 +164,7 @@ absl::StatusOr<size_t> Token::SizeOfSks(SpaceId,
 absl::StatusOr<base::Bytes> Token::ExtractSks(SpaceId,
                                               absl::Span<const hsm::ObjectRef>,
                                               const hsm::SksAuthorisation&,
-                                              bool) {
+                                              bool, size_t) {
   return NotHere();
 }
 absl::StatusOr<std::vector<hsm::SksObject>> Token::OpenSks(

@@ -183,7 +183,7 @@ class Token {
   // --- SKS: hsm::Partition's functions of these names ------------------------
 
   // Whether the login could clone an SKS master key out.
-  virtual bool HasSmk(SpaceId /*space*/) { return false; }
+  virtual absl::StatusOr<bool> HasSmk(SpaceId /*space*/) { return false; }
   virtual absl::StatusOr<std::vector<hsm::ObjectRef>> AllForSks(
       SpaceId space, const hsm::SksAuthorisation& authorisation);
   virtual absl::StatusOr<size_t> SizeOfSks(
@@ -191,7 +191,7 @@ class Token {
       const hsm::SksAuthorisation& authorisation);
   virtual absl::StatusOr<base::Bytes> ExtractSks(
       SpaceId space, absl::Span<const hsm::ObjectRef> objects,
-      const hsm::SksAuthorisation& authorisation, bool destroy);
+      const hsm::SksAuthorisation& authorisation, bool destroy, size_t room);
   virtual absl::StatusOr<std::vector<hsm::SksObject>> OpenSks(
       SpaceId space, ByteSpan blob, const hsm::SksAuthorisation& authorisation,
       hsm::Partition::SksUse use);

@@ -1,4 +1,5 @@
 // C_WrapKey and C_UnwrapKey: the ways in which a key leaves and comes.
+#include "hsm/key_rights.h"
 #include "pkcs11/api/api.h"
 #include "pkcs11/api/arguments.h"
 #include "pkcs11/api/attributes.h"
@@ -155,6 +156,10 @@ absl::StatusOr<Leaving> BeginWrap(const Session& session,
   RETURN_IF_ERROR(session.CheckAuthorized(*leaving.key));
   const AttributeSet& attributes = leaving.key->attributes();
   RETURN_IF_ERROR(CheckLeaves(attributes, leaving.wrapper->attributes()));
+  // What comes back would be a key without the count, or with a new one.
+  if (hsm::CountsUses(attributes)) {
+    return base::Error(CKR_KEY_NOT_WRAPPABLE, "the key counts its uses");
+  }
   if (leaving.profile == Profile::kStrict) {
     RETURN_IF_ERROR(
         CheckStrongEnough(leaving.wrapper->attributes(), attributes));

@@ -100,9 +100,9 @@ absl::Status CA_SIMExtract(Library& library, CK_SESSION_HANDLE hSession,
   ASSIGN_OR_RETURN(const size_t size,
                    token.SizeOfSks(session->space(), objects, authorisation));
   if (!output.Fits(size)) return ToStatus(output.Tell(size));
-  ASSIGN_OR_RETURN(
-      const base::Bytes blob,
-      token.ExtractSks(session->space(), objects, authorisation, destroy));
+  ASSIGN_OR_RETURN(const base::Bytes blob,
+                   token.ExtractSks(session->space(), objects, authorisation,
+                                    destroy, output.room()));
   const Answer answer = output.Give(blob);
   if (destroy) {
     for (const hsm::ObjectRef& object : objects) {

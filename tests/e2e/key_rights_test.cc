@@ -223,6 +223,18 @@ TEST_F(KeyRightsTest, UsageLimit) {
   EXPECT_RV(CKR_KEY_NOT_ACTIVE, TryMac(session_, key));
 }
 
+// What would be unwrapped is a key without the limit.
+TEST_F(KeyRightsTest, AKeyThatCountsIsNotWrapped) {
+  const CK_OBJECT_HANDLE wrapper = Aes(Template().Bool(CKA_WRAP, true));
+  const CK_OBJECT_HANDLE key =
+      Aes(Template().Ulong(CKA_USAGE_LIMIT, 3).Bool(CKA_EXTRACTABLE, true));
+  CK_MECHANISM kwp = {CKM_AES_KEY_WRAP_KWP, nullptr, 0};
+  CK_BYTE out[100];
+  CK_ULONG size = sizeof out;
+  EXPECT_RV(CKR_KEY_NOT_WRAPPABLE,
+            c().C_WrapKey(session_, &kwp, wrapper, key, out, &size));
+}
+
 // The rights go along, with their counts; and a repeated run finds them there.
 TEST_F(KeyRightsTest, Clone_TakesThemAlong) {
   const CK_OBJECT_HANDLE key =
