@@ -178,6 +178,10 @@ absl::StatusOr<std::vector<SecretBytes>> Partition::DomainSecrets(
     const Login& by) {
   ASSIGN_OR_RETURN(std::vector<DomainRow> rows, state_->Domains(by));
   if (rows.empty()) return NoDomain("the partition has no domain");
+  ASSIGN_OR_RETURN(const uint64_t several,
+                   Policy(partition_policy::kExtendedDomains));
+  // Those that were added while it was allowed stay, and are not used.
+  if (several == 0) rows.resize(1);
   std::vector<SecretBytes> secrets;
   for (DomainRow& row : rows) secrets.push_back(std::move(row.secret));
   return secrets;

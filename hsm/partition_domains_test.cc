@@ -133,11 +133,16 @@ TEST_F(PartitionDomainsTest, OnlyTheOwnerChangesThem) {
             CKR_USER_NOT_LOGGED_IN);
 }
 
-TEST_F(PartitionDomainsTest, ThePolicyStopsFurtherOnesAndTakesNone) {
+TEST_F(PartitionDomainsTest, WithoutThePolicyOnlyThePrimaryOneIsUsed) {
   ASSERT_EQ(Add("second", "second domain"), CKR_OK);
+  EXPECT_EQ(Secrets().size(), 2u);
+  const Bytes primary = Secrets().front();
   Allow(0);
   EXPECT_EQ(Add("third", "third domain"), CKR_OPERATION_NOT_ALLOWED);
   EXPECT_EQ(Now(), (Labels{"original", "second"}));
+  EXPECT_EQ(Secrets(), std::vector<Bytes>{primary});
+  Allow(1);
+  EXPECT_EQ(Secrets().size(), 2u);
   EXPECT_EQ(Rv(partition().DeleteDomain(*po_, "second")), CKR_OK);
 }
 

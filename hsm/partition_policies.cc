@@ -114,13 +114,15 @@ void Login::State::Follow(uint64_t now, const SecretBytes& public_key) {
 
 absl::Status Partition::State_::CheckLeave(const LeaveRule& rule,
                                            const AttributeSet& attributes) {
-  uint32_t policy = 0;
+  std::optional<uint32_t> policy;
   switch (attributes.object_class()) {
     case CKO_PRIVATE_KEY:
       policy = rule.private_keys;
       break;
     case CKO_SECRET_KEY:
       policy = rule.secret_keys;
+      break;
+    case kSmkClass:  // no object of the partition: the HSM's policy alone
       break;
     default:
       return absl::OkStatus();
@@ -135,8 +137,8 @@ absl::Status Partition::State_::CheckLeave(const LeaveRule& rule,
   if (PolicyOr0(hsm_now->policies, rule.of_hsm) == 0) {
     return refuse(absl::StrCat("HSM policy ", rule.of_hsm));
   }
-  if (PolicyOr0(now->policies, policy) == 0) {
-    return refuse(absl::StrCat("partition policy ", policy));
+  if (policy.has_value() && PolicyOr0(now->policies, *policy) == 0) {
+    return refuse(absl::StrCat("partition policy ", *policy));
   }
   return absl::OkStatus();
 }

@@ -85,6 +85,28 @@ TEST(PartitionSmk, IsOfTheOfficersOnly) {
   EXPECT_EQ(Rv(p.DropFormerSmk(*lco)), CK_RV{CKR_USER_NOT_LOGGED_IN});
 }
 
+TEST(PartitionSmk, LeavesOnlyFromAnHsmThatClones) {
+  TestHsm hsm(V1Spec());
+  Partition& p = hsm.first();
+  LoginRef co = MakeOfficer(p);
+  ASSERT_TRUE(p.Smks(*co).ok());
+  const AttributeSet smk = p.SmkAsObject(*co).value()->attributes();
+  EXPECT_EQ(Rv(p.CheckExport(smk)), CKR_OK);
+  TestHsm closed(V1Spec());
+  ASSERT_TRUE(closed
+                  ->SetPolicies(testing::LogInSo(*closed).get(),
+                                {{hsm_policy::kCloning, 0}}, true)
+                  .ok());
+  const LoginRef so = testing::LogInSo(*closed);
+  PartitionSpec spec;
+  spec.label = "p";
+  spec.policies = {{partition_policy::kPrivateKeyCloning, 0},
+                   {partition_policy::kSecretKeyCloning, 0}};
+  const SpaceId space = closed->CreatePartition(*so, spec).value();
+  EXPECT_EQ(Rv(closed->Find(space)->CheckExport(smk)),
+            CK_RV{LUNA_RET_OPERATION_RESTRICTED});
+}
+
 TEST(PartitionSmk, BlobOfAnotherPartition_IsRefused) {
   HsmSpec spec = V1Spec();
   spec.partitions.push_back(spec.partitions[0]);

@@ -8,11 +8,18 @@ absl::StatusOr<hsm::KeyRights> LocalToken::KeyRightsOn(SpaceId space) {
   return hsm::KeyRights(partition, Access());
 }
 
-bool LocalToken::HasSmk(SpaceId space) {
-  const absl::StatusOr<hsm::LoginRef> login = LoginOn(space);
-  const absl::StatusOr<hsm::Partition*> partition = Own(space);
-  return login.ok() && partition.ok() &&
-         (*partition)->SmkAsObject(**login).ok();
+absl::StatusOr<bool> LocalToken::HasSmk(SpaceId space) {
+  ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));
+  ASSIGN_OR_RETURN(hsm::Partition* const partition, Own(space));
+  if (login->role() != hsm::Role::kCo) return false;  // he alone sends it
+  const absl::Status found = partition->SmkAsObject(*login).status();
+  const CK_RV rv = base::CkRv(found);
+  // None yet, or a V0 partition.
+  if (rv == CKR_SMK_ID_NOT_FOUND || rv == CKR_OPERATION_NOT_ALLOWED) {
+    return false;
+  }
+  RETURN_IF_ERROR(found);
+  return true;
 }
 
 absl::StatusOr<std::vector<hsm::ObjectRef>> LocalToken::AllForSks(
@@ -32,10 +39,10 @@ absl::StatusOr<size_t> LocalToken::SizeOfSks(
 
 absl::StatusOr<base::Bytes> LocalToken::ExtractSks(
     SpaceId space, absl::Span<const hsm::ObjectRef> objects,
-    const hsm::SksAuthorisation& authorisation, bool destroy) {
+    const hsm::SksAuthorisation& authorisation, bool destroy, size_t room) {
   ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));
   ASSIGN_OR_RETURN(hsm::Partition* const partition, Own(space));
-  return partition->ExtractSks(*login, objects, authorisation, destroy);
+  return partition->ExtractSks(*login, objects, authorisation, destroy, room);
 }
 
 absl::StatusOr<std::vector<hsm::SksObject>> LocalToken::OpenSks(

@@ -107,8 +107,10 @@ absl::Status Transfer(Library& library, CK_SESSION_HANDLE hSource,
   if (!target->read_write()) return base::Error(CKR_SESSION_READ_ONLY, "");
   ASSIGN_OR_RETURN(const auto to,
                    target->token().MakeEndpoint(target->space()));
-  const bool with_smk =
-      !target->token().has_crypto() && source->token().HasSmk(source->space());
+  bool with_smk = false;
+  if (!target->token().has_crypto()) {
+    ASSIGN_OR_RETURN(with_smk, source->token().HasSmk(source->space()));
+  }
   ASSIGN_OR_RETURN(const std::vector<uint64_t> handles,
                    HandlesOf(*from, *pTransfer, with_smk));
   ASSIGN_OR_RETURN(const ItemReport report,
