@@ -212,6 +212,7 @@ class Registry {
  public:
   // All families' rows that this process's OpenSSL can do; sorted by number.
   static const Registry& Get();  // built at the first call, never freed
+  // Also by a vendor's number (pkcs11/mechanisms/vendor_numbers.h).
   const Mechanism* Find(CK_MECHANISM_TYPE type) const;
   // Null also for what the profile does not have.
   const Mechanism* Find(CK_MECHANISM_TYPE type, Profile profile) const;

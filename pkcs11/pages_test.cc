@@ -12,9 +12,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "hsm/attribute_rules.h"
 #include "pkcs11/approved.h"
 #include "pkcs11/mechanisms/self_check.h"
+#include "pkcs11/mechanisms/vendor_numbers.h"
 #include "pkcs11/trace_names.h"
 
 namespace pkcs11 {
@@ -162,6 +164,25 @@ TEST(PagesTest, Mechanisms) {
                     " | ", absl::StrJoin(keys, ", "), " | ", sizes, " | ",
                     UsesOf(*row), " | ", absl::StrJoin(tests, ", "), " | ",
                     approved, " |\n");
+  }
+  absl::StrAppend(
+      &page,
+      "\n## Numbers of Luna clients\n\n"
+      "Where Luna has a number of its own for what the standard numbers "
+      "otherwise, both are taken; `C_GetMechanismList` gives the standard\n"
+      "one, and so do attributes that were set with the other "
+      "(`CKA_KEY_TYPE`: 0x80000012 and 0x80000013 for Edwards and Montgomery "
+      "keys;\n`CKA_ALLOWED_MECHANISMS`). Mask generation functions: "
+      "0x80000006 to 0x80000009 for SHA3-224 to SHA3-512. 0x1089 is "
+      "`CKM_AES_CTS`, as in the\nstandard.\n\n"
+      "| Luna's name | number | works as |\n| --- | --- | --- |\n");
+  for (const VendorNumber& number : VendorMechanisms()) {
+    const Mechanism* const row = Registry::Get().Find(number.vendor);
+    ASSERT_NE(row, nullptr) << number.name;
+    EXPECT_EQ(row->type, number.standard);
+    absl::StrAppend(&page, "| `", absl::StripPrefix(number.name, "LUNA_"),
+                    "` | 0x", absl::Hex(number.vendor), " | `", row->name,
+                    "` |\n");
   }
   CheckPage("docs/MECHANISMS.md", page);
 }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "hsm/attribute_rules.h"
+#include "pkcs11/mechanisms/vendor_numbers.h"
 #include "pkcs11/trace.h"
 
 namespace pkcs11::api {
@@ -46,6 +47,20 @@ void PutElement(void* array, CK_ULONG index, const CK_ATTRIBUTE& attribute) {
 absl::StatusOr<AttributeSet> Parse(const void* array, CK_ULONG count,
                                    TemplateUse use, int depth);
 
+// Key types and mechanisms, those of the vendor as the standard numbers them.
+void SetNumbers(CK_ATTRIBUTE_TYPE type, ByteSpan value, AttributeSet& set) {
+  base::Bytes standard(value.begin(), value.end());
+  for (size_t at = 0; at + sizeof(CK_ULONG) <= standard.size();
+       at += sizeof(CK_ULONG)) {
+    CK_ULONG number;
+    std::memcpy(&number, &standard[at], sizeof(number));
+    number = type == CKA_KEY_TYPE ? StandardKeyType(number)
+                                  : StandardMechanism(number);
+    std::memcpy(&standard[at], &number, sizeof(number));
+  }
+  set.Set(type, standard);
+}
+
 absl::Status ParseOne(const CK_ATTRIBUTE& attribute, TemplateUse use, int depth,
                       AttributeSet& set) {
   const CK_ATTRIBUTE_TYPE type = attribute.type;
@@ -72,7 +87,11 @@ absl::Status ParseOne(const CK_ATTRIBUTE& attribute, TemplateUse use, int depth,
   if (kind.has_value() || use == TemplateUse::kObject) {
     RETURN_IF_ERROR(hsm::CheckValue(type, value));
   }
-  set.Set(type, value);
+  if (type == CKA_KEY_TYPE || type == CKA_ALLOWED_MECHANISMS) {
+    SetNumbers(type, value, set);
+  } else {
+    set.Set(type, value);
+  }
   return absl::OkStatus();
 }
 

@@ -1,8 +1,12 @@
 // CA_* functions about slots and sessions.
+#include <algorithm>
+#include <vector>
+
 #include "pkcs11/api/api.h"
 #include "pkcs11/api/arguments.h"
 #include "pkcs11/ca/ca.h"
 #include "pkcs11/ca/places.h"
+#include "pkcs11/output.h"
 
 namespace pkcs11::ca {
 namespace {
@@ -90,6 +94,38 @@ absl::Status CA_GetSlotIdForContainer(Library& library, CK_ULONG ulPhysicalSlot,
   }
   *pSlotID = place.token->slot();
   return absl::OkStatus();
+}
+
+// A physical slot is a slot here.
+absl::Status CA_GetSlotIdForPhysicalSlot(Library& library,
+                                         CK_ULONG ulPhysicalSlot,
+                                         CK_SLOT_ID_PTR pSlotID) {
+  RETURN_IF_ERROR(Need(pSlotID, "no place for the slot"));
+  ASSIGN_OR_RETURN(const TokenRef token, library.token(ulPhysicalSlot));
+  *pSlotID = token->slot();
+  return absl::OkStatus();
+}
+
+// All slots whose token has this label of 32 bytes.
+absl::Status CA_GetSlotId(Library& library, CK_UTF8CHAR_PTR pLabel,
+                          CK_SLOT_ID_PTR pSlotID, CK_ULONG_PTR pulCount) {
+  RETURN_IF_ERROR(Need(pLabel, "no label"));
+  ASSIGN_OR_RETURN(const auto output,
+                   OutputOf<CK_SLOT_ID>::Make(pSlotID, pulCount));
+  CK_ULONG count = 0;
+  RETURN_IF_ERROR(api::C_GetSlotList(library, CK_TRUE, nullptr, &count));
+  std::vector<CK_SLOT_ID> slots(count);
+  RETURN_IF_ERROR(api::C_GetSlotList(library, CK_TRUE, slots.data(), &count));
+  slots.resize(count);
+  std::vector<CK_SLOT_ID> found;
+  for (const CK_SLOT_ID slot : slots) {
+    CK_TOKEN_INFO info = {};
+    if (!api::C_GetTokenInfo(library, slot, &info).ok()) continue;
+    if (std::equal(std::begin(info.label), std::end(info.label), pLabel)) {
+      found.push_back(slot);
+    }
+  }
+  return ToStatus(output.Give(found));
 }
 
 }  // namespace pkcs11::ca

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "base/openssl_errors.h"
+#include "pkcs11/mechanisms/vendor_numbers.h"
 
 namespace pkcs11 {
 namespace {
@@ -285,6 +286,8 @@ absl::Span<const Hash> Hashes() { return kHashes; }
 
 const Hash* FindHash(CK_ULONG Hash::*number, CK_ULONG value) {
   if (value == kNone) return nullptr;
+  value =
+      number == &Hash::mgf ? StandardMgf(value) : StandardMechanism(value);
   for (const Hash& hash : kHashes) {
     if (hash.*number == value) return &hash;
   }

@@ -4,6 +4,7 @@
 #include "pkcs11/mechanism.h"
 #include "pkcs11/mechanisms/families.h"
 #include "pkcs11/mechanisms/parameters.h"
+#include "pkcs11/mechanisms/vendor_numbers.h"
 
 namespace pkcs11 {
 namespace {
@@ -63,7 +64,10 @@ CK_MECHANISM_INFO InfoOf(const Mechanism& mechanism, Profile profile) {
 
 absl::StatusOr<ParametersRef> ParseParameters(const Mechanism& mechanism,
                                               const CK_MECHANISM& given) {
-  if (mechanism.parse != nullptr) return mechanism.parse(given);
+  if (mechanism.parse != nullptr) {
+    ASSIGN_OR_RETURN(const CK_MECHANISM standard, StandardForm(given));
+    return mechanism.parse(standard);
+  }
   if (given.pParameter != nullptr || given.ulParameterLen != 0) {
     return InvalidParameter("the mechanism takes no parameter");
   }
@@ -95,6 +99,7 @@ const Registry& Registry::Get() {
 }
 
 const Mechanism* Registry::Find(CK_MECHANISM_TYPE type) const {
+  type = StandardMechanism(type);
   const auto at = std::lower_bound(rows_.begin(), rows_.end(), type, IsLess);
   return at != rows_.end() && (*at)->type == type ? *at : nullptr;
 }
