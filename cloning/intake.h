@@ -69,7 +69,7 @@ class Intake {
   // Class and key type of each.
   std::vector<std::pair<uint64_t, uint64_t>> kinds_;
   std::vector<hsm::NewObject> group_;
-  std::vector<size_t> result_of_;  // index of each in group_
+  std::vector<size_t> result_of_;      // index of each in group_
   std::map<hsm::Ouid, size_t> taken_;  // OUID -> index in group_
   std::map<size_t, size_t> same_as_;   // result -> an equal one's result
   std::optional<Room> room_;           // read at the first need

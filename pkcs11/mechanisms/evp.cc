@@ -286,8 +286,7 @@ absl::Span<const Hash> Hashes() { return kHashes; }
 
 const Hash* FindHash(CK_ULONG Hash::*number, CK_ULONG value) {
   if (value == kNone) return nullptr;
-  value =
-      number == &Hash::mgf ? StandardMgf(value) : StandardMechanism(value);
+  value = number == &Hash::mgf ? StandardMgf(value) : StandardMechanism(value);
   for (const Hash& hash : kHashes) {
     if (hash.*number == value) return &hash;
   }
