@@ -11,7 +11,7 @@ namespace {
 
 class VendorNamesTest : public testing::Test {
  protected:
-  VendorNamesTest() : session_(bench_.Officer()) {}
+  VendorNamesTest() : bench_(Plan()), session_(bench_.Officer()) {}
 
   const CK_FUNCTION_LIST& c() const { return bench_.host.c(); }
   const CK_SFNT_CA_FUNCTION_LIST& ca() const { return bench_.host.ca(); }
