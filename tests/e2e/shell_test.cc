@@ -419,7 +419,14 @@ TEST_F(ShellUseTest, Init_MakesAWorkingPair) {
       With(With(With("init -newdomain " + domain, "popassword", kSoPin),
                 "copassword", kOfficerPin),
            "sopassword", kSoPin);
-  Ended ended = RunCommands({line});
+  // A domain that nothing is in is not left behind.
+  Ended ended = RunCommands(
+      {With(With(With("init -newdomain " + domain, "popassword", "short"),
+                 "copassword", kOfficerPin),
+            "sopassword", kSoPin)});
+  EXPECT_EQ(ended.code, 1) << ended.out;
+  EXPECT_FALSE(std::filesystem::exists(domain));
+  ended = RunCommands({line});
   ASSERT_EQ(ended.code, 0) << ended.out << ended.error;
   EXPECT_THAT(ended.out, HasSubstr("Partition keys in slot 0 was init"));
   EXPECT_THAT(ended.out, HasSubstr("Backup HSM backup in slot 1 was init"));

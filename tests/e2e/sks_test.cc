@@ -317,7 +317,7 @@ class SmkTest : public SksTest {
     return rv;
   }
 
-  const CK_SESSION_HANDLE other_;
+  CK_SESSION_HANDLE other_;
 };
 
 TEST_F(SmkTest, ClonedSmk_OpensTheBlobsElsewhere) {
@@ -326,10 +326,10 @@ TEST_F(SmkTest, ClonedSmk_OpensTheBlobsElsewhere) {
   Bytes blob, others;
   const CK_OBJECT_HANDLE key = GenerateAes(bench_.host, session_, "key");
   ASSERT_OK(Extract({key}, blob));
-  std::swap(session_, const_cast<CK_SESSION_HANDLE&>(other_));
+  std::swap(session_, other_);
   const CK_OBJECT_HANDLE theirs = GenerateAes(bench_.host, session_, "theirs");
   ASSERT_OK(Extract({theirs}, others, Secrets(), 0, true));
-  std::swap(session_, const_cast<CK_SESSION_HANDLE&>(other_));
+  std::swap(session_, other_);
   EXPECT_RV(CKR_SMK_ID_NOT_FOUND, InsertAt(other_, blob));
   ASSERT_OK(CloneSmk(other_, &made)) << bench_.host.library().LastError();
   EXPECT_EQ(made, LUNA_MASKING_KEY_PID);

@@ -11,7 +11,9 @@ _perigee() {
       return
       ;;
   esac
-  mapfile -t COMPREPLY < <("${COMP_WORDS[0]}" --complete "${line# }" 2>/dev/null)
+  # Not as an argument, which other users see: it may have a password in it.
+  mapfile -t COMPREPLY < <(printf '%s' "${line# }" |
+    "${COMP_WORDS[0]}" --complete 2>/dev/null)
   for word in "${!COMPREPLY[@]}"; do
     COMPREPLY[word]=${COMPREPLY[word]% }
   done

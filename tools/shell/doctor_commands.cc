@@ -9,7 +9,9 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -154,6 +156,15 @@ void CheckFleet(Shell& shell, Findings& findings) {
   if (!CheckOwned(root, /*hidden=*/true, findings)) {
     findings.Ok("no root key on this computer");
   }
+  // The host's key, and those of the HSMs with what they seal.
+  const std::string state = setup->stateDirectory;
+  CheckOwned(absl::StrCat(state, "/fleet/host.key"), /*hidden=*/true, findings);
+  std::error_code error;
+  for (const auto& hsm : std::filesystem::directory_iterator(state, error)) {
+    for (const char* file : {"storage.key", "hsm.db"}) {
+      CheckOwned(hsm.path() / file, /*hidden=*/true, findings);
+    }
+  }
 }
 
 void CheckMemory(Shell&, Findings& findings) {
@@ -165,7 +176,10 @@ void CheckMemory(Shell&, Findings& findings) {
                                " bytes may be swapped"),
                   "Raise the limit: ulimit -l, LimitMEMLOCK= of a service.");
   } else {
-    findings.Ok("secrets are never swapped");
+    findings.Ok(locked.rlim_cur == RLIM_INFINITY
+                    ? std::string("secrets are kept out of swap")
+                    : absl::StrCat("secrets of up to ", locked.rlim_cur >> 20,
+                                   " MiB are kept out of swap"));
   }
 }
 

@@ -79,6 +79,36 @@ absl::StatusOr<WipedBytes> PublicForm(const KeyObject& object, EVP_PKEY* key,
   return Contents(bio.get());
 }
 
+absl::Status NotWritten() {
+  return Failure(CKR_FUNCTION_FAILED,
+                 absl::StrCat("OpenSSL does not write it: ", OpenSslReason()));
+}
+
+using OwnedSealed = Owned<X509_SIG, X509_SIG_free>;
+
+// Under AES-256 with a key of the password: PBES2 with PBKDF2 of HMAC-SHA-256,
+// which other programs read, and as many rounds as for PINs. OpenSSL's own
+// choice is 2048.
+absl::StatusOr<OwnedSealed> Encrypted(EVP_PKEY* key,
+                                      const SecretText& password) {
+  constexpr int kRounds = 600'000;
+  if (password.size() == 0) {
+    return Failure(CKR_PIN_LEN_RANGE, "the password is empty",
+                   "Leave -password out for a file that anybody can read.");
+  }
+  const Owned<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free> info(
+      EVP_PKEY2PKCS8(key));
+  Owned<X509_ALGOR, X509_ALGOR_free> how(PKCS5_pbe2_set_iv(
+      EVP_aes_256_cbc(), kRounds, nullptr, 16, nullptr, NID_hmacWithSHA256));
+  if (info == nullptr || how == nullptr) return NotWritten();
+  OwnedSealed sealed(PKCS8_set0_pbe(password.RevealText().data(),
+                                    static_cast<int>(password.size()),
+                                    info.get(), how.get()));
+  if (sealed == nullptr) return NotWritten();
+  how.release();  // the sealed key's now
+  return sealed;
+}
+
 // `password` may be null.
 absl::StatusOr<WipedBytes> PrivateForm(const KeyObject& object, EVP_PKEY* key,
                                        KeyFormat format,
@@ -87,24 +117,27 @@ absl::StatusOr<WipedBytes> PrivateForm(const KeyObject& object, EVP_PKEY* key,
     ASSIGN_OR_RETURN(const SecretText text, JwkText(key, true, object.label()));
     return BytesOf(text.RevealText());
   }
-  const auto write = format == KeyFormat::kPem   ? PEM_write_bio_PKCS8PrivateKey
-                     : format == KeyFormat::kDer ? i2d_PKCS8PrivateKey_bio
-                                                 : nullptr;
-  if (write == nullptr) {
-    if (format != KeyFormat::kJwk) return NoForm(object, format);
+  if (format == KeyFormat::kJwk) {
     return Failure(CKR_ARGUMENTS_BAD, "a JSON Web Key is not encrypted",
                    "Use -format pem, or leave the password out.");
   }
+  if (format != KeyFormat::kPem && format != KeyFormat::kDer) {
+    return NoForm(object, format);
+  }
+  const bool pem = format == KeyFormat::kPem;
   const OwnedBio bio(BIO_new(BIO_s_secmem()));
-  const int done =
-      password == nullptr
-          ? write(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr)
-          : write(bio.get(), key, EVP_aes_256_cbc(),
-                  password->RevealText().data(),
-                  static_cast<int>(password->size()), nullptr, nullptr);
+  int done = 0;
+  if (password == nullptr) {
+    const auto write =
+        pem ? PEM_write_bio_PKCS8PrivateKey : i2d_PKCS8PrivateKey_bio;
+    done = write(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr);
+  } else {
+    ASSIGN_OR_RETURN(const OwnedSealed sealed, Encrypted(key, *password));
+    done = pem ? PEM_write_bio_PKCS8(bio.get(), sealed.get())
+               : i2d_PKCS8_bio(bio.get(), sealed.get());
+  }
   if (done == 1) return Contents(bio.get());
-  return Failure(CKR_FUNCTION_FAILED,
-                 absl::StrCat("OpenSSL does not write it: ", OpenSslReason()));
+  return NotWritten();
 }
 
 // Of a certificate or data.
@@ -214,6 +247,11 @@ absl::Status Export(Shell& shell, const Arguments& arguments) {
   std::string written(KeyFormatName(format));
   WipedBytes bytes;
   if (const auto wrapping = arguments.Text("wrapwith")) {
+    for (const char* other : {"public", "format", "password", "passwordfile"}) {
+      if (!arguments.Has(other)) continue;
+      return Failure(CKR_ARGUMENTS_BAD, absl::StrCat("-wrapwith and -", other,
+                                                     " exclude each other"));
+    }
     constexpr CK_OBJECT_CLASS kWrapping[] = {CKO_SECRET_KEY, CKO_PUBLIC_KEY};
     ASSIGN_OR_RETURN(const KeyObject other,
                      OneObject(shell, *wrapping, kWrapping));

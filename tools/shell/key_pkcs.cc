@@ -36,15 +36,8 @@ T* Unpacked(const X509_ALGOR* algorithm, const ASN1_ITEM* item) {
   return made;
 }
 
-// How much work the key of an encrypted part is. What is not known is left to
-// OpenSSL to refuse.
-absl::Status CheckEffort(const X509_ALGOR* algorithm) {
-  if (algorithm == nullptr) return absl::OkStatus();
-  if (OBJ_obj2nid(algorithm->algorithm) != NID_pbes2) {
-    const Owned<PBEPARAM, PBEPARAM_free> first(
-        Unpacked<PBEPARAM>(algorithm, ASN1_ITEM_rptr(PBEPARAM)));
-    return first == nullptr ? absl::OkStatus() : CheckRounds(first->iter);
-  }
+// That of PBES2, and of PBMAC1, whose parameters have the same form.
+absl::Status CheckSecond(const X509_ALGOR* algorithm) {
   const Owned<PBE2PARAM, PBE2PARAM_free> second(
       Unpacked<PBE2PARAM>(algorithm, ASN1_ITEM_rptr(PBE2PARAM)));
   if (second == nullptr) return absl::OkStatus();
@@ -60,6 +53,18 @@ absl::Status CheckEffort(const X509_ALGOR* algorithm) {
   const Owned<PBKDF2PARAM, PBKDF2PARAM_free> pbkdf2(
       Unpacked<PBKDF2PARAM>(second->keyfunc, ASN1_ITEM_rptr(PBKDF2PARAM)));
   return pbkdf2 == nullptr ? absl::OkStatus() : CheckRounds(pbkdf2->iter);
+}
+
+// How much work the key of an encrypted part is. What is not known is left to
+// OpenSSL to refuse.
+absl::Status CheckEffort(const X509_ALGOR* algorithm) {
+  if (algorithm == nullptr) return absl::OkStatus();
+  if (OBJ_obj2nid(algorithm->algorithm) != NID_pbes2) {
+    const Owned<PBEPARAM, PBEPARAM_free> first(
+        Unpacked<PBEPARAM>(algorithm, ASN1_ITEM_rptr(PBEPARAM)));
+    return first == nullptr ? absl::OkStatus() : CheckRounds(first->iter);
+  }
+  return CheckSecond(algorithm);
 }
 
 absl::Status WrongPassword() {
@@ -168,8 +173,10 @@ absl::StatusOr<OwnedKey> OpenPkcs8(const X509_SIG* sealed, AskPassword ask) {
 absl::StatusOr<Objects> OpenPkcs12(PKCS12* file, AskPassword ask) {
   SecretText password("");
   const ASN1_INTEGER* rounds = nullptr;
-  PKCS12_get0_mac(nullptr, nullptr, nullptr, &rounds, file);
+  const X509_ALGOR* mac = nullptr;
+  PKCS12_get0_mac(nullptr, &mac, nullptr, &rounds, file);
   RETURN_IF_ERROR(CheckRounds(rounds));
+  RETURN_IF_ERROR(CheckSecond(mac));
   const bool sealed = PKCS12_mac_present(file) == 1;
   if (!sealed || PKCS12_verify_mac(file, "", 0) != 1) {
     ERR_clear_error();

@@ -391,7 +391,8 @@ class KeyTest(unittest.TestCase):
             tool("openssl", "req", "-verify", "-noout", "-in", f"{name}.csr")
 
     def test_raw_secrets(self):
-        secret = self.write("secret", os.urandom(32))
+        # The first byte of JSON; DER's and others are as good.
+        secret = self.write("secret", b"{" + bytes(range(200, 231)))
         self.bad("key import -file secret", "CKR_DATA_INVALID", "none of PEM")
         told = self.good("key import -file secret -type aes -usage sign "
                          "-label mac -readable",
@@ -652,6 +653,13 @@ class KeyTest(unittest.TestCase):
                     self.assertEqual(tool("openssl", "pkey", "-in", name,
                                           *how), self.read(source))
                 self.assertIn(b"ENCRYPTED", self.read(f"{kind}.enc"))
+                form = tool("openssl", "asn1parse", "-in", f"{kind}.enc")
+                self.assertIn(b":0927C0", form)  # 600,000 rounds
+                self.assertIn(b"hmacWithSHA256", form)
+                self.write("nothing", "\n")
+                self.bad(f"key export -object {one} -file {kind}.no "
+                         "-passwordfile nothing", "CKR_PIN_LEN_RANGE",
+                         "empty")
 
     def test_hidden_keys_stay_and_say_why(self):
         self.good("key generate -type ec -label k",
@@ -676,6 +684,8 @@ class KeyTest(unittest.TestCase):
                     "key export -object pkcs11:object=k;type=private "
                     f"-wrapwith {wrapping} -file {wrapping}.blob")
                 self.assertIn("WRAP", told["mechanism"])
+                self.bad("key export -object k -public -file out -wrapwith "
+                         f"{wrapping}", "CKR_ARGUMENTS_BAD", "exclude")
                 self.bad(f"key import -file {wrapping}.blob -type aes -label "
                          f"x -unwrapwith {wrapping}",
                          "CKR_WRAPPED_KEY_INVALID", "nothing of this type")
@@ -737,6 +747,13 @@ class KeyTest(unittest.TestCase):
         self.assertEqual(self.count(), 0)
 
     # --- a person, and who looks over the shoulder ---------------------------
+
+    def test_completion_takes_the_line_from_its_input(self):
+        def complete(line):
+            return tool(SHELL, "--complete", data=line.encode()).split()
+        self.assertEqual(complete("key exp"), [b"export"])
+        self.assertIn(b"-password", complete("key export -password secret -"))
+        self.assertEqual(complete("x" * 5000), [])
 
     def at_terminal(self, *talk):
         """All that is shown while each answer is typed at its prompt."""

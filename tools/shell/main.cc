@@ -18,6 +18,7 @@
 #include "tools/shell/manual.h"
 #include "tools/shell/secret_entry.h"
 #include "tools/shell/shell.h"
+#include "tools/shell/wiped_bytes.h"
 
 namespace shell {
 namespace {
@@ -44,8 +45,7 @@ constexpr char kUsage[] =
 
 struct Options {
   std::string module;
-  std::string complete;  // a line, for another shell's completion
-  bool has_complete = false;
+  bool completes = false;  // the line on standard input, for another shell
   bool keep_going = false;
   bool json = false;
   // -c and -f in their order.
@@ -86,7 +86,7 @@ bool ParseOptions(int argc, char** argv, Options& options) {
                                  {"json", no_argument, nullptr, 'j'},
                                  {"keep-going", no_argument, nullptr, 'k'},
                                  {"module", required_argument, nullptr, 'm'},
-                                 {"complete", required_argument, nullptr, 'C'},
+                                 {"complete", no_argument, nullptr, 'C'},
                                  {"print-man", no_argument, nullptr, 'M'},
                                  {"print-schema", no_argument, nullptr, 'S'},
                                  {"print-markdown", no_argument, nullptr, 'D'},
@@ -116,8 +116,7 @@ bool ParseOptions(int argc, char** argv, Options& options) {
         options.module = optarg;
         break;
       case 'C':
-        options.complete = optarg;
-        options.has_complete = true;
+        options.completes = true;
         break;
       case 'M':
         fputs(ManPageOf(AllCommands(), kUsage).c_str(), stdout);
@@ -208,6 +207,18 @@ int TakeOutput() {
   return ok ? out : -1;
 }
 
+// A line, as far as it is typed, from standard input.
+int Complete(Shell& shell) {
+  WipedBytes line = WipedBytes::OfSize(4096);
+  const size_t size = fread(line.data(), 1, line.size(), stdin);
+  const absl::string_view typed(reinterpret_cast<const char*>(line.data()),
+                                size);
+  for (const std::string& candidate : Completions(shell, typed)) {
+    puts(candidate.c_str());
+  }
+  return 0;
+}
+
 int Main(int argc, char** argv) {
   Options options;
   if (!ParseOptions(argc, argv, options)) {
@@ -225,12 +236,7 @@ int Main(int argc, char** argv) {
   IgnoreOpenSslConfiguration();
   CatchInterrupts();
   Shell shell(*std::move(module), AllCommands());
-  if (options.has_complete) {
-    for (const std::string& candidate : Completions(shell, options.complete)) {
-      puts(candidate.c_str());
-    }
-    return 0;
-  }
+  if (options.completes) return Complete(shell);
   bool ok = false;
   if (options.json) {
     const int out = TakeOutput();

@@ -1,6 +1,7 @@
 // init: a working pair, an application partition and a Backup HSM, from
 // nothing.
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -198,8 +199,14 @@ absl::Status Init(Shell& shell, const Arguments& arguments) {
     made.push_back(what);
   };
   if (plan.partition) {
-    RETURN_IF_ERROR(
-        InitToken(shell, pair.partition, plan.label, plan.po, &plan.domain));
+    const absl::Status made_token =
+        InitToken(shell, pair.partition, plan.label, plan.po, &plan.domain);
+    if (const auto path = arguments.Text("newdomain");
+        path.has_value() && !made_token.ok()) {
+      unlink(path->c_str());  // nobody is in this domain
+      absl::PrintF("    %s was removed again.\n", CleanText(*path));
+    }
+    RETURN_IF_ERROR(made_token);
     done(absl::StrCat("Partition ", CleanText(plan.label), " in slot ",
                       pair.partition, " was initialised."));
   }
