@@ -196,7 +196,7 @@ Coming Ask(cloning::Endpoint& source, absl::Span<const size_t> open,
 
 // Carries the items `open`. While the target stores a batch, the source seals
 // the next one. When the run ends early that one is sent as well, because the
-// target counts what was sealed; a target that stopped refuses all of it.
+// target counts what was sealed; it stores nothing of it.
 absl::Status CarryObjects(cloning::Endpoint& source, cloning::Endpoint& target,
                           absl::Span<const size_t> open,
                           const TransferOptions& options,
@@ -214,18 +214,24 @@ absl::Status CarryObjects(cloning::Endpoint& source, cloning::Endpoint& target,
   bool ends = false;
   while (coming.valid()) {
     ASSIGN_OR_RETURN(const cloning::Batch batch, coming.get());
+    if (ends) {
+      if (batch.sealed.empty()) break;
+      accept.on_conflict = cloning::OnConflict::kTakeNothing;
+      return target.Accept(batch.sealed, accept).status();
+    }
     ASSIGN_OR_RETURN(const std::vector<size_t> sent,
                      NoteSource(batch, open, report));
     const auto tried = open.subspan(0, batch.items.size());
     open.remove_prefix(batch.items.size());
-    ends = ends || open.empty() || failed(tried);
-    if (!ends) coming = Ask(source, open, report, std::launch::async);
+    if (!open.empty() && !failed(tried)) {
+      coming = Ask(source, open, report, std::launch::async);
+    }
     if (!sent.empty()) {
       ASSIGN_OR_RETURN(std::vector<cloning::TargetResult> results,
                        target.Accept(batch.sealed, accept));
       RETURN_IF_ERROR(NoteTarget(std::move(results), sent, report));
     }
-    ends = ends || failed(tried) || !MayGoOn(options, open, report);
+    ends = failed(tried) || !MayGoOn(options, open, report);
   }
   return absl::OkStatus();
 }

@@ -88,7 +88,7 @@ class FakeTarget : public FakeSource {
       base::ByteSpan sealed, const cloning::AcceptOptions& options) override {
     if (--messages_left == 0) return base::Error(CKR_DEVICE_REMOVED, "gone");
     std::vector<TargetResult> results;
-    stopped &= options.stop_at_refusal;
+    bool stopped = options.on_conflict == cloning::OnConflict::kTakeNothing;
     for (uint8_t handle : sealed) {
       TargetResult result;
       result.handle = 100 + handle;
@@ -108,7 +108,6 @@ class FakeTarget : public FakeSource {
   std::set<uint64_t> refused;
   std::set<uint64_t> holds;
   int messages_left = 1000;
-  bool stopped = false;
   bool forgets = false;
 };
 
@@ -257,7 +256,8 @@ TEST_F(TransferTest, ProgressCancels) {
   };
   EXPECT_EQ(Run({1, 2, 3, 4, 5}), absl::OkStatus());
   // The second message was sealed when the first one was stored.
-  EXPECT_EQ(Outcomes(), "stored stored stored stored not-tried");
+  EXPECT_EQ(Outcomes(), "stored stored not-tried not-tried not-tried");
+  EXPECT_EQ(target_.messages_left, 1000 - 3);  // two of objects, and the end
   EXPECT_EQ(base::CkRv(report_.FirstFailure()), CKR_FUNCTION_CANCELED);
   EXPECT_TRUE(source_.ended);
 }

@@ -1,8 +1,6 @@
 // Blocks up to kLargestClass come out of size classes: a free list each, fed
 // with runs of pages, which come out of chunks. What was taken for a class
-// stays with it. There are several sets of classes, so that threads seldom
-// wait for each other; a block goes back to the set of the thread that frees
-// it. Larger blocks are mappings of their own.
+// stays with it. Larger blocks are mappings of their own.
 //
 // Everything here is constant-initialised and has no destructor, so it works
 // before main and after exit.
@@ -129,32 +127,17 @@ struct Pages {
   std::atomic<unsigned> forks{0};  // from the first of these processes to here
 };
 
-constexpr unsigned kSets = 4;
-using Classes = std::array<SizeClass, kClasses>;
-
-constinit std::array<Classes, kSets> sets;
+constinit std::array<SizeClass, kClasses> classes;
 constinit Pages pages;
 static_assert(std::is_trivially_destructible_v<SizeClass> &&
               std::is_trivially_destructible_v<Pages>);
 
-// The calling thread's.
-Classes& MySet() {
-  static constinit std::atomic<unsigned> threads{0};
-  static constinit thread_local unsigned mine = 0;  // 0: none yet
-  if (mine == 0) {
-    mine = 1 + threads.fetch_add(1, std::memory_order_relaxed) % kSets;
-  }
-  return sets[mine - 1];
-}
-
 void AfterForkInChild() {
   // What a held lock guarded is given up: some pages, which nobody uses.
-  for (Classes& set : sets) {
-    for (SizeClass& size_class : set) {
-      if (!size_class.mu.WasHeld()) continue;
-      size_class.free = nullptr;
-      size_class.fresh = size_class.end = nullptr;
-    }
+  for (SizeClass& size_class : classes) {
+    if (!size_class.mu.WasHeld()) continue;
+    size_class.free = nullptr;
+    size_class.fresh = size_class.end = nullptr;
   }
   if (pages.mu.WasHeld()) {
     pages.fresh = pages.end = nullptr;
@@ -208,7 +191,7 @@ std::byte* TakePages(size_t size) {
 
 void* TakeSmall(size_t index) {
   const size_t size = SizeOfClass(index);
-  SizeClass& mine = MySet()[index];
+  SizeClass& mine = classes[index];
   const std::lock_guard lock(mine.mu);
   if (FreeBlock* const block = mine.free; block != nullptr) {
     ASAN_UNPOISON_MEMORY_REGION(block, size);
@@ -228,7 +211,7 @@ void* TakeSmall(size_t index) {
 }
 
 void GiveSmall(void* block, size_t index) {
-  SizeClass& mine = MySet()[index];
+  SizeClass& mine = classes[index];
   const std::lock_guard lock(mine.mu);
   ASAN_UNPOISON_MEMORY_REGION(block, sizeof(FreeBlock));
   mine.free = new (block) FreeBlock{mine.free};

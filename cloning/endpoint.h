@@ -104,12 +104,15 @@ struct TargetResult {
 };
 
 // How the target treats an OUID that it holds already with other contents.
-enum class OnConflict : uint8_t { kRefuse = 0, kReplace = 1 };
+// kTakeNothing: neither this nor anything else of the message is stored; each
+// object is refused with CKR_CLONE_NOT_ATTEMPTED and stands so in the manifest.
+// For what was sealed when its courier had to stop.
+enum class OnConflict : uint8_t { kRefuse = 0, kReplace = 1, kTakeNothing = 2 };
 
 struct AcceptOptions {
   OnConflict on_conflict = OnConflict::kRefuse;
-  // Nothing is stored behind the first object of the run that was refused; the
-  // rest is refused with CKR_CLONE_NOT_ATTEMPTED.
+  // Nothing is stored behind the first refused object of a message; the rest
+  // is refused with CKR_CLONE_NOT_ATTEMPTED.
   bool stop_at_refusal = false;
   template <typename V>
   void Fields(V& v) {

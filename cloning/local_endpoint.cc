@@ -56,7 +56,6 @@ absl::StatusOr<RunOptions> LocalEndpoint::NewRunOptions() {
   Reset();
   peer_.reset();
   ended_ = false;
-  stopped_ = false;
   report_ = {};
   RETURN_IF_ERROR(CheckLogin(login_));
   RunOptions options;
@@ -304,7 +303,7 @@ absl::StatusOr<std::vector<TargetResult>> LocalEndpoint::Accept(
   TargetRun run = *std::move(target_);  // back on success
   Reset();
   RETURN_IF_ERROR(CheckLogin(login_));
-  if (options.on_conflict > OnConflict::kReplace) {
+  if (options.on_conflict > OnConflict::kTakeNothing) {
     return base::Error(CKR_ARGUMENTS_BAD, "unknown treatment of conflicts");
   }
   ASSIGN_OR_RETURN(TargetRun::Opened opened, run.Open(sealed));
@@ -324,14 +323,11 @@ absl::StatusOr<std::vector<TargetResult>> LocalEndpoint::Accept(
   }
   RETURN_IF_ERROR(partition_->hsm().Atomically([&]() -> absl::Status {
     Intake intake(*partition_, login_, own_, *peer_, options,
-                  stopped_ && options.stop_at_refusal);
+                  options.on_conflict == OnConflict::kTakeNothing);
     RETURN_IF_ERROR(intake.Add(std::move(opened.objects)));
     ASSIGN_OR_RETURN(results, std::move(intake).Commit());
     return KeepReceipts(offered, results);
   }));
-  for (const TargetResult& result : results) {
-    if (result.outcome == TargetResult::Outcome::kRefused) stopped_ = true;
-  }
   target_ = std::move(run);
   return results;
 }

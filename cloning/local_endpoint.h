@@ -88,7 +88,6 @@ class LocalEndpoint : public Endpoint {
   std::optional<TargetRun> target_;
   std::optional<hsm::Statement> peer_;
   bool ended_ = false;
-  bool stopped_ = false;                    // an object was refused in this run
   hsm::ManifestBook::SourceReport report_;  // as source
 };
 
