@@ -150,7 +150,6 @@ absl::StatusOr<bool> Partition::TakeSmk(const Login& by, const Smk& smk) {
 }
 
 absl::Status Partition::RollSmk(const Login& by) {
-  RETURN_IF_ERROR(Smks(by).status());
   ASSIGN_OR_RETURN(const Smk made, Smk::Generate());
   return ChangeSmks(by, AuditWord::kSmkRolled, [&](SmkSet& set) {
     if (set.former.has_value()) return RollsOver();

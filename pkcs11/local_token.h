@@ -121,6 +121,7 @@ class LocalToken : public Token {
 
   absl::StatusOr<hsm::KeyRights> KeyRightsOn(SpaceId space) override;
   absl::StatusOr<bool> HasSmk(SpaceId space) override;
+  absl::Status RollSmk(SpaceId space, bool begin) override;
   absl::StatusOr<std::vector<hsm::ObjectRef>> AllForSks(
       SpaceId space, const hsm::SksAuthorisation& authorisation) override;
   absl::StatusOr<size_t> SizeOfSks(

@@ -22,6 +22,12 @@ absl::StatusOr<bool> LocalToken::HasSmk(SpaceId space) {
   return true;
 }
 
+absl::Status LocalToken::RollSmk(SpaceId space, bool begin) {
+  ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));
+  ASSIGN_OR_RETURN(hsm::Partition* const partition, Own(space));
+  return begin ? partition->RollSmk(*login) : partition->DropFormerSmk(*login);
+}
+
 absl::StatusOr<std::vector<hsm::ObjectRef>> LocalToken::AllForSks(
     SpaceId space, const hsm::SksAuthorisation& authorisation) {
   ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));

@@ -161,6 +161,7 @@ absl::StatusOr<size_t> Token::SizeOfSks(SpaceId,
                                         const hsm::SksAuthorisation&) {
   return NotHere();
 }
+absl::Status Token::RollSmk(SpaceId, bool) { return NotHere(); }
 absl::StatusOr<base::Bytes> Token::ExtractSks(SpaceId,
                                               absl::Span<const hsm::ObjectRef>,
                                               const hsm::SksAuthorisation&,

@@ -184,6 +184,8 @@ class Token {
 
   // Whether the login could clone an SKS master key out.
   virtual absl::StatusOr<bool> HasSmk(SpaceId /*space*/) { return false; }
+  // Begins, or ends, the rollover of its key (PERIGEE_SmkRollover).
+  virtual absl::Status RollSmk(SpaceId space, bool begin);
   virtual absl::StatusOr<std::vector<hsm::ObjectRef>> AllForSks(
       SpaceId space, const hsm::SksAuthorisation& authorisation);
   virtual absl::StatusOr<size_t> SizeOfSks(

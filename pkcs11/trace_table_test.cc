@@ -121,13 +121,14 @@ TEST(TraceTableTest, EveryParameterOfEveryFunctionIsDecided) {
   CheckRow<PERIGEE_AddDomain>("Perigee.AddDomain");
   CheckRow<PERIGEE_ChangeDomain>("Perigee.ChangeDomain");
   CheckRow<PERIGEE_DeleteDomain>("Perigee.DeleteDomain");
+  CheckRow<PERIGEE_SmkRollover>("Perigee.SmkRollover");
 }
 
 // Members of the vendor interface without one: LastError and ErrorName, which
 // are no calls.
 TEST(TraceTableTest, TheVendorInterfaceHasNoOtherFunctions) {
   EXPECT_EQ(sizeof(PERIGEE_FUNCTION_LIST),
-            offsetof(PERIGEE_FUNCTION_LIST, LastError) + 40 * sizeof(void*));
+            offsetof(PERIGEE_FUNCTION_LIST, LastError) + 41 * sizeof(void*));
 }
 
 TEST(TraceTableTest, AFunctionWithoutARowIsShownByItsName) {

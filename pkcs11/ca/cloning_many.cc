@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "backup/transfer.h"
+#include "hsm/sks_blob.h"
 #include "pkcs11/api/arguments.h"
 #include "pkcs11/ca/ca.h"
 #include "pkcs11/ca/cloning_end.h"
@@ -13,8 +14,13 @@ using api::Need;
 
 namespace {
 
-// The items that are carried: ordinary objects, and without the flag only
-// those before the first item that is not one.
+bool IsSmk(const CK_OBJECT_MIGRATION_DATA& item) {
+  return item.objectType == CK_PARAM_ELEMENT &&
+         item.sourceHandle == LUNA_MASKING_KEY_PID;
+}
+
+// The items that are carried: ordinary objects and the SKS master key, and
+// without the flag only those before the first item that is neither.
 std::vector<CK_ULONG> Carried(absl::Span<CK_OBJECT_MIGRATION_DATA> items,
                               bool go_on) {
   std::vector<CK_ULONG> carried;
@@ -23,7 +29,7 @@ std::vector<CK_ULONG> Carried(absl::Span<CK_OBJECT_MIGRATION_DATA> items,
     items[i].rv = CKR_CLONE_NOT_ATTEMPTED;
   }
   for (CK_ULONG i = 0; i < items.size(); ++i) {
-    if (items[i].objectType == CK_CRYPTOKI_ELEMENT) {
+    if (items[i].objectType == CK_CRYPTOKI_ELEMENT || IsSmk(items[i])) {
       carried.push_back(i);
       continue;
     }
@@ -36,6 +42,9 @@ std::vector<CK_ULONG> Carried(absl::Span<CK_OBJECT_MIGRATION_DATA> items,
 void NoteItem(const backup::TransferItem& done,
               CK_OBJECT_MIGRATION_DATA& item) {
   item.targetHandle = done.target_handle;
+  // An SMK is no object where it came to.
+  const bool smk_there = done.rv == CKR_OK && done.target_handle == 0;
+  if (IsSmk(item) && smk_there) item.targetHandle = LUNA_MASKING_KEY_PID;
   item.rv = done.outcome == backup::TransferItem::Outcome::kNotTried
                 ? CKR_CLONE_NOT_ATTEMPTED
                 : done.rv;
@@ -63,7 +72,10 @@ absl::Status CA_MigrateKeys(Library& library, CK_SESSION_HANDLE hSourceSession,
   const std::vector<CK_ULONG> carried =
       Carried(items, options.continue_on_error);
   std::vector<uint64_t> handles;
-  for (CK_ULONG i : carried) handles.push_back(items[i].sourceHandle);
+  for (CK_ULONG i : carried) {
+    handles.push_back(IsSmk(items[i]) ? hsm::kSmkHandle
+                                      : items[i].sourceHandle);
+  }
   if (!handles.empty()) {
     backup::TransferReport report;
     const absl::Status run =

@@ -92,6 +92,18 @@ absl::Status Domains(Library& library, CK_SESSION_HANDLE hSession,
   return absl::OkStatus();
 }
 
+absl::Status SmkRollover(Library& library, CK_SESSION_HANDLE hSession,
+                         CK_ULONG ulStep) {
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  if (!session->read_write()) return base::Error(CKR_SESSION_READ_ONLY, "");
+  if (ulStep != PERIGEE_SMK_BEGIN_ROLLOVER &&
+      ulStep != PERIGEE_SMK_END_ROLLOVER) {
+    return base::Error(CKR_ARGUMENTS_BAD, "no step of a rollover");
+  }
+  return session->token().RollSmk(session->space(),
+                                  ulStep == PERIGEE_SMK_BEGIN_ROLLOVER);
+}
+
 absl::Status AddDomain(Library& library, CK_SESSION_HANDLE hSession,
                        const char* pLabel, const CK_BYTE* pDomain,
                        CK_ULONG ulDomainLen) {

@@ -128,8 +128,9 @@ absl::Status Forecast(Library& library, CK_SESSION_HANDLE hSource,
   Target there(*device, std::move(request));
   ASSIGN_OR_RETURN(const hsm::Statement statement, there.Statement());
 
+  ASSIGN_OR_RETURN(const bool has_smk, source->token().HasSmk(source->space()));
   ASSIGN_OR_RETURN(const std::vector<cloning::Endpoint::Item> selected,
-                   Selection(*from, *pForecast));
+                   Selection(*from, *pForecast, has_smk));
   std::vector<uint64_t> handles;
   std::vector<PERIGEE_TRANSFER_ITEM> told;
   for (const auto& item : selected) {

@@ -52,6 +52,8 @@ absl::Status Transfer(Library& library, CK_SESSION_HANDLE hSource,
                       CK_SESSION_HANDLE hTarget, PERIGEE_TRANSFER* pTransfer);
 absl::Status Forecast(Library& library, CK_SESSION_HANDLE hSource,
                       CK_SESSION_HANDLE hTarget, PERIGEE_FORECAST* pForecast);
+absl::Status SmkRollover(Library& library, CK_SESSION_HANDLE hSession,
+                         CK_ULONG ulStep);
 absl::Status DeviceFingerprint(Library& library, CK_SLOT_ID slotID,
                                PERIGEE_DEVICE* pDevice);
 absl::Status AdoptDevice(Library& library, CK_SLOT_ID slotID,

@@ -365,6 +365,7 @@ constexpr PERIGEE_FUNCTION_LIST kList = {
     PERIGEE_ROW(DeleteDomain),
     PERIGEE_ROW(Setup),
     PERIGEE_ROW(MechanismName),
+    PERIGEE_ROW(SmkRollover),
 };
 #undef PERIGEE_ROW
 

@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "cloning/endpoint.h"
+#include "hsm/sks_blob.h"
 #include "perigee/perigee.h"
 
 namespace pkcs11::ca {
@@ -42,14 +43,42 @@ class ItemReport {
   size_t size_;
 };
 
-// What would be carried: the objects asked for, or all. Those that the source
-// does not have stand there with their handle alone.
+inline bool SmkOnly(const PERIGEE_TRANSFER& transfer) {
+  return (transfer.flags & PERIGEE_TRANSFER_SMK_ONLY) != 0;
+}
+inline bool SmkOnly(const PERIGEE_FORECAST&) { return false; }
+
+// The SKS master key in the partition that uses it, which is no object there.
+inline cloning::Endpoint::Item SmkItem() {
+  cloning::Endpoint::Item item;
+  item.handle = hsm::kSmkHandle;
+  item.object_class = hsm::kSmkClass;
+  item.size = 32;  // of the key; it takes no room of the partition's
+  return item;
+}
+
+// What would be carried: the objects asked for, or all, or the SKS master key
+// alone. Those that the source does not have stand there with their handle
+// alone. `has_smk`: the source uses one.
 template <typename Request>
 absl::StatusOr<std::vector<cloning::Endpoint::Item>> Selection(
-    cloning::Endpoint& source, const Request& transfer) {
+    cloning::Endpoint& source, const Request& transfer, bool has_smk) {
   using Item = cloning::Endpoint::Item;
+  if (SmkOnly(transfer) && has_smk) return std::vector<Item>{SmkItem()};
   ASSIGN_OR_RETURN(std::vector<Item> there, source.List());
-  if (transfer.ulObjectCount == 0) return there;
+  if (SmkOnly(transfer)) {
+    there.erase(std::remove_if(there.begin(), there.end(),
+                               [](const Item& item) {
+                                 return item.object_class != hsm::kSmkClass;
+                               }),
+                there.end());
+    if (!there.empty()) return there;
+    return base::Error(CKR_SMK_ID_NOT_FOUND, "there is no SKS master key");
+  }
+  if (transfer.ulObjectCount == 0) {
+    if (has_smk) there.push_back(SmkItem());
+    return there;
+  }
   if (transfer.phObjects == nullptr) {
     return base::Error(CKR_ARGUMENTS_BAD, "no objects");
   }
@@ -57,6 +86,10 @@ absl::StatusOr<std::vector<cloning::Endpoint::Item>> Selection(
   for (const Item& item : there) by_handle[item.handle] = &item;
   std::vector<Item> selected;
   for (CK_ULONG i = 0; i < transfer.ulObjectCount; ++i) {
+    if (has_smk && transfer.phObjects[i] == hsm::kSmkHandle) {
+      selected.push_back(SmkItem());
+      continue;
+    }
     const auto it = by_handle.find(transfer.phObjects[i]);
     selected.push_back(it != by_handle.end() ? *it->second : Item());
     selected.back().handle = transfer.phObjects[i];

@@ -21,10 +21,19 @@ using api::Input;
 using api::Pin;
 using Item = cloning::Endpoint::Item;
 
+static_assert(PERIGEE_HANDLE_SMK == hsm::kSmkHandle);
+
 // The handles of what is carried: those asked for, or all. Nothing is opened.
 // A backup of all takes the SKS master key along, where there is one.
 absl::StatusOr<std::vector<uint64_t>> HandlesOf(
     cloning::Endpoint& source, const PERIGEE_TRANSFER& transfer, bool has_smk) {
+  if ((transfer.flags & PERIGEE_TRANSFER_SMK_ONLY) != 0) {
+    ASSIGN_OR_RETURN(const std::vector<Item> items,
+                     Selection(source, transfer, has_smk));
+    std::vector<uint64_t> handles;
+    for (const Item& item : items) handles.push_back(item.handle);
+    return handles;
+  }
   if (transfer.ulObjectCount == 0) {
     ASSIGN_OR_RETURN(std::vector<uint64_t> all, source.Handles());
     if (has_smk) all.push_back(hsm::kSmkHandle);
@@ -37,8 +46,10 @@ absl::StatusOr<std::vector<uint64_t>> HandlesOf(
                                transfer.phObjects + transfer.ulObjectCount);
 }
 
-absl::Status List(cloning::Endpoint& source, PERIGEE_TRANSFER& transfer) {
-  ASSIGN_OR_RETURN(const std::vector<Item> items, Selection(source, transfer));
+absl::Status List(cloning::Endpoint& source, PERIGEE_TRANSFER& transfer,
+                  bool has_smk) {
+  ASSIGN_OR_RETURN(const std::vector<Item> items,
+                   Selection(source, transfer, has_smk));
   ASSIGN_OR_RETURN(const ItemReport report,
                    ItemReport::Make(transfer, items.size()));
   for (size_t i = 0; i < items.size(); ++i) report.Put(i, StartItem(items[i]));
@@ -100,15 +111,24 @@ absl::Status Transfer(Library& library, CK_SESSION_HANDLE hSource,
   RETURN_IF_ERROR(CheckSize(pTransfer));
   ASSIGN_OR_RETURN(const SessionRef source, library.session(hSource));
   ASSIGN_OR_RETURN(auto from, source->token().MakeEndpoint(source->space()));
+  const bool smk_only = (pTransfer->flags & PERIGEE_TRANSFER_SMK_ONLY) != 0;
   if ((pTransfer->flags & PERIGEE_TRANSFER_LIST_ONLY) != 0) {
-    return List(*from, *pTransfer);
+    bool with_smk = smk_only;
+    if (hTarget != CK_INVALID_HANDLE) {
+      ASSIGN_OR_RETURN(const SessionRef target, library.session(hTarget));
+      with_smk = with_smk || !target->token().has_crypto();
+    }
+    if (with_smk) {
+      ASSIGN_OR_RETURN(with_smk, source->token().HasSmk(source->space()));
+    }
+    return List(*from, *pTransfer, with_smk);
   }
   ASSIGN_OR_RETURN(const SessionRef target, library.session(hTarget));
   if (!target->read_write()) return base::Error(CKR_SESSION_READ_ONLY, "");
   ASSIGN_OR_RETURN(const auto to,
                    target->token().MakeEndpoint(target->space()));
   bool with_smk = false;
-  if (!target->token().has_crypto()) {
+  if (!target->token().has_crypto() || smk_only) {
     ASSIGN_OR_RETURN(with_smk, source->token().HasSmk(source->space()));
   }
   ASSIGN_OR_RETURN(const std::vector<uint64_t> handles,

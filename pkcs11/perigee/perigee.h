@@ -227,8 +227,17 @@ typedef CK_RV (*PERIGEE_CompactStore)(CK_SLOT_ID slotID, PERIGEE_STORE* pStore);
 // is refused. One that it has with equal contents is never copied again.
 #define PERIGEE_TRANSFER_REPLACE 0x2UL
 // Carries nothing: fills count and items (outcome NOT_TRIED, what each object
-// costs) of what would be carried. `hTarget` is not used then.
+// costs) of what would be carried. `hTarget` may be any session of the target's
+// HSM, or CK_INVALID_HANDLE: then what goes to Backup HSMs alone is left out,
+// which is the SKS master key.
 #define PERIGEE_TRANSFER_LIST_ONLY 0x4UL
+// The SKS master key of a V1 partition and nothing else; `phObjects` is not
+// read. CKR_SMK_ID_NOT_FOUND when the source has none.
+#define PERIGEE_TRANSFER_SMK_ONLY 0x8UL
+
+// How `phObjects` and reports call the SKS master key of the partition that
+// uses it. In a backup partition it is an object with a handle of its own.
+#define PERIGEE_HANDLE_SMK 0xFFFFFFFF00000018UL
 
 #define PERIGEE_OUTCOME_STORED 0UL     // it is at the target now
 #define PERIGEE_OUTCOME_PRESENT 1UL    // it was there already, equal
@@ -643,6 +652,20 @@ typedef CK_RV (*PERIGEE_ChangeDomain)(CK_SESSION_HANDLE hSession,
 typedef CK_RV (*PERIGEE_DeleteDomain)(CK_SESSION_HANDLE hSession,
                                       const char* pLabel);
 
+// ---- SKS master keys --------------------------------------------------------
+
+#define PERIGEE_SMK_BEGIN_ROLLOVER 1UL
+#define PERIGEE_SMK_END_ROLLOVER 2UL
+
+// Begins a rollover: the session's V1 partition gets a new SKS master key, and
+// blobs under the former one are taken until the end; from then on they are
+// CKR_SMK_ID_NOT_FOUND for good. By the CO, in a read/write session.
+// CKR_SMK_ID_NOT_FOUND when the partition has none yet;
+// CKR_OPERATION_NOT_ALLOWED for a V0 partition, a second beginning, and an end
+// without a beginning.
+typedef CK_RV (*PERIGEE_SmkRollover)(CK_SESSION_HANDLE hSession,
+                                     CK_ULONG ulStep);
+
 // ---- The table -------------------------------------------------------------
 
 typedef struct PERIGEE_FUNCTION_LIST {
@@ -688,6 +711,7 @@ typedef struct PERIGEE_FUNCTION_LIST {
   PERIGEE_DeleteDomain DeleteDomain;
   PERIGEE_Setup Setup;
   PERIGEE_MechanismName MechanismName;
+  PERIGEE_SmkRollover SmkRollover;
 } PERIGEE_FUNCTION_LIST;
 
 #ifdef __cplusplus

@@ -327,6 +327,67 @@ TEST_P(ShellTest, History_KeepsCommandsAndNoPasswords) {
 
 // --- ways to run it, and exit codes ------------------------------------------
 
+// --- SKS master keys ---------------------------------------------------------
+
+TEST_P(ShellTest, SmkOnly_IsBackedUpAndRestored) {
+  Plan plan = DefaultPlan(GetParam());
+  plan.apps[0].partitions = {"version = 1\npolicies = { 3 = 1, 7 = 1 }",
+                             "version = 1\npolicies = { 3 = 1, 7 = 1 }"};
+  Prepare(plan);
+  CK_SESSION_INFO other = {};
+  ASSERT_OK(bench_->host.c().C_GetSessionInfo(bench_->Officer(1), &other));
+  Leave();
+  // There is none yet.
+  Ended ended = AsOfficer({NewBackup("-smkonly")});
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_THAT(ended.out, HasSubstr("CKR_SMK_ID_NOT_FOUND"));
+  Back();
+  const CK_SESSION_HANDLE session = bench_->Officer();
+  GenerateAes(bench_->host, session, "key");
+  CK_ULONG size = 0;
+  ASSERT_OK(bench_->host.ca().CA_SIMExtract(session, 0, nullptr, 0, 0, 0,
+                                            nullptr, nullptr, CK_FALSE, &size,
+                                            nullptr));
+  Leave();
+  ended = AsOfficer({NewBackup("-smkonly -dryrun")});
+  EXPECT_EQ(ended.code, 0) << ended.out << ended.error;
+  EXPECT_THAT(ended.out, HasSubstr("1 object would be backed up"));
+  // All keys in blobs: what is left to back up is the master key.
+  Back();
+  ASSERT_OK(bench_->host.perigee().ClearPartition(bench_->Officer()));
+  Leave();
+  ended = AsOfficer({NewBackup()});
+  EXPECT_EQ(ended.code, 0) << ended.out << ended.error;
+  EXPECT_THAT(ended.out, HasSubstr("1 object has been backed up"));
+  ended = AsOfficer({BackupCommand("-smkonly -append")});
+  EXPECT_EQ(ended.code, 0) << ended.out << ended.error;
+  EXPECT_THAT(ended.out, HasSubstr("1 object was there already"));
+  ended = AsOfficer({With("partition archive delete -slot 1 -partition archive "
+                          "-force",
+                          "sopassword", kSoPin),
+                     NewBackup("-smkonly")});
+  EXPECT_EQ(ended.code, 0) << ended.out << ended.error;
+  EXPECT_THAT(ended.out, HasSubstr("Cloned object SMK to partition archive"));
+  EXPECT_THAT(ended.out, HasSubstr("1 object has been backed up"));
+  ended = AsOfficer(
+      {With("partition archive restore -slot 1 -partition archive -smkonly",
+            "password", kOfficerPin)});
+  EXPECT_EQ(ended.code, 0) << ended.out << ended.error;
+  EXPECT_THAT(ended.out, HasSubstr("1 object was there already"));
+  const std::string slot = std::to_string(other.slotID);
+  ended = AsOfficer({With("partition smkclone -slot " + slot + " -force",
+                          "password", kOfficerPin),
+                     "partition smkrollover -start -force",
+                     "partition smkrollover -end -dryrun",
+                     "partition smkrollover -end -force"});
+  EXPECT_EQ(ended.code, 0) << ended.out << ended.error;
+  EXPECT_THAT(ended.out, HasSubstr("has the SKS master key"));
+  ended = AsOfficer({"partition smkrollover -end -force"});
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_THAT(ended.out, HasSubstr("CKR_OPERATION_NOT_ALLOWED"));
+  Back();
+}
+
 class ShellUseTest : public testing::Test {
  protected:
   ShellUseTest() : site_(Plan()) { site_.Use(); }

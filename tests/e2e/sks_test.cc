@@ -320,6 +320,46 @@ class SmkTest : public SksTest {
   CK_SESSION_HANDLE other_;
 };
 
+TEST_F(SksTest, Rollover_TakesFormerBlobsUntilItEnds) {
+  const PERIGEE_FUNCTION_LIST& perigee = bench_.host.perigee();
+  EXPECT_RV(CKR_SMK_ID_NOT_FOUND,
+            perigee.SmkRollover(session_, PERIGEE_SMK_BEGIN_ROLLOVER));
+  const CK_OBJECT_HANDLE key = GenerateAes(bench_.host, session_, "key");
+  Bytes before, after;
+  ASSERT_OK(Extract({key}, before, Secrets(), 0, true));
+  EXPECT_RV(CKR_ARGUMENTS_BAD, perigee.SmkRollover(session_, 3));
+  EXPECT_RV(CKR_OPERATION_NOT_ALLOWED,
+            perigee.SmkRollover(session_, PERIGEE_SMK_END_ROLLOVER));
+  ASSERT_OK(perigee.SmkRollover(session_, PERIGEE_SMK_BEGIN_ROLLOVER));
+  EXPECT_RV(CKR_OPERATION_NOT_ALLOWED,
+            perigee.SmkRollover(session_, PERIGEE_SMK_BEGIN_ROLLOVER));
+  bench_.host.Reload();
+  session_ = bench_.Officer();
+  std::vector<CK_OBJECT_HANDLE> back;
+  ASSERT_OK(Insert(before, back));
+  ASSERT_OK(Extract(back, after, Secrets(), 0, true));
+  ASSERT_OK(
+      bench_.host.perigee().SmkRollover(session_, PERIGEE_SMK_END_ROLLOVER));
+  EXPECT_RV(CKR_SMK_ID_NOT_FOUND, Insert(before, back));
+  EXPECT_OK(Insert(after, back));
+}
+
+TEST_F(SmkTest, MigrateKeys_TakesTheSmk) {
+  Bytes blob;
+  const CK_OBJECT_HANDLE key = GenerateAes(bench_.host, session_, "key");
+  ASSERT_OK(Extract({key}, blob));
+  CK_OBJECT_MIGRATION_DATA items[] = {
+      {CK_CRYPTOKI_ELEMENT, key, 0, 0},
+      {CK_PARAM_ELEMENT, LUNA_MASKING_KEY_PID, 0, 0}};
+  EXPECT_OK(ca().CA_MigrateKeys(session_, other_, 0, 2, items));
+  EXPECT_RV(CKR_OK, items[1].rv);
+  EXPECT_EQ(items[1].targetHandle, CK_OBJECT_HANDLE{LUNA_MASKING_KEY_PID});
+  // The key is there already, so the blob's is another of its identity.
+  EXPECT_RV(CKR_OBJECT_ALREADY_EXISTS, InsertAt(other_, blob));
+  ASSERT_OK(bench_.host.c().C_DestroyObject(other_, items[0].targetHandle));
+  EXPECT_OK(InsertAt(other_, blob));
+}
+
 TEST_F(SmkTest, ClonedSmk_OpensTheBlobsElsewhere) {
   CK_OBJECT_HANDLE made = 0;
   EXPECT_RV(CKR_SMK_ID_NOT_FOUND, CloneSmk(other_, &made));

@@ -37,6 +37,8 @@ constexpr Option kBackupOptions[] = {
     {"append", "a", Kind::kFlag, false, "add what is not there yet"},
     {"replace", "r", Kind::kFlag, false, "add, and overwrite what differs"},
     {"objects", "o", Kind::kText, false, "handles, or all"},
+    {"smkonly", "smk", Kind::kFlag, false,
+     "the SKS master key alone, of a V1 partition"},
     {"dryrun", "dry", Kind::kFlag, false,
      "only say what would be backed up, what refused and why"},
     {"force", "f", Kind::kFlag, false, "no question"},
@@ -77,12 +79,14 @@ absl::Status DryRun(Shell& shell, const Arguments& arguments,
     ASSIGN_OR_RETURN(const std::unique_ptr<BackupOfficer> officer,
                      BackupOfficer::Login(shell, slot, arguments));
     plan.target = officer->session();
+    if (arguments.Has("smkonly")) plan.objects = {PERIGEE_HANDLE_SMK};
     return TellForecast(shell, plan, name, size);
   }
   ASSIGN_OR_RETURN(
       const std::unique_ptr<OpenArchive> archive,
       OpenArchive::Ask(shell, arguments, slot, existing->ulContainer));
   plan.target = archive->session();
+  if (arguments.Has("smkonly")) plan.objects = {PERIGEE_HANDLE_SMK};
   return TellForecast(shell, plan, name, 0);
 }
 
@@ -94,13 +98,14 @@ absl::Status Backup(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO own, shell.HsmAt(shell.slot()));
   ASSIGN_OR_RETURN(PERIGEE_HSM_INFO backup, BackupHsm(shell, arguments));
   const CK_SLOT_ID slot = backup.adminSlot;
-  RETURN_IF_ERROR(shell.Session(slot).status());
+  // Until the backup partition is open, the Backup HSM stands for it.
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE device, shell.Session(slot));
   const std::string name = *arguments.Text("partition");
   TransferPlan plan{
-      source,      CK_INVALID_HANDLE,
+      source,      device,
       {},          ErrorRule(own),
       "backed up", absl::StrCat("to partition ", CleanText(name))};
-  ASSIGN_OR_RETURN(plan.objects, ObjectsFrom(arguments));
+  RETURN_IF_ERROR(SelectFrom(arguments, plan));
   if (arguments.Has("replace")) plan.flags |= PERIGEE_TRANSFER_REPLACE;
 
   ASSIGN_OR_RETURN(const std::optional<PERIGEE_PARTITION_INFO> existing,
@@ -184,6 +189,7 @@ constexpr Option kRestoreOptions[] = {
      "of the backup partition's Crypto Officer"},
     {"replace", "r", Kind::kFlag, false, "overwrite what differs"},
     {"objects", "o", Kind::kText, false, "handles in the backup, or all"},
+    {"smkonly", "smk", Kind::kFlag, false, "the SKS master key alone"},
     {"dryrun", "dry", Kind::kFlag, false, "only say what would be copied"},
     {"force", "f", Kind::kFlag, false, "no question"},
 };
@@ -206,7 +212,7 @@ absl::Status Restore(Shell& shell, const Arguments& arguments) {
                     ErrorRule(own),
                     "restored",
                     absl::StrCat("from partition ", CleanText(name))};
-  ASSIGN_OR_RETURN(plan.objects, ObjectsFrom(arguments));
+  RETURN_IF_ERROR(SelectFrom(arguments, plan));
   if (arguments.Has("replace")) plan.flags |= PERIGEE_TRANSFER_REPLACE;
   absl::PrintF("\n        Verifying that all objects can be restored...\n");
   CK_ULONG count = 0;

@@ -145,18 +145,53 @@ constexpr Option kCloneOptions[] = {
     {"force", "f", Kind::kFlag, false, "no question"},
 };
 
-// Both Crypto Officers are logged in; the other one only for the copying,
-// unless he was before.
+absl::StatusOr<CK_SLOT_ID> OtherPartition(const Shell& shell,
+                                          const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
+  ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO other, shell.HsmAt(slot));
+  if (slot != shell.slot() && other.adminSlot != slot) return slot;
+  return Failure(CKR_SLOT_ID_INVALID,
+                 "-slot is that of another partition than the active one",
+                 "partition archive backup copies to a Backup HSM.");
+}
+
+// The Crypto Officer of the other partition, logged in while this exists, or as
+// long as he was before.
+class OtherOfficer {
+ public:
+  static absl::StatusOr<std::unique_ptr<OtherOfficer>> Login(
+      Shell& shell, CK_SLOT_ID slot, const Arguments& arguments) {
+    const bool was_in = shell.LoggedIn(slot) == CKU_USER;
+    if (!was_in) {
+      ASSIGN_OR_RETURN(
+          const SecretText password,
+          shell.Secret(arguments, "password",
+                       "password for Crypto Officer of the other partition",
+                       Shell::Entry::kOnce));
+      RETURN_IF_ERROR(
+          shell.Login(slot, PERIGEE_OWN_CONTAINER, CKU_USER, password));
+    }
+    return std::unique_ptr<OtherOfficer>(new OtherOfficer(shell, slot, was_in));
+  }
+  ~OtherOfficer() {
+    if (!was_in_) shell_.Logout(slot_, PERIGEE_OWN_CONTAINER).IgnoreError();
+  }
+  OtherOfficer(const OtherOfficer&) = delete;
+  OtherOfficer& operator=(const OtherOfficer&) = delete;
+
+ private:
+  OtherOfficer(Shell& shell, CK_SLOT_ID slot, bool was_in)
+      : shell_(shell), slot_(slot), was_in_(was_in) {}
+
+  Shell& shell_;
+  const CK_SLOT_ID slot_;
+  const bool was_in_;
+};
+
 absl::Status Clone(Shell& shell, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const CK_SESSION_HANDLE source, OfficerSession(shell));
   ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO own, shell.HsmAt(shell.slot()));
-  ASSIGN_OR_RETURN(const CK_SLOT_ID slot, shell.SlotFrom(arguments));
-  ASSIGN_OR_RETURN(const PERIGEE_HSM_INFO other, shell.HsmAt(slot));
-  if (slot == shell.slot() || other.adminSlot == slot) {
-    return Failure(CKR_SLOT_ID_INVALID,
-                   "-slot is that of another partition than the active one",
-                   "partition archive backup copies to a Backup HSM.");
-  }
+  ASSIGN_OR_RETURN(const CK_SLOT_ID slot, OtherPartition(shell, arguments));
   ASSIGN_OR_RETURN(const PERIGEE_PARTITION_INFO there, shell.PartitionAt(slot));
   TransferPlan plan{
       source,   CK_INVALID_HANDLE,
@@ -170,21 +205,74 @@ absl::Status Clone(Shell& shell, const Arguments& arguments) {
   if (arguments.Has("dryrun") || count == 0) return absl::OkStatus();
 
   ASSIGN_OR_RETURN(plan.target, shell.Session(slot));
-  const bool was_in = shell.LoggedIn(slot) == CKU_USER;
-  if (!was_in) {
-    ASSIGN_OR_RETURN(
-        const SecretText password,
-        shell.Secret(arguments, "password",
-                     "password for Crypto Officer of the other partition",
-                     Shell::Entry::kOnce));
-    RETURN_IF_ERROR(
-        shell.Login(slot, PERIGEE_OWN_CONTAINER, CKU_USER, password));
-  }
+  ASSIGN_OR_RETURN(const std::unique_ptr<OtherOfficer> officer,
+                   OtherOfficer::Login(shell, slot, arguments));
   TransferSum sum;
   const absl::Status status = RunTransfer(shell, plan, sum);
   PrintSum(plan, sum, slot);
-  if (!was_in) shell.Logout(slot, PERIGEE_OWN_CONTAINER).IgnoreError();
   return status;
+}
+
+// --- SKS master keys ---------------------------------------------------------
+
+constexpr Option kSmkCloneOptions[] = {
+    {"slot", "s", Kind::kNumber, true, "slot of the other V1 partition",
+     Names::kSlot},
+    {"password", "p", Kind::kSecret, false,
+     "of the other partition's Crypto Officer, unless logged in there"},
+    kForce,
+    kDryRun,
+};
+
+absl::Status SmkClone(Shell& shell, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE source, OfficerSession(shell));
+  ASSIGN_OR_RETURN(const CK_SLOT_ID slot, OtherPartition(shell, arguments));
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE target, shell.Session(slot));
+  RETURN_IF_ERROR(shell.Confirm(
+      arguments,
+      "The other partition gets this one's SKS master key, and keeps its own "
+      "for\n        its present blobs until the end of a rollover."));
+  ASSIGN_OR_RETURN(const std::unique_ptr<OtherOfficer> officer,
+                   OtherOfficer::Login(shell, slot, arguments));
+  TransferPlan plan{source,   target,
+                    {},       PERIGEE_TRANSFER_SMK_ONLY,
+                    "cloned", absl::StrCat("to slot ", slot)};
+  TransferSum sum;
+  RETURN_IF_ERROR(RunTransfer(shell, plan, sum));
+  absl::PrintF("\n        The partition in slot %d has the SKS master key.\n",
+               slot);
+  return absl::OkStatus();
+}
+
+constexpr Option kRolloverOptions[] = {
+    {"start", "st", Kind::kFlag, false, "makes the new key"},
+    {"end", "e", Kind::kFlag, false, "destroys the former one"},
+    kForce,
+    kDryRun,
+};
+
+absl::Status SmkRollover(Shell& shell, const Arguments& arguments) {
+  const bool end = arguments.Has("end");
+  if (end == arguments.Has("start")) {
+    return Failure(CKR_ARGUMENTS_BAD, "-start or -end",
+                   "-start makes a new SKS master key; blobs under the former "
+                   "one are taken until -end destroys it.");
+  }
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session, OfficerSession(shell));
+  RETURN_IF_ERROR(shell.Confirm(
+      arguments,
+      end ? "The former SKS master key will be destroyed: blobs under it that "
+            "were\n        not inserted are lost, unless another partition or "
+            "a backup has the key."
+          : "The partition gets a new SKS master key. Blobs under the former "
+            "one are\n        taken until -end destroys it."));
+  RETURN_IF_ERROR(shell.module().Check(shell.module().perigee().SmkRollover(
+      session, end ? PERIGEE_SMK_END_ROLLOVER : PERIGEE_SMK_BEGIN_ROLLOVER)));
+  absl::PrintF(
+      end ? "\n        The former SKS master key is gone.\n"
+          : "\n        The partition has a new SKS master key. Extract what is "
+            "kept in blobs anew,\n        then: partition smkrollover -end.\n");
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -199,6 +287,10 @@ std::vector<Command> ArchiveUpkeepCommands() {
        "destroys a backup"},
       {"partition clone", "par clo", kCloneOptions, Clone,
        "copies objects to another partition", RestoreData()},
+      {"partition smkclone", "par smkc", kSmkCloneOptions, SmkClone,
+       "gives another partition the SKS master key", RestoreData()},
+      {"partition smkrollover", "par smkr", kRolloverOptions, SmkRollover,
+       "changes the SKS master key"},
   };
 }
 

@@ -194,11 +194,27 @@ constexpr Option kInitOptions[] = {
      "cloning domain: partitions of one domain can exchange objects"},
     {"defaultdomain", "def", Kind::kFlag, false,
      "the domain that everybody knows"},
+    {"domainlabel", "dl", Kind::kText, false,
+     "what the domain is called here (original); firmware 7.8.0 and newer"},
     {"applytemplate", "at", Kind::kText, false,
      "file with policies to begin with"},
     kForce,
     kDryRun,
 };
+
+// By the partition SO, who was just made.
+absl::Status LabelDomain(Shell& shell, const SecretText& password,
+                         const std::string& label) {
+  RETURN_IF_ERROR(
+      shell.Login(shell.slot(), PERIGEE_OWN_CONTAINER, CKU_SO, password));
+  ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session,
+                   shell.Session(shell.slot()));
+  const absl::Status named =
+      shell.module().Check(shell.module().perigee().ChangeDomain(
+          session, "original", label.c_str(), CK_FALSE));
+  shell.Logout(shell.slot(), PERIGEE_OWN_CONTAINER).IgnoreError();
+  return named;
+}
 
 absl::Status Init(Shell& shell, const Arguments& arguments) {
   RETURN_IF_ERROR(shell.NeedPartitionSlot());
@@ -222,6 +238,11 @@ absl::Status Init(Shell& shell, const Arguments& arguments) {
   }
   ASSIGN_OR_RETURN(const std::optional<SecretText> domain,
                    shell.DomainIfGiven(arguments));
+  if (arguments.Has("domainlabel") && !domain.has_value()) {
+    return Failure(CKR_ARGUMENTS_BAD,
+                   "-domainlabel names the domain that "
+                   "-domain or -defaultdomain gives");
+  }
   ASSIGN_OR_RETURN(
       const SecretText password,
       shell.Secret(arguments, "password",
@@ -241,6 +262,9 @@ absl::Status Init(Shell& shell, const Arguments& arguments) {
   if (!status.ok()) {
     return shell.ExplainPin(status, shell.slot(), PERIGEE_OWN_CONTAINER,
                             CKU_SO);
+  }
+  if (const auto domain_label = arguments.Text("domainlabel")) {
+    RETURN_IF_ERROR(LabelDomain(shell, password, *domain_label));
   }
   absl::PrintF("\n        Next: role login -name po, role init -name co%s.\n",
                domain.has_value() ? "" : ", partition domain set");

@@ -78,6 +78,11 @@ CK_RV OnProgress(void* context, CK_ULONG done, CK_ULONG total) {
   return Interrupted() ? CKR_CANCEL : CKR_OK;
 }
 
+// "14", or the SKS master key, which is no object where it is used.
+std::string HandleText(CK_OBJECT_HANDLE handle) {
+  return handle == PERIGEE_HANDLE_SMK ? "SMK" : absl::StrCat(handle);
+}
+
 std::string ParenthesizedLabel(const std::string& label) {
   return label.empty() ? "" : absl::StrCat(" (", label, ")");
 }
@@ -85,12 +90,13 @@ std::string ParenthesizedLabel(const std::string& label) {
 void PrintItem(const Module& module, const PERIGEE_TRANSFER_ITEM& item,
                const TransferPlan& plan, const std::string& label) {
   const std::string object =
-      absl::StrCat(item.hSource, ParenthesizedLabel(label));
+      absl::StrCat(HandleText(item.hSource), ParenthesizedLabel(label));
   for (const OutcomeRow& row : kOutcomes) {
     if (row.outcome != item.ulOutcome || row.text == nullptr) continue;
     if (row.counter == &TransferSum::copied) {
-      absl::PrintF("        %s object %s %s (new handle %d).\n", row.text,
-                   object, plan.direction, item.hTarget);
+      absl::PrintF("        %s object %s %s (new handle %s).\n", row.text,
+                   object, plan.direction,
+                   item.hTarget == 0 ? "SMK" : HandleText(item.hTarget));
       return;
     }
     if (row.counter == &TransferSum::present) {
@@ -175,6 +181,18 @@ absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> ObjectsFrom(
   return objects;
 }
 
+absl::Status SelectFrom(const Arguments& arguments, TransferPlan& plan) {
+  if (!arguments.Has("smkonly")) {
+    ASSIGN_OR_RETURN(plan.objects, ObjectsFrom(arguments));
+    return absl::OkStatus();
+  }
+  if (arguments.Has("objects")) {
+    return Failure(CKR_ARGUMENTS_BAD, "-objects or -smkonly, not both");
+  }
+  plan.flags |= PERIGEE_TRANSFER_SMK_ONLY;
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<PERIGEE_TRANSFER_ITEM>> ListTransfer(
     const Module& module, const TransferPlan& plan) {
   // Another process may add objects between the question and the answer.
@@ -183,7 +201,7 @@ absl::StatusOr<std::vector<PERIGEE_TRANSFER_ITEM>> ListTransfer(
     PERIGEE_TRANSFER transfer = Request(plan, items);
     transfer.flags |= PERIGEE_TRANSFER_LIST_ONLY;
     const CK_RV rv =
-        module.perigee().Transfer(plan.source, CK_INVALID_HANDLE, &transfer);
+        module.perigee().Transfer(plan.source, plan.target, &transfer);
     if (rv == CKR_BUFFER_TOO_SMALL && transfer.ulItemCount > room) {
       room = transfer.ulItemCount;
       continue;
@@ -273,8 +291,9 @@ absl::Status TellForecast(Shell& shell, const TransferPlan& plan,
     }
     if (item.rv == CKR_OK) continue;
     const std::string reason = CleanText(item.reason);
-    absl::PrintF("        Object %d%s would not go: <%s>%s %s\n", item.hSource,
-                 ParenthesizedLabel(object_label), module.NameOf(item.rv),
+    absl::PrintF("        Object %s%s would not go: <%s>%s %s\n",
+                 HandleText(item.hSource), ParenthesizedLabel(object_label),
+                 module.NameOf(item.rv),
                  reason.empty() ? "" : absl::StrCat(" reason: ", reason, ";"),
                  CleanText(item.text));
   }

@@ -37,6 +37,9 @@ inline absl::Span<const Shown> RestoreData() {
 absl::StatusOr<std::vector<CK_OBJECT_HANDLE>> ObjectsFrom(
     const Arguments& arguments);
 
+// What -objects and -smkonly name.
+absl::Status SelectFrom(const Arguments& arguments, TransferPlan& plan);
+
 // What would be carried, with the source's cost of each.
 absl::StatusOr<std::vector<PERIGEE_TRANSFER_ITEM>> ListTransfer(
     const Module& module, const TransferPlan& plan);
