@@ -120,7 +120,11 @@ absl::Status Search(Reader& reader, SpaceId space, const Access& access,
         }
         ASSIGN_OR_RETURN(const ObjectRef object,
                          LoadObject(reader, space, access, handle, generation));
-        const bool fits = IsFoundBy(pattern, *object);
+        // For this module itself also by what nobody may ask for (an SMK's
+        // identity).
+        const bool fits = objects != nullptr
+                              ? object->attributes().Matches(pattern)
+                              : IsFoundBy(pattern, *object);
         if (fits && objects != nullptr) objects->push_back(object);
         return fits;
       },

@@ -234,11 +234,11 @@ absl::Status SmkClone(Shell& shell, const Arguments& arguments) {
       "for\n        its present blobs until the end of a rollover."));
   ASSIGN_OR_RETURN(const std::unique_ptr<OtherOfficer> officer,
                    OtherOfficer::Login(shell, slot, arguments));
-  TransferPlan plan{source,   target,
-                    {},       PERIGEE_TRANSFER_SMK_ONLY,
-                    "cloned", absl::StrCat("to slot ", slot)};
-  TransferSum sum;
-  RETURN_IF_ERROR(RunTransfer(shell, plan, sum));
+  PERIGEE_TRANSFER transfer = {};
+  transfer.ulSize = sizeof transfer;
+  transfer.flags = PERIGEE_TRANSFER_SMK_ONLY;
+  RETURN_IF_ERROR(shell.module().Check(
+      shell.module().perigee().Transfer(source, target, &transfer)));
   absl::PrintF("\n        The partition in slot %d has the SKS master key.\n",
                slot);
   return absl::OkStatus();
@@ -288,7 +288,7 @@ std::vector<Command> ArchiveUpkeepCommands() {
       {"partition clone", "par clo", kCloneOptions, Clone,
        "copies objects to another partition", RestoreData()},
       {"partition smkclone", "par smkc", kSmkCloneOptions, SmkClone,
-       "gives another partition the SKS master key", RestoreData()},
+       "gives another partition the SKS master key"},
       {"partition smkrollover", "par smkr", kRolloverOptions, SmkRollover,
        "changes the SKS master key"},
   };

@@ -249,9 +249,7 @@ std::optional<KeyFormat> LookAtKeyFile(Span file) {
   const absl::string_view text =
       absl::StripLeadingAsciiWhitespace(TextOf(file));
   if (absl::StrContains(text, "-----BEGIN ")) return KeyFormat::kPem;
-  if (absl::StartsWith(text, "{") && absl::StrContains(text, "\"kty\"")) {
-    return KeyFormat::kJwk;
-  }
+  if (absl::StartsWith(text, "{")) return KeyFormat::kJwk;
   for (const char* start : {"ssh-", "ecdsa-sha2-", "sk-"}) {
     if (absl::StartsWith(text, start)) return KeyFormat::kSsh;
   }

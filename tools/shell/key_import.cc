@@ -377,9 +377,14 @@ absl::Status ImportBytes(Shell& shell, const Arguments& arguments,
     }
   }
   std::optional<KeyFormat> format = LookAtKeyFile(bytes);
-  if (secret_type.has_value() && format != KeyFormat::kJwk) {
-    format = KeyFormat::kRaw;
-  }
+  // A raw secret may begin like JSON.
+  const bool is_jwk =
+      format == KeyFormat::kJwk &&
+      absl::StrContains(
+          absl::string_view(reinterpret_cast<const char*>(bytes.data()),
+                            bytes.size()),
+          "\"kty\"");
+  if (secret_type.has_value() && !is_jwk) format = KeyFormat::kRaw;
   if (const auto name = arguments.Text("format")) {
     ASSIGN_OR_RETURN(format, FindKeyFormat(*name));
   }

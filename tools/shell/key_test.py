@@ -391,9 +391,10 @@ class KeyTest(unittest.TestCase):
             tool("openssl", "req", "-verify", "-noout", "-in", f"{name}.csr")
 
     def test_raw_secrets(self):
+        self.write("none", bytes(range(200, 232)))
+        self.bad("key import -file none", "CKR_DATA_INVALID", "none of PEM")
         # The first byte of JSON; DER's and others are as good.
         secret = self.write("secret", b"{" + bytes(range(200, 231)))
-        self.bad("key import -file secret", "CKR_DATA_INVALID", "none of PEM")
         told = self.good("key import -file secret -type aes -usage sign "
                          "-label mac -readable",
                          "key sign -object mac -file message -out mac",
@@ -658,7 +659,7 @@ class KeyTest(unittest.TestCase):
                 self.assertIn(b"hmacWithSHA256", form)
                 self.write("nothing", "\n")
                 self.bad(f"key export -object {one} -file {kind}.no "
-                         "-passwordfile nothing", "CKR_PIN_LEN_RANGE",
+                         "-passwordfile nothing", "CKR_ARGUMENTS_BAD",
                          "empty")
 
     def test_hidden_keys_stay_and_say_why(self):
@@ -752,7 +753,7 @@ class KeyTest(unittest.TestCase):
         def complete(line):
             return tool(SHELL, "--complete", data=line.encode()).split()
         self.assertEqual(complete("key exp"), [b"export"])
-        self.assertIn(b"-password", complete("key export -password secret -"))
+        self.assertIn(b"-password", complete("key export -file secret -"))
         self.assertEqual(complete("x" * 5000), [])
 
     def at_terminal(self, *talk):
