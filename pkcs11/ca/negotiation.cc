@@ -402,11 +402,10 @@ absl::Status Insert(const CloningEnd& end, const CK_MECHANISM& mechanism) {
       job.params.objectHandle[i] = result->handle;
       continue;
     }
-    if (cloning::EndsRun(status) ||
-        base::CkRv(status) == CKR_SESSION_ID_EXPIRED) {
-      return status;
-    }
-    if (!GoesOn(job.params.insertionFlags)) break;
+    if (cloning::EndsRun(status)) return status;
+    if (GoesOn(job.params.insertionFlags)) continue;
+    if (base::CkRv(status) == CKR_SESSION_ID_EXPIRED) return status;
+    break;
   }
   return Overall({job.params.result, job.count}, job.params.insertionFlags);
 }

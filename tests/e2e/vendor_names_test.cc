@@ -66,7 +66,8 @@ TEST_F(VendorNamesTest, EdwardsKeysByEitherNumber) {
 }
 
 TEST_F(VendorNamesTest, DeriveKeyAndWrap) {
-  const CK_OBJECT_HANDLE base = Aes(Template().Bool(CKA_DERIVE, true));
+  const CK_OBJECT_HANDLE base =
+      Aes(Template().Bool(CKA_DERIVE, true).Bool(CKA_EXTRACTABLE, true));
   const CK_OBJECT_HANDLE wrapper =
       Aes(Template().Bool(CKA_WRAP, true).Bool(CKA_UNWRAP, true));
   CK_BYTE data[16] = {7};
