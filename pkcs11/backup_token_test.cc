@@ -117,6 +117,31 @@ TEST_F(BackupTokenTest, UserWithoutContainer_IsNoRoleThere) {
 
 // --- backup and restore -----------------------------------------------------
 
+// More than a message holds, so that the source seals while the target stores:
+// to the device, back, and between two partitions of one HSM.
+TEST_F(BackupTokenTest, ManyObjects_GoInSeveralMessages) {
+  InitBackup();
+  auto from = NewPartition();
+  std::vector<uint64_t> handles;
+  while (handles.size() < 600) {
+    const std::vector<uint64_t> more = Add(*from);
+    handles.insert(handles.end(), more.begin(), more.end());
+  }
+  const SpaceId space = *NewBackup("archive", 8 << 20);
+  ASSERT_EQ(LogIn(token(), space, Role::kCo, kCo), absl::OkStatus());
+  backup::TransferReport report;
+  ASSERT_EQ(Carry(*from, 1, token(), space, handles, report), absl::OkStatus());
+  ASSERT_EQ(report.Count(Outcome::kStored), handles.size());
+  auto to = NewPartition();
+  ASSERT_EQ(Carry(token(), space, *to, 2, *token().Find(space, {}), report),
+            absl::OkStatus());
+  ASSERT_EQ(report.Count(Outcome::kStored), handles.size());
+  ASSERT_EQ(from->Clear(1), absl::OkStatus());
+  ASSERT_EQ(Carry(*to, 2, *from, 1, *to->Find(2, {}), report),
+            absl::OkStatus());
+  EXPECT_EQ(report.Count(Outcome::kStored), handles.size());
+}
+
 TEST_F(BackupTokenTest, BackupDestroyRestore_GivesTheSameObjects) {
   InitBackup();
   auto from = NewPartition();
