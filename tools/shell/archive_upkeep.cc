@@ -269,9 +269,10 @@ absl::Status SmkRollover(Shell& shell, const Arguments& arguments) {
   RETURN_IF_ERROR(shell.module().Check(shell.module().perigee().SmkRollover(
       session, end ? PERIGEE_SMK_END_ROLLOVER : PERIGEE_SMK_BEGIN_ROLLOVER)));
   absl::PrintF(
-      end ? "\n        The former SKS master key is gone.\n"
-          : "\n        The partition has a new SKS master key. Extract what is "
-            "kept in blobs anew,\n        then: partition smkrollover -end.\n");
+      "\n        %s\n",
+      end ? "The former SKS master key is gone."
+          : "The partition has a new SKS master key. Extract what is kept in "
+            "blobs anew,\n        then: partition smkrollover -end.");
   return absl::OkStatus();
 }
 
