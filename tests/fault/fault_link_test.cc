@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <thread>
 
@@ -19,6 +18,7 @@
 #include "hsm_io/usbip_initiator.h"
 #include "hsm_io/usbip_server.h"
 #include "pkcs11/test_backup.h"
+#include "tests/fault/fault_share.h"
 #include "tests/fault/fault_usb.h"
 
 namespace pkcs11 {
@@ -30,7 +30,7 @@ using Outcome = backup::TransferItem::Outcome;
 
 // With PERIGEE_ALL_FAULTS every exchange; else one for each kind of fault, not
 // always the same.
-bool WantsAll() { return std::getenv("PERIGEE_ALL_FAULTS") != nullptr; }
+using fault::WantsAll;
 
 enum class Link { kEmbedded, kSocket, kUsbip };
 
@@ -206,8 +206,9 @@ class LinkFaultTest : public BackupTokenTest {
                  const std::function<void(int n)>& arm,
                  const std::function<bool()>& struck) {
     ++faults_;
-    int n = all ? 1 : 1 + faults_ * 7 % kSomeExchanges;
-    for (;; ++n) {
+    const fault::FaultShare share = fault::TheFaultShare();
+    int n = all ? share.FirstOf(faults_) : 1 + faults_ * 7 % kSomeExchanges;
+    for (;; n += share.of) {
       SCOPED_TRACE(absl::StrCat(fault, ": exchange ", n));
       arm(n);
       GoThroughAFault(codes);

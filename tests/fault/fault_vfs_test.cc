@@ -4,7 +4,6 @@
 // on, in every attribute of every object, and goes on from there.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "hsm/test_hsm.h"
 #include "tests/fault/fault_disk.h"
 #include "tests/fault/fault_machine.h"
+#include "tests/fault/fault_share.h"
 
 namespace fault {
 namespace {
@@ -172,9 +172,8 @@ std::vector<Trouble> Troubles(bool all) {
           {"power cut", Fault::kPowerCut, cuts}};
 }
 
-bool WantsAll() { return std::getenv("PERIGEE_ALL_FAULTS") != nullptr; }
 // The quick test takes every so many-th operation.
-int Stride() { return WantsAll() ? 1 : 16; }
+FaultShare Share() { return WantsAll() ? TheFaultShare() : FaultShare{1, 16}; }
 
 // One run of a scenario with one fault.
 class Trial {
@@ -286,13 +285,14 @@ TEST_P(VfsTest, AtEveryOperation_BeforeOrAfter) {
     ASSERT_FALSE(after == before) << "nothing to see";
   }
 
+  const FaultShare share = Share();
   for (const Trouble& trouble : Troubles(WantsAll())) {
     int runs = 0;
     int n = 1;
     for (const unsigned seed : trouble.seeds) {
       // Not always the same ones.
-      n = 1 + static_cast<int>((GetParam() + seed) % Stride());
-      for (;; n += Stride()) {
+      n = share.FirstOf(static_cast<int>(GetParam() + seed));
+      for (;; n += share.of) {
         SCOPED_TRACE(absl::StrCat(scenario.name, ", ", trouble.name,
                                   " at operation ", n, ", seed ", seed));
         ++runs;
