@@ -111,9 +111,10 @@ absl::Status Intake::Decide(ObjectRecord record,
                             TargetResult& result) {
   RETURN_IF_ERROR(CheckRules(record));
   if (hsm::IsSmk(record.attributes)) {
-    ASSIGN_OR_RETURN(const hsm::Smk smk, hsm::SmkOf(record.attributes));
+    ASSIGN_OR_RETURN(const hsm::SentSmk sent, hsm::SmkOf(record.attributes));
     if (own_.kind == hsm::Kind::kApplication) {
-      ASSIGN_OR_RETURN(const bool taken, partition_.TakeSmk(*login_, smk));
+      ASSIGN_OR_RETURN(const bool taken,
+                       partition_.TakeSmk(*login_, sent.smk, sent.role));
       if (!taken) result.outcome = Outcome::kPresent;
       return absl::OkStatus();
     }

@@ -38,6 +38,23 @@ const hsm::Edition* FindEdition(const std::vector<hsm::Edition>& editions,
   return it == editions.end() || it->id != handle ? nullptr : &*it;
 }
 
+bool IsSmkHandle(uint64_t handle) {
+  return handle == hsm::kSmkHandle || handle == hsm::kFormerSmkHandle;
+}
+
+// An SKS master key as the object that it travels as; CKR_SMK_ID_NOT_FOUND.
+absl::StatusOr<hsm::ObjectRef> SmkOf(hsm::Partition& partition,
+                                     const hsm::Login& login, uint64_t handle) {
+  ASSIGN_OR_RETURN(hsm::ObjectRef primary, partition.SmkAsObject(login));
+  if (handle == hsm::kSmkHandle) return primary;
+  ASSIGN_OR_RETURN(const hsm::SmkSet smks, partition.Smks(login));
+  if (!smks.former.has_value()) {
+    return base::Error(CKR_SMK_ID_NOT_FOUND, "no master key rolls over");
+  }
+  return std::make_shared<const hsm::Object>(
+      handle, 1, hsm::AttributesOf(*smks.former, hsm::SmkRole::kFormer));
+}
+
 void NoteRefusal(const absl::Status& status, SourceItem& item) {
   item.rv = base::CkRv(status);
   item.reason = base::Reason(status);
@@ -68,6 +85,8 @@ absl::StatusOr<RunOptions> LocalEndpoint::NewRunOptions() {
   ASSIGN_OR_RETURN(options.further_domains, partition_->DomainSecrets(*login_));
   options.domain_secret = std::move(options.further_domains.front());
   options.further_domains.erase(options.further_domains.begin());
+  ASSIGN_OR_RETURN(options.legacy_domain,
+                   partition_->LegacyDomainSecret(*login_));
   ASSIGN_OR_RETURN(options.negotiation, NegotiationOf(*partition_, *login_));
   return options;
 }
@@ -129,9 +148,8 @@ absl::StatusOr<LocalEndpoint::Prepared> LocalEndpoint::Prepare(
   item.handle = handle;
   RETURN_IF_ERROR(CheckLogin(login_));
   ASSIGN_OR_RETURN(const hsm::ObjectRef object,
-                   handle == hsm::kSmkHandle
-                       ? partition_->SmkAsObject(*login_)
-                       : partition_->Get(login_.get(), handle));
+                   IsSmkHandle(handle) ? SmkOf(*partition_, *login_, handle)
+                                       : partition_->Get(login_.get(), handle));
   const hsm::AttributeSet& attributes = object->attributes();
   item.ouid = OuidOf(attributes);
   ASSIGN_OR_RETURN(const hsm::Statement own, OwnStatement());

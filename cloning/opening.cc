@@ -289,6 +289,7 @@ absl::StatusOr<TargetRun> TargetRun::Join(RunOptions options, ByteSpan hello) {
   wire::Writer header;
   header.Raw(wire::Encode(ReplyHeader{version.number, IdOfHello(hello)}));
   if (suite.transports_keys) {
+    keys.legacy_domain = std::move(options.legacy_domain);
     ASSIGN_OR_RETURN(keys.unwrap_with, options.wrapping_key());
     keys.wrap_to = keys.unwrap_with->public_der();
     ASSIGN_OR_RETURN(const Bytes certificate,

@@ -55,6 +55,9 @@ struct RunOptions {
   // Of a target, for the versions that transport keys; called when it is
   // needed.
   std::function<absl::StatusOr<WrappingKeyRef>()> wrapping_key = nullptr;
+  // Of a target, for CPv1: what comes in under this domain is taken too. Empty:
+  // there is none.
+  SecretBytes legacy_domain = {};
   // For CPv4:
   std::vector<SecretBytes> further_domains = {};  // at most two
   Negotiation negotiation = {};

@@ -50,18 +50,18 @@ struct TransportKeys {
   SecretBytes domain_tag;
 };
 
-absl::StatusOr<TransportKeys> DeriveTransportKeys(const RecordKeys& keys,
+absl::StatusOr<TransportKeys> DeriveTransportKeys(const SecretBytes& domain,
+                                                  const RecordKeys& keys,
                                                   const RecordInput& input,
                                                   const SecretBytes& secret) {
   wire::Writer info;
   info.Text("perigee clone transport keys 1");
-  info.U32(static_cast<uint32_t>(keys.domain_secret.size()));
+  info.U32(static_cast<uint32_t>(domain.size()));
   info.Raw(base::Sha256({keys.wrap_to}));
   info.Sized(input.associated);
-  ASSIGN_OR_RETURN(
-      const SecretBytes okm,
-      base::HkdfSha256(secret.Expose(), keys.domain_secret.Expose(),
-                       info.bytes(), 2 * kKeySize));
+  ASSIGN_OR_RETURN(const SecretBytes okm,
+                   base::HkdfSha256(secret.Expose(), domain.Expose(),
+                                    info.bytes(), 2 * kKeySize));
   return TransportKeys{SecretBytes::CopyOf(okm.Expose().first(kKeySize)),
                        SecretBytes::CopyOf(okm.Expose().last(kKeySize))};
 }
@@ -111,8 +111,9 @@ absl::StatusOr<Bytes> TransportSeal(const RecordKeys& keys,
                                     const RecordInput& input,
                                     ByteSpan plaintext) {
   ASSIGN_OR_RETURN(const SecretBytes secret, base::RandomSecret(kSecretSize));
-  ASSIGN_OR_RETURN(const TransportKeys record,
-                   DeriveTransportKeys(keys, input, secret));
+  ASSIGN_OR_RETURN(
+      const TransportKeys record,
+      DeriveTransportKeys(keys.domain_secret, keys, input, secret));
   ASSIGN_OR_RETURN(
       Bytes sealed,
       base::RsaWrap(keys.wrap_to, base::AsBytes(kLabel), secret.Expose()));
@@ -146,14 +147,16 @@ absl::StatusOr<SecretBytes> TransportOpen(const RecordKeys& keys,
   if (secret.size() != kSecretSize) {
     return base::Error(CKR_DEVICE_ERROR, "a secret of wrong size");
   }
-  ASSIGN_OR_RETURN(const TransportKeys record,
-                   DeriveTransportKeys(keys, input, secret));
-  if (!DomainTag(record, input, tagged).Equals(domain_tag)) {
-    return handshake::DomainMismatch();
+  for (const SecretBytes* domain : {&keys.domain_secret, &keys.legacy_domain}) {
+    if (domain->empty()) continue;
+    ASSIGN_OR_RETURN(const TransportKeys record,
+                     DeriveTransportKeys(*domain, keys, input, secret));
+    if (!DomainTag(record, input, tagged).Equals(domain_tag)) continue;
+    return Cbc(/*encrypt=*/false, record.encryption,
+               tagged.subspan(RsaTransportKey::kWrappedSize, kBlockSize),
+               tagged.subspan(kHeadSize));
   }
-  return Cbc(/*encrypt=*/false, record.encryption,
-             tagged.subspan(RsaTransportKey::kWrappedSize, kBlockSize),
-             tagged.subspan(kHeadSize));
+  return handshake::DomainMismatch();
 }
 
 }  // namespace
@@ -163,6 +166,7 @@ RecordKeys RecordKeys::Clone() const {
   copy.key = key.Clone();
   copy.transcript = transcript;
   copy.domain_secret = domain_secret.Clone();
+  copy.legacy_domain = legacy_domain.Clone();
   copy.wrap_to = wrap_to;
   copy.unwrap_with = unwrap_with;
   return copy;

@@ -22,7 +22,8 @@ struct RecordKeys {
   Bytes transcript;
   // Where the suite transports keys:
   SecretBytes domain_secret;
-  Bytes wrap_to;  // public half of the target's wrapping key
+  SecretBytes legacy_domain;  // opens too; may be empty
+  Bytes wrap_to;              // public half of the target's wrapping key
   std::shared_ptr<const base::RsaTransportKey> unwrap_with;  // at the target
 
   RecordKeys Clone() const;

@@ -177,6 +177,25 @@ constexpr AttributeRule kEcPrivate[] = {
     ROW(CKA_VALUE, Kind::kBigInteger, F(1, 4, 6, 7)),
 };
 
+// Vendor: the keys of BIP 32. CKA_EC_PARAMS may be left out.
+constexpr AttributeRule kBip32[] = {
+    ROW(CKA_EC_PARAMS, Kind::kBytes, F()),
+    ROW(CKA_BIP32_VERSION_BYTES, Kind::kBytes, F()),
+    ROW(CKA_BIP32_CHILD_INDEX, Kind::kUlong, F(4, 6), Default::kZero),
+    ROW(CKA_BIP32_CHILD_DEPTH, Kind::kUlong, F(4, 6), Default::kZero),
+    ROW(CKA_BIP32_ID, Kind::kBytes, F(2, 4, 6)),
+    ROW(CKA_BIP32_FINGERPRINT, Kind::kBytes, F(2, 4, 6)),
+    ROW(CKA_BIP32_PARENT_FINGERPRINT, Kind::kBytes, F(4, 6)),
+};
+constexpr AttributeRule kBip32Public[] = {
+    ROW(CKA_EC_POINT, Kind::kBytes, F(1, 4, 6)),
+    ROW(CKA_BIP32_CHAIN_CODE, Kind::kBytes, F(1, 4, 6)),
+};
+constexpr AttributeRule kBip32Private[] = {
+    ROW(CKA_VALUE, Kind::kBigInteger, F(1, 4, 6, 7)),
+    ROW(CKA_BIP32_CHAIN_CODE, Kind::kBytes, F(1, 4, 6, 7)),
+};
+
 // Edwards and Montgomery curves: byte strings, not numbers.
 constexpr AttributeRule kEcxPrivate[] = {
     ROW(CKA_EC_PARAMS, Kind::kBytes, F(1, 4, 6)),
@@ -322,6 +341,10 @@ constexpr RuleGroup kRsaPrivateGroups[] = {kStorage, kKey, kPrivateKey,
 constexpr RuleGroup kEcPublicGroups[] = {kStorage, kKey, kPublicKey, kEcPublic};
 constexpr RuleGroup kEcPrivateGroups[] = {kStorage, kKey, kPrivateKey,
                                           kProtected, kEcPrivate};
+constexpr RuleGroup kBip32PublicGroups[] = {kStorage, kKey, kPublicKey, kBip32,
+                                            kBip32Public};
+constexpr RuleGroup kBip32PrivateGroups[] = {kStorage,   kKey,   kPrivateKey,
+                                             kProtected, kBip32, kBip32Private};
 constexpr RuleGroup kEcxPrivateGroups[] = {kStorage, kKey, kPrivateKey,
                                            kProtected, kEcxPrivate};
 constexpr RuleGroup kDsaPublicGroups[] = {kStorage, kKey, kPublicKey,
@@ -376,6 +399,8 @@ constexpr ObjectType kTypes[] = {
      CheckRsaPrivate},
     {CKO_PUBLIC_KEY, CKK_EC, kEcPublicGroups, kVerify, CheckEcPublic},
     {CKO_PRIVATE_KEY, CKK_EC, kEcPrivateGroups, kSign, CheckEcPrivate},
+    {CKO_PUBLIC_KEY, CKK_BIP32, kBip32PublicGroups, kVerify, CheckBip32},
+    {CKO_PRIVATE_KEY, CKK_BIP32, kBip32PrivateGroups, kSign, CheckBip32},
     {CKO_PUBLIC_KEY, CKK_EC_EDWARDS, kEcPublicGroups, kVerify, CheckEcxPublic},
     {CKO_PRIVATE_KEY, CKK_EC_EDWARDS, kEcxPrivateGroups, kSign,
      CheckEcxPrivate},

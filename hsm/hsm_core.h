@@ -35,6 +35,7 @@ inline constexpr char kPoliciesValue[] = "policies";
 inline constexpr char kPartitionValue[] = "partition";
 inline constexpr char kPartitionPoliciesValue[] = "partition policies";
 inline constexpr char kDomainValue[] = "domain";
+inline constexpr char kLegacyDomainValue[] = "legacy domain";
 inline constexpr char kSmkValue[] = "smk";
 inline constexpr char kEscrowValue[] = "escrow";
 inline constexpr char kRolePrefix[] = "role/";

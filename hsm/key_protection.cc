@@ -13,6 +13,9 @@ constexpr CK_MECHANISM_TYPE kHandsOutBase[] = {
     CKM_CONCATENATE_BASE_AND_KEY, CKM_CONCATENATE_BASE_AND_DATA,
     CKM_CONCATENATE_DATA_AND_BASE, CKM_XOR_BASE_AND_DATA,
     CKM_EXTRACT_KEY_FROM_KEY,
+    // A private key that is not hardened and the chain code, which stands in
+    // the public key: its parent is a subtraction away.
+    CKM_BIP32_CHILD_DERIVE,
     // Nothing of the base key, but the specification says the same (6.40.10).
     CKM_TLS_KDF, CKM_TLS12_KDF};
 

@@ -206,6 +206,62 @@ absl::Status CheckEcPrivate(How how, AttributeSet& attributes) {
   return absl::OkStatus();
 }
 
+absl::Status CheckBip32(How how, AttributeSet& attributes) {
+  if (how != How::kClone && !attributes.Has(CKA_EC_PARAMS)) {
+    attributes.Set(CKA_EC_PARAMS, kSecp256k1);
+  }
+  if (!base::SameBytes(attributes.Value(CKA_EC_PARAMS), kSecp256k1)) {
+    return base::Error(CKR_DOMAIN_PARAMS_INVALID,
+                       "a BIP32 key is on secp256k1");
+  }
+  const std::pair<CK_ATTRIBUTE_TYPE, size_t> sizes[] = {
+      {CKA_BIP32_CHAIN_CODE, kBip32ChainCodeSize},
+      {CKA_BIP32_VERSION_BYTES, sizeof(Bip32Version)},
+      {CKA_BIP32_PARENT_FINGERPRINT, kBip32FingerprintSize}};
+  for (const auto& [type, size] : sizes) {
+    if (attributes.Has(type) && attributes.Value(type).size() != size) {
+      return Invalid("size of a part of a BIP32 key");
+    }
+  }
+  const CK_ULONG depth = attributes.Ulong(CKA_BIP32_CHILD_DEPTH).value_or(0);
+  const CK_ULONG index = attributes.Ulong(CKA_BIP32_CHILD_INDEX).value_or(0);
+  if (depth > UINT8_MAX || index > UINT32_MAX) {
+    return Invalid("depth or index of a BIP32 key");
+  }
+  const bool is_public = attributes.object_class() == CKO_PUBLIC_KEY;
+  for (const Bip32Network& network : kBip32Networks) {
+    const Bip32Version& other =
+        is_public ? network.private_key : network.public_key;
+    if (how != How::kClone &&
+        base::SameBytes(attributes.Value(CKA_BIP32_VERSION_BYTES), other)) {
+      return base::Error(CKR_TEMPLATE_INCONSISTENT,
+                         "version bytes of the other half of a pair");
+    }
+  }
+  if (how == How::kCreate) {
+    if (!attributes.Has(CKA_BIP32_VERSION_BYTES)) {
+      const Bip32Network& main = kBip32Networks[0];
+      attributes.Set(CKA_BIP32_VERSION_BYTES,
+                     is_public ? main.public_key : main.private_key);
+    }
+    if (!attributes.Has(CKA_BIP32_PARENT_FINGERPRINT)) {
+      constexpr uint8_t kNone[kBip32FingerprintSize] = {};
+      attributes.Set(CKA_BIP32_PARENT_FINGERPRINT, kNone);
+    }
+    const bool has_parent =
+        index != 0 ||
+        std::any_of(attributes.Value(CKA_BIP32_PARENT_FINGERPRINT).begin(),
+                    attributes.Value(CKA_BIP32_PARENT_FINGERPRINT).end(),
+                    [](uint8_t byte) { return byte != 0; });
+    if (depth == 0 && has_parent) {
+      return base::Error(CKR_TEMPLATE_INCONSISTENT,
+                         "a BIP32 master key with an index or a parent");
+    }
+  }
+  return is_public ? CheckEcPublic(how, attributes)
+                   : CheckEcPrivate(how, attributes);
+}
+
 absl::Status CheckEcxPublic(How, AttributeSet& attributes) {
   if (attributes.Has(CKA_EC_PARAMS)) {
     RETURN_IF_ERROR(CheckNamedCurve(attributes.Value(CKA_EC_PARAMS)));

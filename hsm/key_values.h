@@ -6,6 +6,8 @@
 #ifndef PERIGEE_HSM_KEY_VALUES_H_
 #define PERIGEE_HSM_KEY_VALUES_H_
 
+#include <array>
+
 #include "hsm/attribute_rules.h"
 
 namespace hsm {
@@ -34,6 +36,26 @@ absl::Status CheckEcPublic(How how, AttributeSet& attributes);
 // Clients that send the point along with a private key are tolerated; it is
 // dropped, because it follows from the key.
 absl::Status CheckEcPrivate(How how, AttributeSet& attributes);
+
+// CKK_BIP32: EC keys on secp256k1, which a template may leave out, with what
+// BIP 32 says beside the key; what is missing of that is what a master key has.
+// The version bytes of public and private keys of a network; the first is
+// Bitcoin's main one, which is meant where nothing is said. What another
+// network says is taken; a known network's bytes of the other class are not.
+using Bip32Version = std::array<uint8_t, 4>;
+struct Bip32Network {
+  Bip32Version public_key;
+  Bip32Version private_key;
+};
+inline constexpr Bip32Network kBip32Networks[] = {
+    {{0x04, 0x88, 0xb2, 0x1e}, {0x04, 0x88, 0xad, 0xe4}},
+    {{0x04, 0x35, 0x87, 0xcf}, {0x04, 0x35, 0x83, 0x94}}};
+inline constexpr size_t kBip32ChainCodeSize = 32;
+inline constexpr size_t kBip32FingerprintSize = 4;
+// DER, as in CKA_EC_PARAMS.
+inline constexpr uint8_t kSecp256k1[] = {0x06, 0x05, 0x2b, 0x81,
+                                         0x04, 0x00, 0x0a};
+absl::Status CheckBip32(How how, AttributeSet& attributes);
 
 // Edwards and Montgomery curves. CKA_EC_POINT is stored as the bare bytes that
 // PKCS #11 3.0 wants; a DER OCTET STRING, as older clients send it, is

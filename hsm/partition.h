@@ -162,6 +162,14 @@ class Partition {
   absl::StatusOr<std::vector<SecretBytes>> DomainSecrets(const Login& by);
   // Their labels in the same order; none when there is no domain.
   absl::StatusOr<std::vector<std::string>> DomainLabels(const Login& by);
+  // A domain of which keys may come in over CPv1, and under which nothing
+  // leaves. Once, by CO or PO, beside a first domain
+  // (CKR_CLONING_PARAMETER_MISSING); CKR_CLONING_PARAMETER_ALREADY_EXISTS
+  // afterwards. Of partitions of an application HSM
+  // (CKR_FUNCTION_NOT_SUPPORTED).
+  absl::Status SetLegacyDomain(const Login& by, ByteSpan domain);
+  // Its secret; empty when there is none.
+  absl::StatusOr<SecretBytes> LegacyDomainSecret(const Login& by);
   // What follows is the PO's, on a firmware that has policy 44
   // (CKR_FUNCTION_NOT_SUPPORTED). A label has 1 to 32 bytes of UTF-8
   // (CKR_ARGUMENTS_BAD).
@@ -193,9 +201,11 @@ class Partition {
   // made yet, CKR_OPERATION_NOT_ALLOWED on a V0 partition.
   absl::StatusOr<ObjectRef> SmkAsObject(const Login& by);
   // That of another partition becomes the primary one, and the present one the
-  // former; by the CO. False when it is here already.
+  // former; one that was the former there becomes so here too, and never takes
+  // the place of a primary one. By the CO. False when it is here already.
   // CKR_OPERATION_NOT_ALLOWED while one rolls over, and on a V0 partition.
-  absl::StatusOr<bool> TakeSmk(const Login& by, const Smk& smk);
+  absl::StatusOr<bool> TakeSmk(const Login& by, const Smk& smk,
+                               SmkRole role = SmkRole::kPrimary);
   // A new primary key; the former one still opens its blobs, until it is
   // dropped. By the CO. CKR_OPERATION_NOT_ALLOWED while it rolls over, or, for
   // dropping, while it does not.

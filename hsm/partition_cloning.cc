@@ -161,6 +161,64 @@ absl::Status Partition::SetDomain(const Login& by, ByteSpan domain) {
       });
 }
 
+absl::Status Partition::SetLegacyDomain(const Login& by, ByteSpan domain) {
+  ASSIGN_OR_RETURN(const auto keys,
+                   state_->Require(by, {Role::kSo, Role::kCo}));
+  ASSIGN_OR_RETURN(const std::shared_ptr<const HsmView> hsm,
+                   state_->core->View());
+  if (hsm->record.kind == Kind::kBackup || state_->space == kAdminSpace) {
+    return base::Error(CKR_FUNCTION_NOT_SUPPORTED,
+                       "only an application's partition has a legacy domain");
+  }
+  ASSIGN_OR_RETURN(const SecretBytes secret, DomainSecretOf(domain));
+  return state_->core->store().Write(
+      state_->space, [&](Transaction& tx) -> absl::Status {
+        ASSIGN_OR_RETURN(const PartitionRecord record,
+                         state_->Recheck(tx, by.state_->incarnation));
+        if (!record.has_domain) {
+          return NoDomain("the partition has no first domain yet");
+        }
+        ASSIGN_OR_RETURN(
+            const std::optional<SignedValue> present,
+            state_->core->values().Load(tx, state_->space, kLegacyDomainValue));
+        if (present.has_value()) {
+          return Exists("the partition has a legacy domain");
+        }
+        ASSIGN_OR_RETURN(
+            const Bytes sealed,
+            SealSecret(keys->ring.trust_key.Expose(),
+                       state_->LabelOf(kLegacyDomainValue, record.born),
+                       secret.Expose()));
+        RETURN_IF_ERROR(state_->core->values().Save(tx, state_->space,
+                                                    kLegacyDomainValue, sealed,
+                                                    &keys->ring.trust_key));
+        return state_->Audit(tx, AuditWord::kLegacyDomainSet, record,
+                             by.role());
+      });
+}
+
+absl::StatusOr<SecretBytes> Partition::LegacyDomainSecret(const Login& by) {
+  ASSIGN_OR_RETURN(
+      const auto keys,
+      state_->Require(by, {Role::kSo, Role::kCo, Role::kCu, Role::kLco}));
+  ASSIGN_OR_RETURN(const std::shared_ptr<const PartitionView> view,
+                   state_->View());
+  SecretBytes secret;
+  RETURN_IF_ERROR(
+      state_->core->store().Read([&](Reader& reader) -> absl::Status {
+        ASSIGN_OR_RETURN(const std::optional<SignedValue> sealed,
+                         state_->core->values().Load(reader, state_->space,
+                                                     kLegacyDomainValue));
+        if (!sealed.has_value()) return absl::OkStatus();
+        ASSIGN_OR_RETURN(secret, OpenSecret(keys->ring.trust_key.Expose(),
+                                            state_->LabelOf(kLegacyDomainValue,
+                                                            view->record.born),
+                                            sealed->body));
+        return absl::OkStatus();
+      }));
+  return secret;
+}
+
 absl::StatusOr<std::vector<DomainRow>> Partition::State_::Domains(
     const Login& by) {
   ASSIGN_OR_RETURN(const auto keys,

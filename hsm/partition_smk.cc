@@ -127,7 +127,8 @@ absl::StatusOr<ObjectRef> Partition::SmkAsObject(const Login& by) {
                                         AttributesOf(set->primary));
 }
 
-absl::StatusOr<bool> Partition::TakeSmk(const Login& by, const Smk& smk) {
+absl::StatusOr<bool> Partition::TakeSmk(const Login& by, const Smk& smk,
+                                        SmkRole role) {
   ASSIGN_OR_RETURN(const auto keys, state_->Require(by, {Role::kCo}));
   bool taken = false;
   RETURN_IF_ERROR(state_->core->store().Write(
@@ -140,9 +141,12 @@ absl::StatusOr<bool> Partition::TakeSmk(const Login& by, const Smk& smk) {
         taken = !set.has_value() || !Holds(*set, smk.id());
         if (!taken) return absl::OkStatus();
         if (set.has_value() && set->former.has_value()) return RollsOver();
-        ASSIGN_OR_RETURN(Smk primary, Smk::Of(smk.key().Clone()));
-        SmkSet now{std::move(primary), std::nullopt};
+        ASSIGN_OR_RETURN(Smk taking, Smk::Of(smk.key().Clone()));
+        SmkSet now{std::move(taking), std::nullopt};
         if (set.has_value()) now.former = std::move(set->primary);
+        if (set.has_value() && role == SmkRole::kFormer) {
+          std::swap(now.primary, *now.former);
+        }
         RETURN_IF_ERROR(state_->SaveSmks(tx, record.born, *keys, now));
         return state_->Audit(tx, AuditWord::kSmkReceived, record, by.role());
       }));

@@ -33,9 +33,9 @@ bool Stays(absl::string_view name, SpaceId space, Keep keep) {
       return name == kDomainValue || name == kSuitesOffValue ||
              name == RoleValue(Role::kSo) || name == FailuresValue(Role::kSo);
     case Keep::kEverything:
-      return name == kDomainValue || name == kSuitesOffValue ||
-             name == kSmkValue || name == kEscrowValue ||
-             absl::StartsWith(name, kRolePrefix) ||
+      return name == kDomainValue || name == kLegacyDomainValue ||
+             name == kSuitesOffValue || name == kSmkValue ||
+             name == kEscrowValue || absl::StartsWith(name, kRolePrefix) ||
              absl::StartsWith(name, kSealedPrefix);
   }
   return false;

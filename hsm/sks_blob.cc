@@ -266,14 +266,18 @@ absl::Status CheckToSeal(const SksAuthorisation& authorisation) {
   return absl::OkStatus();
 }
 
-AttributeSet AttributesOf(const Smk& smk) {
+AttributeSet AttributesOf(const Smk& smk, SmkRole role) {
+  const bool is_primary = role == SmkRole::kPrimary;
   AttributeSet attributes;
   attributes.SetUlong(CKA_CLASS, kSmkClass);
   attributes.SetBool(CKA_TOKEN, true);
   attributes.SetBool(CKA_PRIVATE, true);
   attributes.SetBool(CKA_SENSITIVE, true);
-  attributes.SetText(CKA_LABEL, "SKS master key");
-  attributes.Set(CKA_OUID, ByteSpan(smk.id()).subspan(0, sizeof(Ouid)));
+  attributes.SetText(CKA_LABEL,
+                     is_primary ? "SKS master key" : "former SKS master key");
+  const ByteSpan id(smk.id());
+  attributes.Set(CKA_OUID,
+                 is_primary ? id.first(sizeof(Ouid)) : id.last(sizeof(Ouid)));
   attributes.Set(CKA_VALUE, smk.key().Expose());
   return attributes;
 }
@@ -282,10 +286,14 @@ bool IsSmk(const AttributeSet& attributes) {
   return attributes.object_class() == kSmkClass;
 }
 
-absl::StatusOr<Smk> SmkOf(const AttributeSet& attributes) {
+absl::StatusOr<SentSmk> SmkOf(const AttributeSet& attributes) {
   absl::StatusOr<Smk> smk =
       Smk::Of(SecretBytes::CopyOf(attributes.Value(CKA_VALUE)));
-  if (smk.ok() && AttributesOf(*smk) == attributes) return smk;
+  for (const SmkRole role : {SmkRole::kPrimary, SmkRole::kFormer}) {
+    if (smk.ok() && AttributesOf(*smk, role) == attributes) {
+      return SentSmk{*std::move(smk), role};
+    }
+  }
   return base::Error(CKR_ATTRIBUTE_VALUE_INVALID, "no SKS master key");
 }
 

@@ -45,10 +45,18 @@ class Smk {
 // in the partition that uses it, it is none. It is asked for by this handle.
 inline constexpr CK_OBJECT_CLASS kSmkClass = 0x8050534DUL;
 inline constexpr uint64_t kSmkHandle = 0xFFFFFFFF00000018;
-AttributeSet AttributesOf(const Smk& smk);
+// The former one, while it rolls over.
+inline constexpr uint64_t kFormerSmkHandle = 0xFFFFFFFF00000019;
+// What it is where it comes from.
+enum class SmkRole : uint8_t { kPrimary, kFormer };
+AttributeSet AttributesOf(const Smk& smk, SmkRole role = SmkRole::kPrimary);
+struct SentSmk {
+  Smk smk;
+  SmkRole role;
+};
 bool IsSmk(const AttributeSet& attributes);
 // CKR_ATTRIBUTE_VALUE_INVALID unless they are what AttributesOf makes.
-absl::StatusOr<Smk> SmkOf(const AttributeSet& attributes);
+absl::StatusOr<SentSmk> SmkOf(const AttributeSet& attributes);
 
 // Those of a partition.
 struct SmkSet {

@@ -1,5 +1,6 @@
 #include "hsm/sks_blob.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -249,7 +250,12 @@ TEST_F(SksBlobTest, AnyByteOfOneWithPasswordsAltered_IsRefused) {
   for (size_t at = 0; at < blob.size(); ++at) {
     Bytes altered = blob;
     altered[at] ^= 0x80;
-    EXPECT_NE(OpenRv(smk_, altered, Passwords({"red"})), CKR_OK) << at;
+    EXPECT_THAT(
+        OpenRv(smk_, altered, Passwords({"red"})),
+        testing::AnyOf(CKR_SIM_CORRUPT_DATA, CKR_SIM_VERSION_UNSUPPORTED,
+                       CKR_SIM_AUTHFORM_INVALID, CKR_SMK_ID_NOT_FOUND,
+                       CKR_SIM_AUTHORIZATION_FAILED))
+        << at;
   }
 }
 

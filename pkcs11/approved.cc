@@ -144,6 +144,7 @@ bool IsStrong(const hsm::AttributeSet& key, int bits) {
   switch (key.key_type()) {
     case CKK_EC:
       return IsNistCurve(key.Value(CKA_EC_PARAMS));
+    case CKK_BIP32:
     case CKK_EC_MONTGOMERY:
       return false;
     case CKK_RSA:

@@ -274,6 +274,12 @@ absl::StatusOr<hsm::RoleState> BackupToken::RoleState(SpaceId space,
   return ToState(status);
 }
 
+void BackupToken::Disconnect() { link_.client()->CloseChannel(); }
+
+absl::StatusOr<std::vector<base::Certificate>> BackupToken::Certificates() {
+  return link_.Certificates();
+}
+
 absl::Status BackupToken::SetDomain(SpaceId space, ByteSpan domain) {
   hsm_io::SetDomain request;
   request.space = space;

@@ -52,7 +52,9 @@ class BackupToken : public Token, public BackupDevice {
                          const SecretBytes& new_pin) override;
   absl::StatusOr<hsm::RoleState> RoleState(SpaceId space,
                                            hsm::Role role) override;
+  void Disconnect() override;
   absl::Status SetDomain(SpaceId space, ByteSpan domain) override;
+  absl::StatusOr<std::vector<base::Certificate>> Certificates() override;
   absl::Status ChangeLabel(SpaceId space, absl::string_view label) override;
 
   absl::StatusOr<hsm::ObjectRef> Get(SpaceId space, uint64_t handle) override;

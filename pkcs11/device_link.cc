@@ -127,6 +127,18 @@ absl::StatusOr<BackupDevice::Found> DeviceLink::Find() {
   return found;
 }
 
+absl::StatusOr<std::vector<base::Certificate>> DeviceLink::Certificates() {
+  // Anybody can show a certificate: who opens the channel has its key.
+  RETURN_IF_ERROR(Open());
+  ASSIGN_OR_RETURN(base::Certificate own, client_->peer());
+  std::vector<base::Certificate> chain = {std::move(own)};
+  const absl::StatusOr<hsm::Fleet> fleet = hsm::Fleet::Open(fleet_directory_);
+  if (fleet.ok() && chain.front().VerifyUnder(fleet->root()).ok()) {
+    chain.push_back(fleet->root());
+  }
+  return chain;
+}
+
 absl::Status DeviceLink::Adopt(ByteSpan fingerprint,
                                const SecretBytes& so_pin) {
   absl::Status adopted = [&]() -> absl::Status {

@@ -53,6 +53,9 @@ class DeviceLink {
 
   absl::StatusOr<BackupDevice::Found> Find();
   absl::Status Adopt(ByteSpan fingerprint, const SecretBytes& so_pin);
+  // The device's own certificate, of which it has proved to have the key, and
+  // that of the fleet. Opens the channel.
+  absl::StatusOr<std::vector<base::Certificate>> Certificates();
 
   // Serves other hosts, with the device over links of their own.
   absl::Status Offer(const RemoteOffer& offer);

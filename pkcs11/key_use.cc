@@ -35,6 +35,7 @@ bool DrawsInOpenSsl(const Mechanism& row) {
   switch (row.key_type) {
     case CKK_RSA:
     case CKK_EC:
+    case CKK_BIP32:
     case CKK_EC_EDWARDS:
     case CKK_EC_MONTGOMERY:
     case CKK_DSA:

@@ -352,6 +352,24 @@ absl::Status LocalToken::SetDomain(SpaceId space, ByteSpan domain) {
   return partition->SetDomain(*login, domain);
 }
 
+absl::Status LocalToken::SetLegacyDomain(SpaceId space, ByteSpan domain) {
+  ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));
+  ASSIGN_OR_RETURN(hsm::Partition* const partition, PartitionOf(space));
+  return partition->SetLegacyDomain(*login, domain);
+}
+
+absl::StatusOr<std::vector<base::Certificate>> LocalToken::Certificates() {
+  ASSIGN_OR_RETURN(hsm::Hsm* const hsm, hsm_->OpenIfThere());
+  if (hsm == nullptr) {
+    return base::Error(CKR_CERTIFICATE_DATA_MISSING,
+                       "the HSM is made by the first call that stores");
+  }
+  const std::shared_ptr<const base::Identity> identity = hsm->identity();
+  std::vector<base::Certificate> chain = {identity->certificate};
+  chain.push_back(identity->roots.front());
+  return chain;
+}
+
 absl::Status LocalToken::ChangeLabel(SpaceId space, absl::string_view label) {
   ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));
   ASSIGN_OR_RETURN(hsm::Partition* const partition, PartitionOf(space));

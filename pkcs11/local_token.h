@@ -89,6 +89,8 @@ class LocalToken : public Token {
   absl::StatusOr<hsm::RoleState> RoleState(SpaceId space,
                                            hsm::Role role) override;
   absl::Status SetDomain(SpaceId space, ByteSpan domain) override;
+  absl::Status SetLegacyDomain(SpaceId space, ByteSpan domain) override;
+  absl::StatusOr<std::vector<base::Certificate>> Certificates() override;
   absl::Status ChangeLabel(SpaceId space, absl::string_view label) override;
   absl::StatusOr<std::vector<std::string>> DomainLabels(SpaceId space) override;
   absl::Status AddDomain(SpaceId space, absl::string_view label,
@@ -120,7 +122,7 @@ class LocalToken : public Token {
                                CK_OBJECT_CLASS object_class) override;
 
   absl::StatusOr<hsm::KeyRights> KeyRightsOn(SpaceId space) override;
-  absl::StatusOr<bool> HasSmk(SpaceId space) override;
+  absl::StatusOr<std::vector<uint64_t>> SmkHandles(SpaceId space) override;
   absl::Status RollSmk(SpaceId space, bool begin) override;
   absl::StatusOr<std::vector<hsm::ObjectRef>> AllForSks(
       SpaceId space, const hsm::SksAuthorisation& authorisation) override;

@@ -8,18 +8,21 @@ absl::StatusOr<hsm::KeyRights> LocalToken::KeyRightsOn(SpaceId space) {
   return hsm::KeyRights(partition, Access());
 }
 
-absl::StatusOr<bool> LocalToken::HasSmk(SpaceId space) {
+absl::StatusOr<std::vector<uint64_t>> LocalToken::SmkHandles(SpaceId space) {
+  const std::vector<uint64_t> none;
   ASSIGN_OR_RETURN(const hsm::LoginRef login, LoginOn(space));
   ASSIGN_OR_RETURN(hsm::Partition* const partition, Own(space));
-  if (login->role() != hsm::Role::kCo) return false;  // he alone sends it
+  if (login->role() != hsm::Role::kCo) return none;  // he alone sends it
   const absl::Status found = partition->SmkAsObject(*login).status();
   const CK_RV rv = base::CkRv(found);
   // None yet, or a V0 partition.
   if (rv == CKR_SMK_ID_NOT_FOUND || rv == CKR_OPERATION_NOT_ALLOWED) {
-    return false;
+    return none;
   }
   RETURN_IF_ERROR(found);
-  return true;
+  ASSIGN_OR_RETURN(const hsm::SmkSet smks, partition->Smks(*login));
+  if (!smks.former.has_value()) return std::vector{hsm::kSmkHandle};
+  return std::vector{hsm::kSmkHandle, hsm::kFormerSmkHandle};
 }
 
 absl::Status LocalToken::RollSmk(SpaceId space, bool begin) {

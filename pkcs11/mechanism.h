@@ -11,6 +11,7 @@
 #define PERIGEE_PKCS11_MECHANISM_H_
 
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -69,7 +70,9 @@ struct WantedKey {
 
 // What a mechanism says about a key that it makes, beside the key's template.
 struct KeyShape {
-  hsm::AttributeSet implied;  // where nobody else says it
+  CK_OBJECT_CLASS object_class = CKO_SECRET_KEY;
+  std::optional<CK_KEY_TYPE> key_type;  // nullopt: the template's
+  hsm::AttributeSet implied;            // where nobody else says it
   // A template that says otherwise is CKR_TEMPLATE_INCONSISTENT.
   hsm::AttributeSet fixed;
 };
@@ -89,6 +92,8 @@ class DerivedKeys {
   // What a key is so far.
   virtual const hsm::AttributeSet& key(size_t number) const = 0;
   virtual void SetValue(size_t number, ByteSpan value) = 0;
+  // The same for keys that are more than a value.
+  virtual void SetParts(size_t number, const hsm::AttributeSet& parts) = 0;
   // Bytes that the application gets at this address when all is done.
   virtual void Give(void* place, ByteSpan bytes) = 0;
 };
@@ -98,7 +103,7 @@ struct Mechanism {
   CK_MECHANISM_TYPE type;
   const char* name;  // "CKM_RSA_PKCS"
   // Key type it takes or makes; CK_UNAVAILABLE_INFORMATION for none. HMAC rows
-  // also take CKK_GENERIC_SECRET (`also_key_type`).
+  // also take CKK_GENERIC_SECRET, those of ECDSA CKK_BIP32 (`also_key_type`).
   CK_KEY_TYPE key_type = CK_UNAVAILABLE_INFORMATION;
   CK_KEY_TYPE also_key_type = CK_UNAVAILABLE_INFORMATION;
   // ulMinKeySize and ulMaxKeySize in the specification's unit for this
@@ -179,6 +184,8 @@ struct Mechanism {
   bool derives_data = false;
   // In its place, for mechanisms that make several keys.
   absl::Status (*derive_several)(const Use&, DerivedKeys& keys) = nullptr;
+  // The handles of all that it derives are in its parameter, none in phKey.
+  bool handles_in_parameter = false;
 
   // Bytes of the ciphertext for this key, so that a buffer can be asked for;
   // null together with `encapsulate`.

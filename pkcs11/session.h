@@ -165,6 +165,16 @@ class Session {
   // CKR_OBJECT_HANDLE_INVALID. No lock of the session is taken.
   absl::StatusOr<hsm::ObjectRef> FindObject(CK_OBJECT_HANDLE handle) const;
 
+  // What CA_GenerateCloningKEV gave last; empty: nothing.
+  base::Bytes cloning_vector() const {
+    absl::MutexLock lock(&rights_mu_);
+    return cloning_vector_;
+  }
+  void set_cloning_vector(base::Bytes vector) {
+    absl::MutexLock lock(&rights_mu_);
+    cloning_vector_ = std::move(vector);
+  }
+
   // --- rights of single keys (hsm/key_rights.h)
 
   // Until the key changes, the login ends or the session closes.
@@ -376,6 +386,7 @@ class Session {
   uint64_t last_key_generation_ ABSL_GUARDED_BY(mu_) = 0;
   std::atomic<bool> last_approved_{false};
   mutable absl::Mutex rights_mu_;  // leaf
+  base::Bytes cloning_vector_ ABSL_GUARDED_BY(rights_mu_);
   // Handle -> version and login epoch that were authorised.
   std::map<uint64_t, std::pair<uint64_t, uint64_t>> authorized_
       ABSL_GUARDED_BY(rights_mu_);

@@ -108,6 +108,10 @@ absl::StatusOr<hsm::RoleState> Token::RoleState(SpaceId, hsm::Role) {
   return NotHere();
 }
 absl::Status Token::SetDomain(SpaceId, ByteSpan) { return NotHere(); }
+absl::Status Token::SetLegacyDomain(SpaceId, ByteSpan) { return NotHere(); }
+absl::StatusOr<std::vector<base::Certificate>> Token::Certificates() {
+  return NotHere();
+}
 absl::StatusOr<std::vector<std::string>> Token::DomainLabels(SpaceId) {
   return NotHere();
 }

@@ -92,6 +92,9 @@ class Token {
   // Whether C_* cryptography works here: if not, no mechanism is listed and
   // every such call is CKR_FUNCTION_NOT_SUPPORTED.
   virtual bool has_crypto() const { return false; }
+  // The certificates that its HSM shows of itself, its own first and that of
+  // its fleet last; CKR_TOKEN_NOT_PRESENT, CKR_CERTIFICATE_DATA_MISSING.
+  virtual absl::StatusOr<std::vector<base::Certificate>> Certificates();
   // By the partition's configuration.
   virtual Profile profile() const { return Profile::kStrict; }
   // Whether the token can be changed at all (a read-only file system).
@@ -103,6 +106,8 @@ class Token {
   // CKR_CONTAINER_HANDLE_INVALID when a session cannot be opened on `space`.
   // A BackupToken opens its channel here.
   virtual absl::Status Connect(SpaceId space) = 0;
+  // A BackupToken closes its channel; nobody has a session.
+  virtual void Disconnect() {}
   // This process's state on `space`; the same object as long as the token.
   std::shared_ptr<Application> application(SpaceId space);
   // Everything that has one.
@@ -138,6 +143,7 @@ class Token {
   virtual absl::StatusOr<hsm::RoleState> RoleState(SpaceId space,
                                                    hsm::Role role);
   virtual absl::Status SetDomain(SpaceId space, ByteSpan domain);
+  virtual absl::Status SetLegacyDomain(SpaceId space, ByteSpan domain);
   virtual absl::Status ChangeLabel(SpaceId space, absl::string_view label);
   // By the role that is logged in; changes by the SO. hsm::Partition's
   // functions of these names.
@@ -183,7 +189,11 @@ class Token {
   // --- SKS: hsm::Partition's functions of these names ------------------------
 
   // Whether the login could clone an SKS master key out.
-  virtual absl::StatusOr<bool> HasSmk(SpaceId /*space*/) { return false; }
+  // Its SKS master keys that may be sent: the primary one and, while it rolls
+  // over, behind it the former one.
+  virtual absl::StatusOr<std::vector<uint64_t>> SmkHandles(SpaceId /*space*/) {
+    return std::vector<uint64_t>();
+  }
   // Begins, or ends, the rollover of its key (PERIGEE_SmkRollover).
   virtual absl::Status RollSmk(SpaceId space, bool begin);
   virtual absl::StatusOr<std::vector<hsm::ObjectRef>> AllForSks(

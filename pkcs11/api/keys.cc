@@ -121,11 +121,12 @@ class Derivation final : public DerivedKeys {
     ShapeDerivedValue(keys_.at(number).key_type(), shaped);
     SetKeyValue(shaped.Expose(), keys_.at(number));
   }
+  void SetParts(size_t number, const AttributeSet& parts) override {
+    Merge(parts, keys_.at(number));
+  }
   void Give(void* place, ByteSpan bytes) override {
     given_.push_back({place, SecretBytes::CopyOf(bytes)});
   }
-  // Of a public key.
-  void SetParts(const AttributeSet& parts) { Merge(parts, keys_.front()); }
 
   absl::Status Create() {
     for (size_t i = 0; i < keys_.size(); ++i) {
@@ -165,6 +166,11 @@ class Derivation final : public DerivedKeys {
     hsm::ResolveContext context = ContextOf(session_);
     context.mechanism = use_.mechanism.type;
     context.parent = &use_.key->attributes();
+    std::optional<AttributeSet> fitting;
+    if (shape.object_class == CKO_PUBLIC_KEY && shape.key_type.has_value()) {
+      fitting = ForPublicKey(*context.parent, *shape.key_type);
+      context.parent = &*fitting;
+    }
     if (use_.other != nullptr) context.other_parent = &use_.other->attributes();
     if (use_.mechanism.derive_public != nullptr) {
       context.object_class = CKO_PUBLIC_KEY;
@@ -174,7 +180,8 @@ class Derivation final : public DerivedKeys {
       context.object_class = CKO_DATA;
     } else {
       // A data object as the target would show the secret.
-      context.object_class = CKO_SECRET_KEY;
+      context.object_class = shape.object_class;
+      context.key_type = shape.key_type;
     }
     const AttributeSet* asked = hsm::ParentTemplate(How::kDerive, context);
     for (const auto& entry : shape.implied.entries()) {
@@ -197,6 +204,31 @@ class Derivation final : public DerivedKeys {
       size = key.Ulong(CKA_VALUE_LEN).value_or(FixedKeySize(key.key_type()));
     }
     return key;
+  }
+
+  // A base key whose CKA_DERIVE_TEMPLATE, meant for the private key of a pair,
+  // says of the public one what that can have.
+  static AttributeSet ForPublicKey(const AttributeSet& parent,
+                                   CK_KEY_TYPE type) {
+    AttributeSet fitting = parent;
+    const AttributeSet::Entry* entry = parent.Find(CKA_DERIVE_TEMPLATE);
+    const hsm::ObjectType* wanted = hsm::FindObjectType(CKO_PUBLIC_KEY, type);
+    if (entry == nullptr || entry->nested == nullptr || wanted == nullptr) {
+      return fitting;
+    }
+    AttributeSet asked;
+    for (const AttributeSet::Entry& each : entry->nested->entries()) {
+      const bool fits = hsm::FindRule(*wanted, each.type) != nullptr &&
+                        each.type != CKA_BIP32_VERSION_BYTES;
+      if (!fits) continue;
+      if (each.nested != nullptr) {
+        asked.SetNested(each.type, *each.nested);
+      } else {
+        asked.Set(each.type, ByteSpan(each.value));
+      }
+    }
+    fitting.SetNested(CKA_DERIVE_TEMPLATE, std::move(asked));
+    return fitting;
   }
 
   // A data object shows what comes out, and has no CKA_VALUE_LEN.
@@ -324,8 +356,12 @@ absl::Status C_DeriveKey(Library& library, CK_SESSION_HANDLE hSession,
   }
   ASSIGN_OR_RETURN(const size_t size, keys.Add(keys.own(), KeyShape()));
   if (mechanism->derive_public != nullptr) {
-    ASSIGN_OR_RETURN(const AttributeSet parts, mechanism->derive_public(use));
-    keys.SetParts(parts);
+    ASSIGN_OR_RETURN(AttributeSet parts, mechanism->derive_public(use));
+    // The one part that a template may say.
+    if (keys.key(0).Has(CKA_BIP32_VERSION_BYTES)) {
+      parts.Erase(CKA_BIP32_VERSION_BYTES);
+    }
+    keys.SetParts(0, parts);
     return keys.Create();
   }
   ASSIGN_OR_RETURN(const SecretBytes value, mechanism->derive(use, size));

@@ -165,6 +165,21 @@ absl::Status CA_Restart(Library& library, CK_SLOT_ID slotID) {
   return absl::OkStatus();
 }
 
+// The HSM of the slot as after a restart, for this process: on all of its slots
+// sessions and logins end, and a link to a device is opened anew. The flags
+// make no difference.
+absl::Status CA_ResetDevice(Library& library, CK_SLOT_ID slotID, CK_FLAGS) {
+  ASSIGN_OR_RETURN(const TokenRef token, library.token(slotID));
+  for (const TokenRef& other : library.slots()->all()) {
+    if (other->hsm_name() != token->hsm_name()) continue;
+    for (const SpaceId space : other->spaces_in_use()) {
+      Restart(library, *other, space);
+    }
+    other->Disconnect();
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CA_RestartForContainer(Library& library, CK_SLOT_ID slotID,
                                     CK_ULONG ulContainer) {
   ASSIGN_OR_RETURN(const Place place, PlaceOf(library, slotID, ulContainer));

@@ -35,10 +35,17 @@ CK_ULONG ToldHandle(CK_ULONG type, CK_ULONG handle, uint64_t made) {
   return made == 0 && IsSmk(type, handle) ? LUNA_MASKING_KEY_PID : made;
 }
 
-absl::Status NeedNoKev(CK_ULONG size) {
+// The vector that names a target's exchange in the older flow. Nothing is kept
+// secret by it: the handshake does that, whatever the vector is.
+absl::Status CheckKev(const Session& session, const CK_BYTE* kev,
+                      CK_ULONG size) {
   if (size == 0) return absl::OkStatus();
-  return base::Error(CKR_FUNCTION_NOT_SUPPORTED,
-                     "the cloning protocol with a KEV is not supported");
+  ASSIGN_OR_RETURN(const ByteSpan given, Input(kev, size));
+  if (base::SameBytes(given, session.cloning_vector())) {
+    return absl::OkStatus();
+  }
+  return base::Error(CKR_DATA_INVALID,
+                     "not the KEV that this session generated last");
 }
 
 // --- one object, over and over, between two partitions -----------------------
@@ -130,7 +137,10 @@ absl::Status CA_CloneAsSourceInit(Library& library, CK_SESSION_HANDLE hSession,
                                   CK_BYTE_PTR, CK_ULONG ulInputLen,
                                   CK_BYTE_PTR pOutput,
                                   CK_ULONG_PTR pulOutputLen, CK_BBOOL) {
-  RETURN_IF_ERROR(NeedNoKev(ulInputLen));
+  if (ulInputLen != 0) {
+    return base::Error(CKR_FUNCTION_NOT_SUPPORTED,
+                       "the source's first step takes no input");
+  }
   ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
   ASSIGN_OR_RETURN(const Output output, Output::Make(pOutput, pulOutputLen));
   if (!output.Fits(cloning::kMaxOpening)) {
@@ -143,14 +153,26 @@ absl::Status CA_CloneAsSourceInit(Library& library, CK_SESSION_HANDLE hSession,
   return ToStatus(output.Give(hello));
 }
 
+// 32 bytes; each one given takes the place of the session's last.
+absl::Status CA_GenerateCloningKEV(Library& library, CK_SESSION_HANDLE hSession,
+                                   CK_BYTE_PTR pKEV, CK_ULONG_PTR pulKEVLen) {
+  constexpr size_t kKevSize = 32;
+  ASSIGN_OR_RETURN(const SessionRef session, TargetSession(library, hSession));
+  ASSIGN_OR_RETURN(const Output output, Output::Make(pKEV, pulKEVLen));
+  if (!output.Fits(kKevSize)) return ToStatus(output.Tell(kKevSize));
+  ASSIGN_OR_RETURN(base::Bytes kev, base::RandomBytes(kKevSize));
+  session->set_cloning_vector(kev);
+  return ToStatus(output.Give(kev));
+}
+
 absl::Status CA_CloneAsTargetInit(Library& library, CK_SESSION_HANDLE hSession,
                                   CK_BYTE_PTR pInput, CK_ULONG ulInputLen,
-                                  CK_BYTE_PTR, CK_ULONG ulKEVLen, CK_BBOOL,
+                                  CK_BYTE_PTR pKEV, CK_ULONG ulKEVLen, CK_BBOOL,
                                   CK_BYTE_PTR pOutput,
                                   CK_ULONG_PTR pulOutputLen) {
-  RETURN_IF_ERROR(NeedNoKev(ulKEVLen));
   ASSIGN_OR_RETURN(const ByteSpan hello, Input(pInput, ulInputLen));
   ASSIGN_OR_RETURN(const SessionRef session, TargetSession(library, hSession));
+  RETURN_IF_ERROR(CheckKev(*session, pKEV, ulKEVLen));
   ASSIGN_OR_RETURN(const Output output, Output::Make(pOutput, pulOutputLen));
   if (!output.Fits(cloning::kMaxOpening)) {
     return ToStatus(output.Tell(cloning::kMaxOpening));
@@ -183,14 +205,14 @@ absl::Status CA_CloneAsSource(Library& library, CK_SESSION_HANDLE hSession,
 
 // The handle tells nothing for ordinary objects.
 absl::Status CA_CloneAsTarget(Library& library, CK_SESSION_HANDLE hSession,
-                              CK_BYTE_PTR, CK_ULONG ulKEVLen,
+                              CK_BYTE_PTR pKEV, CK_ULONG ulKEVLen,
                               CK_BYTE_PTR pInput, CK_ULONG ulInputLen,
                               CK_ULONG ulObjectType, CK_ULONG ulObjectHandle,
                               CK_BBOOL, CK_OBJECT_HANDLE_PTR phNewObject) {
-  RETURN_IF_ERROR(NeedNoKev(ulKEVLen));
   RETURN_IF_ERROR(Need(phNewObject, "no place for the handle"));
   ASSIGN_OR_RETURN(const ByteSpan sealed, Input(pInput, ulInputLen));
   ASSIGN_OR_RETURN(const SessionRef session, TargetSession(library, hSession));
+  RETURN_IF_ERROR(CheckKev(*session, pKEV, ulKEVLen));
   RETURN_IF_ERROR(HandleOf(ulObjectType, ulObjectHandle).status());
   ASSIGN_OR_RETURN(const cloning::TargetResult result,
                    CloningEnd::Of(session).runs().AcceptOne(

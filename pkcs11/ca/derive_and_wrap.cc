@@ -5,12 +5,14 @@
 #include "pkcs11/api/arguments.h"
 #include "pkcs11/api/attributes.h"
 #include "pkcs11/ca/ca.h"
+#include "pkcs11/key_use.h"
 
 namespace pkcs11::ca {
 
 // As C_DeriveKey and C_WrapKey with a session key that is gone when the call
 // returns; each call, also one for the length, is a use of the base key.
-// CKR_TEMPLATE_INCONSISTENT for a template that wants a token key.
+// CKR_TEMPLATE_INCONSISTENT for a template that wants a token key,
+// CKR_MECHANISM_INVALID for a derivation that gives several keys.
 absl::Status CA_DeriveKeyAndWrap(
     Library& library, CK_SESSION_HANDLE hSession,
     CK_MECHANISM_PTR pDeriveMechanism, CK_OBJECT_HANDLE hBaseKey,
@@ -24,6 +26,10 @@ absl::Status CA_DeriveKeyAndWrap(
   if (wanted.IsTrue(CKA_TOKEN)) {
     return base::Error(CKR_TEMPLATE_INCONSISTENT, "the key is not kept");
   }
+  ASSIGN_OR_RETURN(const SessionRef session, library.session(hSession));
+  ASSIGN_OR_RETURN(const Mechanism* const mechanism,
+                   FindMechanism(session->token(), pDeriveMechanism));
+  if (mechanism->handles_in_parameter) return NoSuchUse(*mechanism);
   CK_OBJECT_HANDLE derived = CK_INVALID_HANDLE;
   RETURN_IF_ERROR(api::C_DeriveKey(library, hSession, pDeriveMechanism,
                                    hBaseKey, pTemplate, ulAttributeCount,

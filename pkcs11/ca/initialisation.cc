@@ -213,4 +213,15 @@ absl::Status CA_SetKCV(Library& library, CK_SESSION_HANDLE hSession,
   return session->token().SetDomain(session->space(), domain);
 }
 
+// The legacy domain of an application's partition: what comes in over CPv1 may
+// be of it too. By CO or PO, once; CKR_CLONING_PARAMETER_ALREADY_EXISTS.
+absl::Status CA_SetLKCV(Library& library, CK_SESSION_HANDLE hSession,
+                        CK_BYTE_PTR pLKCV, CK_ULONG ulLKCVLen) {
+  ASSIGN_OR_RETURN(const ByteSpan domain, Input(pLKCV, ulLKCVLen));
+  if (domain.empty()) return base::Error(CKR_ARGUMENTS_BAD, "no domain");
+  ASSIGN_OR_RETURN(const SessionRef session,
+                   ReadWriteSession(library, hSession));
+  return session->token().SetLegacyDomain(session->space(), domain);
+}
+
 }  // namespace pkcs11::ca

@@ -128,9 +128,10 @@ absl::Status Forecast(Library& library, CK_SESSION_HANDLE hSource,
   Target there(*device, std::move(request));
   ASSIGN_OR_RETURN(const hsm::Statement statement, there.Statement());
 
-  ASSIGN_OR_RETURN(const bool has_smk, source->token().HasSmk(source->space()));
+  ASSIGN_OR_RETURN(const std::vector<uint64_t> smks,
+                   source->token().SmkHandles(source->space()));
   ASSIGN_OR_RETURN(const std::vector<cloning::Endpoint::Item> selected,
-                   Selection(*from, *pForecast, has_smk));
+                   Selection(*from, *pForecast, smks));
   std::vector<uint64_t> handles;
   std::vector<PERIGEE_TRANSFER_ITEM> told;
   for (const auto& item : selected) {

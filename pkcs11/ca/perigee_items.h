@@ -49,22 +49,25 @@ inline bool SmkOnly(const PERIGEE_TRANSFER& transfer) {
 inline bool SmkOnly(const PERIGEE_FORECAST&) { return false; }
 
 // The SKS master key in the partition that uses it, which is no object there.
-inline cloning::Endpoint::Item SmkItem() {
+inline cloning::Endpoint::Item SmkItem(uint64_t handle) {
   cloning::Endpoint::Item item;
-  item.handle = hsm::kSmkHandle;
+  item.handle = handle;
   item.object_class = hsm::kSmkClass;
   item.size = 32;  // of the key; it takes no room of the partition's
   return item;
 }
 
-// What would be carried: the objects asked for, or all, or the SKS master key
+// What would be carried: the objects asked for, or all, or the SKS master keys
 // alone. Those that the source does not have stand there with their handle
-// alone. `has_smk`: the source uses one.
+// alone. `smks`: those that the source uses.
 template <typename Request>
 absl::StatusOr<std::vector<cloning::Endpoint::Item>> Selection(
-    cloning::Endpoint& source, const Request& transfer, bool has_smk) {
+    cloning::Endpoint& source, const Request& transfer,
+    const std::vector<uint64_t>& smks) {
   using Item = cloning::Endpoint::Item;
-  if (SmkOnly(transfer) && has_smk) return std::vector<Item>{SmkItem()};
+  std::vector<Item> used;
+  for (const uint64_t handle : smks) used.push_back(SmkItem(handle));
+  if (SmkOnly(transfer) && !used.empty()) return used;
   ASSIGN_OR_RETURN(std::vector<Item> there, source.List());
   if (SmkOnly(transfer)) {
     there.erase(std::remove_if(there.begin(), there.end(),
@@ -76,20 +79,18 @@ absl::StatusOr<std::vector<cloning::Endpoint::Item>> Selection(
     return base::Error(CKR_SMK_ID_NOT_FOUND, "there is no SKS master key");
   }
   if (transfer.ulObjectCount == 0) {
-    if (has_smk) there.push_back(SmkItem());
+    there.insert(there.end(), used.begin(), used.end());
     return there;
   }
   if (transfer.phObjects == nullptr) {
     return base::Error(CKR_ARGUMENTS_BAD, "no objects");
   }
   std::map<uint64_t, const Item*> by_handle;
-  for (const Item& item : there) by_handle[item.handle] = &item;
+  for (const auto* items : {&there, &used}) {
+    for (const Item& item : *items) by_handle[item.handle] = &item;
+  }
   std::vector<Item> selected;
   for (CK_ULONG i = 0; i < transfer.ulObjectCount; ++i) {
-    if (has_smk && transfer.phObjects[i] == hsm::kSmkHandle) {
-      selected.push_back(SmkItem());
-      continue;
-    }
     const auto it = by_handle.find(transfer.phObjects[i]);
     selected.push_back(it != by_handle.end() ? *it->second : Item());
     selected.back().handle = transfer.phObjects[i];

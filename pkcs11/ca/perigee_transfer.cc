@@ -22,21 +22,23 @@ using api::Pin;
 using Item = cloning::Endpoint::Item;
 
 static_assert(PERIGEE_HANDLE_SMK == hsm::kSmkHandle);
+static_assert(PERIGEE_HANDLE_FORMER_SMK == hsm::kFormerSmkHandle);
 
 // The handles of what is carried: those asked for, or all. Nothing is opened.
-// A backup of all takes the SKS master key along, where there is one.
+// A backup of all takes the SKS master keys along, where there are any.
 absl::StatusOr<std::vector<uint64_t>> HandlesOf(
-    cloning::Endpoint& source, const PERIGEE_TRANSFER& transfer, bool has_smk) {
+    cloning::Endpoint& source, const PERIGEE_TRANSFER& transfer,
+    const std::vector<uint64_t>& smks) {
   if ((transfer.flags & PERIGEE_TRANSFER_SMK_ONLY) != 0) {
     ASSIGN_OR_RETURN(const std::vector<Item> items,
-                     Selection(source, transfer, has_smk));
+                     Selection(source, transfer, smks));
     std::vector<uint64_t> handles;
     for (const Item& item : items) handles.push_back(item.handle);
     return handles;
   }
   if (transfer.ulObjectCount == 0) {
     ASSIGN_OR_RETURN(std::vector<uint64_t> all, source.Handles());
-    if (has_smk) all.push_back(hsm::kSmkHandle);
+    all.insert(all.end(), smks.begin(), smks.end());
     return all;
   }
   if (transfer.phObjects == nullptr) {
@@ -47,9 +49,9 @@ absl::StatusOr<std::vector<uint64_t>> HandlesOf(
 }
 
 absl::Status List(cloning::Endpoint& source, PERIGEE_TRANSFER& transfer,
-                  bool has_smk) {
+                  const std::vector<uint64_t>& smks) {
   ASSIGN_OR_RETURN(const std::vector<Item> items,
-                   Selection(source, transfer, has_smk));
+                   Selection(source, transfer, smks));
   ASSIGN_OR_RETURN(const ItemReport report,
                    ItemReport::Make(transfer, items.size()));
   for (size_t i = 0; i < items.size(); ++i) report.Put(i, StartItem(items[i]));
@@ -118,21 +120,22 @@ absl::Status Transfer(Library& library, CK_SESSION_HANDLE hSource,
       ASSIGN_OR_RETURN(const SessionRef target, library.session(hTarget));
       with_smk = with_smk || !target->token().has_crypto();
     }
+    std::vector<uint64_t> smks;
     if (with_smk) {
-      ASSIGN_OR_RETURN(with_smk, source->token().HasSmk(source->space()));
+      ASSIGN_OR_RETURN(smks, source->token().SmkHandles(source->space()));
     }
-    return List(*from, *pTransfer, with_smk);
+    return List(*from, *pTransfer, smks);
   }
   ASSIGN_OR_RETURN(const SessionRef target, library.session(hTarget));
   if (!target->read_write()) return base::Error(CKR_SESSION_READ_ONLY, "");
   ASSIGN_OR_RETURN(const auto to,
                    target->token().MakeEndpoint(target->space()));
-  bool with_smk = false;
+  std::vector<uint64_t> smks;
   if (!target->token().has_crypto() || smk_only) {
-    ASSIGN_OR_RETURN(with_smk, source->token().HasSmk(source->space()));
+    ASSIGN_OR_RETURN(smks, source->token().SmkHandles(source->space()));
   }
   ASSIGN_OR_RETURN(const std::vector<uint64_t> handles,
-                   HandlesOf(*from, *pTransfer, with_smk));
+                   HandlesOf(*from, *pTransfer, smks));
   ASSIGN_OR_RETURN(const ItemReport report,
                    ItemReport::Make(*pTransfer, handles.size()));
   backup::TransferReport done;

@@ -12,6 +12,7 @@ absl::Span<const Mechanism> AeadRows();
 absl::Span<const Mechanism> AesRows();
 absl::Span<const Mechanism> AesGcmRows();
 absl::Span<const Mechanism> AesWrapRows();
+absl::Span<const Mechanism> Bip32Rows();
 absl::Span<const Mechanism> CmacRows();
 absl::Span<const Mechanism> DerivationRows();
 absl::Span<const Mechanism> DhRows();

@@ -18,9 +18,10 @@ namespace {
 constexpr uint8_t kPkcs8Attributes = 0xa0;
 constexpr uint8_t kPkcs8PublicKey = 0x81;
 
-const KeyForm* const kForms[] = {
-    &kRsaForm, &kEcForm,     &kEdwardsForm, &kMontgomeryForm, &kDsaForm,
-    &kDhForm,  &kX942DhForm, &kMlKemForm,   &kMlDsaForm,      &kSlhDsaForm};
+const KeyForm* const kForms[] = {&kRsaForm,     &kEcForm,         &kBip32Form,
+                                 &kEdwardsForm, &kMontgomeryForm, &kDsaForm,
+                                 &kDhForm,      &kX942DhForm,     &kMlKemForm,
+                                 &kMlDsaForm,   &kSlhDsaForm};
 
 }  // namespace
 
@@ -167,6 +168,7 @@ int StrengthOf(const hsm::AttributeSet& key) {
              : size >= 2048 ? 112
                             : 80;
     case CKK_EC:
+    case CKK_BIP32:
     case CKK_EC_EDWARDS:
     case CKK_EC_MONTGOMERY:
       // 521 bits are as good as 512, 255 and 448 as 256 and 448.

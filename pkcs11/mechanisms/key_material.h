@@ -56,6 +56,7 @@ struct KeyForm {
 
 extern const KeyForm kRsaForm;
 extern const KeyForm kEcForm;
+extern const KeyForm kBip32Form;
 extern const KeyForm kEdwardsForm;
 extern const KeyForm kMontgomeryForm;
 extern const KeyForm kDsaForm;

@@ -28,7 +28,8 @@ bool IsHmac(const Mechanism& row) {
   return FindHash(&Hash::hmac, row.type) != nullptr ||
          FindHash(&Hash::hmac_general, row.type) != nullptr ||
          row.type == CKM_HKDF_DERIVE || row.type == CKM_HKDF_DATA ||
-         row.type == CKM_PKCS5_PBKD2 ||
+         row.type == CKM_BIP32_MASTER_DERIVE ||
+         row.type == CKM_BIP32_CHILD_DERIVE || row.type == CKM_PKCS5_PBKD2 ||
          (row.type >= CKM_SP800_108_COUNTER_KDF &&
           row.type <= CKM_SP800_108_DOUBLE_PIPELINE_KDF) ||
          (row.type >= CKM_TLS12_MASTER_KEY_DERIVE && row.type <= CKM_TLS_KDF) ||
@@ -41,6 +42,12 @@ bool IsHmac(const Mechanism& row) {
 template <CK_KEY_TYPE kType>
 bool OfType(const Mechanism& row) {
   return row.key_type == kType || row.also_key_type == kType;
+}
+
+// Those of BIP32 compute with points too.
+bool IsEc(const Mechanism& row) {
+  return OfType<CKK_EC>(row) || OfType<CKK_BIP32>(row) ||
+         row.type == CKM_BIP32_MASTER_DERIVE;
 }
 
 template <CK_KEY_TYPE kType>
@@ -385,7 +392,7 @@ constexpr KnownAnswer kAnswers[] = {
      NoParameter, "73616d706c65",
      "4aefabc186892ab333ddb4f0ed9d1c2b3c2eb8cfc80c47dd241423a51143914df056"
      "ebb903ac2b554255b39178fcd93209c5824b9ba762e6e29d771b0b5b6a77",
-     OfType<CKK_EC>},
+     IsEc},
     {"ECDH", SelfTestJob::kDerive, CKM_ECDH1_DERIVE, CKK_EC, kEcKey, EcPeer,
      "04f9d14d6dfb6ab73eccfa0734b6ebbdff9207933886fe7dc041d7db807dbe153954"
      "e18b06bca20d62100e16c99688434346eee9d255c8d5ffe195dd8fe23d3233",

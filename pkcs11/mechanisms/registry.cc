@@ -15,7 +15,7 @@ constexpr absl::Span<const Mechanism> (*kFamilies[])() = {
     HashDeriveRows, EncryptDataRows, PublicKeyRows, RsaOaepRows, RsaPkcsRows,
     RsaPssRows,     DerivationRows,  HkdfRows,      RsaRawRows,  DhRows,
     DsaRows,        HybridWrapRows,  MlKemRows,     PqcSignRows, Sp800108Rows,
-    Tls12Rows,      TlsMacRows,
+    Tls12Rows,      TlsMacRows,      Bip32Rows,
 };
 
 bool IsLess(const Mechanism* row, CK_MECHANISM_TYPE type) {

@@ -412,7 +412,8 @@ constexpr Mechanism Row(CK_MECHANISM_TYPE type, const char* name,
           .min_key = of_48_bytes ? kMasterSize : 1,
           .max_key = of_48_bytes ? CK_ULONG{kMasterSize} : kMaxSecretSize,
           .parse = parse,
-          .derive_several = derive};
+          .derive_several = derive,
+          .handles_in_parameter = derive == DeriveBlock};
 }
 
 constexpr Mechanism kRows[] = {
@@ -447,7 +448,8 @@ constexpr Mechanism kRows[] = {
      .max_key = kMaxSecretSize,
      .available = OldTlsPrfIsAvailable,
      .parse = ParsePrf,
-     .derive_several = DerivePrf},
+     .derive_several = DerivePrf,
+     .handles_in_parameter = true},
 };
 
 }  // namespace

@@ -238,6 +238,8 @@ typedef CK_RV (*PERIGEE_CompactStore)(CK_SLOT_ID slotID, PERIGEE_STORE* pStore);
 // How `phObjects` and reports call the SKS master key of the partition that
 // uses it. In a backup partition it is an object with a handle of its own.
 #define PERIGEE_HANDLE_SMK 0xFFFFFFFF00000018UL
+// The former one, while it rolls over.
+#define PERIGEE_HANDLE_FORMER_SMK 0xFFFFFFFF00000019UL
 
 #define PERIGEE_OUTCOME_STORED 0UL     // it is at the target now
 #define PERIGEE_OUTCOME_PRESENT 1UL    // it was there already, equal

@@ -143,9 +143,14 @@ class DerivedClassTest : public TokenTest {
 
 // Finite fields go the way of ECDH; public keys from private ones and the bytes
 // of CKM_TLS_PRF are no secret keys; CKM_HKDF_DATA has tests of its own.
-constexpr CK_MECHANISM_TYPE kElsewhere[] = {
-    CKM_DH_PKCS_DERIVE,        CKM_X9_42_DH_DERIVE, CKM_X9_42_DH_HYBRID_DERIVE,
-    CKM_PUB_KEY_FROM_PRIV_KEY, CKM_TLS_PRF,         CKM_HKDF_DATA};
+constexpr CK_MECHANISM_TYPE kElsewhere[] = {CKM_DH_PKCS_DERIVE,
+                                            CKM_X9_42_DH_DERIVE,
+                                            CKM_X9_42_DH_HYBRID_DERIVE,
+                                            CKM_PUB_KEY_FROM_PRIV_KEY,
+                                            CKM_TLS_PRF,
+                                            CKM_HKDF_DATA,
+                                            CKM_BIP32_MASTER_DERIVE,
+                                            CKM_BIP32_CHILD_DERIVE};
 
 TEST_F(DerivedClassTest, SecretKeysOnly) {
   NEEDS_PERIGEE();

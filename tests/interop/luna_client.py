@@ -295,8 +295,6 @@ def cloning(client):
         assert client.mac(target, copy) == mac
         assert client.ouid(target, copy) == client.ouid(source, key)
         luna.ok("C_DestroyObject", target, copy)
-    luna.refused(NOT_SUPPORTED, "CA_GenerateCloningKEV", target, None,
-                 byref(U()))
     client.close(source, target)
 
 
@@ -306,11 +304,12 @@ def four_steps(luna, source, target, key):
     hello = (B * size.value)()
     luna.ok("CA_CloneAsSourceInit", source, None, 0, hello, byref(size), 0)
     given = data(bytes(hello[:size.value]))
+    kev = data(luna.listed(B, "CA_GenerateCloningKEV", target))
     reply = data(luna.listed(B, "CA_CloneAsTargetInit", target, given,
-                             len(given), None, 0, 0))
+                             len(given), kev, len(kev), 0))
     sealed = data(luna.listed(B, "CA_CloneAsSource", source, 0, key, reply,
                               len(reply), 0))
-    return luna.number("CA_CloneAsTarget", target, None, 0, sealed,
+    return luna.number("CA_CloneAsTarget", target, kev, len(kev), sealed,
                        len(sealed), 0, 0, 0)
 
 
@@ -334,7 +333,10 @@ def backup_and_restore(client):
     assert client.mac(source, restored) == mac
     # A domain is given once.
     luna.refused(0x80000008, "CA_SetKCV", backup, data(b"another"), 7)
+    # A legacy domain is of an application's partition, once too.
     luna.refused(NOT_SUPPORTED, "CA_SetLKCV", backup, data(b"legacy"), 6)
+    luna.ok("CA_SetLKCV", source, data(b"legacy"), 6)
+    luna.refused(0x80000008, "CA_SetLKCV", source, data(b"legacy"), 6)
     client.close(source, backup, so)
 
 

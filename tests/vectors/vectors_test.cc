@@ -29,6 +29,7 @@ constexpr char kCipherModes[] = "tests/conformance/cipher_modes_test.cc";
 constexpr char kKeyDerivation[] = "tests/conformance/key_derivation_test.cc";
 constexpr char kEncryptData[] = "tests/conformance/encrypt_data_test.cc";
 constexpr char kTls12[] = "tests/conformance/tls12_test.cc";
+constexpr char kBip32[] = "tests/e2e/bip32_test.cc";
 constexpr char kSp800108[] = "tests/conformance/sp800_108_test.cc";
 
 const std::map<std::string, std::string>& CoveredBySiblings() {
@@ -94,6 +95,8 @@ const std::map<std::string, std::string>& CoveredBySiblings() {
       {"CKM_TLS_MAC", kTls12},
       {"CKM_TLS_KDF", kTls12},
       {"CKM_TLS12_KDF", kTls12},
+      {"CKM_BIP32_MASTER_DERIVE", kBip32},
+      {"CKM_BIP32_CHILD_DERIVE", kBip32},
       {"CKM_TLS12_MAC", kTls12},
       {"CKM_TLS12_MASTER_KEY_DERIVE", kTls12},
       {"CKM_TLS12_MASTER_KEY_DERIVE_DH", kTls12},

@@ -67,6 +67,18 @@ void DeleteIfEmpty(Shell& shell, CK_SLOT_ID slot, CK_ULONG container,
   }
 }
 
+// A forecast is asked for by handles alone.
+absl::Status SelectSmks(Shell& shell, const Arguments& arguments,
+                        TransferPlan& plan) {
+  if (!arguments.Has("smkonly")) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::vector<PERIGEE_TRANSFER_ITEM> items,
+                   ListTransfer(shell.module(), plan));
+  for (const PERIGEE_TRANSFER_ITEM& item : items) {
+    plan.objects.push_back(item.hSource);
+  }
+  return absl::OkStatus();
+}
+
 // What the backup would do, by those who would have to be logged in for it.
 absl::Status DryRun(Shell& shell, const Arguments& arguments,
                     const PERIGEE_HSM_INFO& backup,
@@ -79,14 +91,14 @@ absl::Status DryRun(Shell& shell, const Arguments& arguments,
     ASSIGN_OR_RETURN(const std::unique_ptr<BackupOfficer> officer,
                      BackupOfficer::Login(shell, slot, arguments));
     plan.target = officer->session();
-    if (arguments.Has("smkonly")) plan.objects = {PERIGEE_HANDLE_SMK};
+    RETURN_IF_ERROR(SelectSmks(shell, arguments, plan));
     return TellForecast(shell, plan, name, size);
   }
   ASSIGN_OR_RETURN(
       const std::unique_ptr<OpenArchive> archive,
       OpenArchive::Ask(shell, arguments, slot, existing->ulContainer));
   plan.target = archive->session();
-  if (arguments.Has("smkonly")) plan.objects = {PERIGEE_HANDLE_SMK};
+  RETURN_IF_ERROR(SelectSmks(shell, arguments, plan));
   return TellForecast(shell, plan, name, 0);
 }
 

@@ -80,7 +80,9 @@ CK_RV OnProgress(void* context, CK_ULONG done, CK_ULONG total) {
 
 // "14", or the SKS master key, which is no object where it is used.
 std::string HandleText(CK_OBJECT_HANDLE handle) {
-  return handle == PERIGEE_HANDLE_SMK ? "SMK" : absl::StrCat(handle);
+  if (handle == PERIGEE_HANDLE_SMK) return "SMK";
+  if (handle == PERIGEE_HANDLE_FORMER_SMK) return "former SMK";
+  return absl::StrCat(handle);
 }
 
 std::string ParenthesizedLabel(const std::string& label) {
