@@ -21,6 +21,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "hsm_io/tls_transport.h"
+#include "pkcs11/chrystoki_conf.h"
 #include "pkcs11/trace_target.h"
 
 #define TOML_EXCEPTIONS 0
@@ -31,6 +32,7 @@ namespace {
 
 constexpr char kSystemConfig[] = "/etc/perigee/perigee.toml";
 constexpr uint64_t kLeastAuditLimit = 65536;
+constexpr char kChrystokiFile[] = "/etc/Chrystoki.conf";
 constexpr char kSystemState[] = "/var/lib/perigee";
 
 absl::Status Bad(absl::string_view what) {
@@ -542,6 +544,9 @@ Environment Environment::OfProcess() {
   environment.xdg_config_home = EnvironmentValue("XDG_CONFIG_HOME");
   environment.xdg_state_home = EnvironmentValue("XDG_STATE_HOME");
   environment.home = EnvironmentValue("HOME");
+  environment.chrystoki_directory =
+      EnvironmentValue("ChrystokiConfigurationPath");
+  environment.chrystoki_system_file = kChrystokiFile;
   if (environment.home.empty()) {
     std::array<char, 4096> buffer;
     passwd entry;
@@ -584,6 +589,7 @@ absl::StatusOr<Config> ParseConfig(absl::string_view text,
                                               error.description().size())));
   }
   Config config;
+  ApplyChrystokiConf(ReadChrystokiConf(environment), config);
   config.file = file;
   config.state_directory = DefaultStateDirectory(environment);
   Section section(parsed.table(), file, "");
@@ -619,6 +625,7 @@ absl::StatusOr<Config> LoadConfig(const Environment& environment) {
     return ParseConfig(text, file, environment);
   }
   Config config;
+  ApplyChrystokiConf(ReadChrystokiConf(environment), config);
   config.state_directory = DefaultStateDirectory(environment);
   config.hsms = DefaultHsms(config.state_directory);
   RETURN_IF_ERROR(FinishConfig(environment, config));

@@ -56,6 +56,8 @@ struct Environment {
   // Each empty when not set (or not to be trusted: secure_getenv).
   std::string perigee_conf, perigee_state_dir, perigee_log, perigee_trace;
   std::string xdg_config_home, xdg_state_home, home;
+  // Of a Luna client: ChrystokiConfigurationPath, and the file of the system.
+  std::string chrystoki_directory, chrystoki_system_file;
   bool is_root = false;
   bool system_state_usable = false;  // /var/lib/perigee can be written
 
