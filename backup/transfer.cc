@@ -241,7 +241,11 @@ absl::Status Carry(cloning::Endpoint& source, cloning::Endpoint& target,
                    const TransferOptions& options, TransferReport& report) {
   RETURN_IF_ERROR(Negotiate(source, target));
   if (handles.size() >= options.offer_from) {
-    RETURN_IF_ERROR(Recognise(source, target, handles, report));
+    // An empty target has nothing to recognise.
+    ASSIGN_OR_RETURN(const std::vector<uint64_t> there, target.Handles());
+    if (!there.empty()) {
+      RETURN_IF_ERROR(Recognise(source, target, handles, report));
+    }
   }
   const std::vector<size_t> open = Open(report);
   if (open.size() == handles.size() || MayGoOn(options, open, report)) {

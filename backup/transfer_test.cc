@@ -82,8 +82,10 @@ class FakeTarget : public FakeSource {
       if (holds.count(handle) > 0) held.back() = {{handle}, 100u + handle};
     }
     if (forgets) held.pop_back();
+    ++compared;
     return held;
   }
+  absl::StatusOr<std::vector<uint64_t>> Handles() override { return there; }
   absl::StatusOr<std::vector<TargetResult>> Accept(
       base::ByteSpan sealed, const cloning::AcceptOptions& options) override {
     if (--messages_left == 0) return base::Error(CKR_DEVICE_REMOVED, "gone");
@@ -107,6 +109,8 @@ class FakeTarget : public FakeSource {
 
   std::set<uint64_t> refused;
   std::set<uint64_t> holds;
+  std::vector<uint64_t> there = {1};
+  int compared = 0;
   int messages_left = 1000;
   bool forgets = false;
 };
@@ -191,6 +195,14 @@ TEST_F(RecognitionTest, AFailureLeavesOutWhatIsOpen) {
   source_.stays = {2};
   EXPECT_EQ(Run({2, 4, 5}), absl::OkStatus());
   EXPECT_EQ(Outcomes(), "left-out present not-tried");
+}
+
+TEST_F(RecognitionTest, AnEmptyTarget_IsNotAsked) {
+  target_.there.clear();
+  target_.holds.clear();
+  EXPECT_EQ(Run({1, 4}), absl::OkStatus());
+  EXPECT_EQ(Outcomes(), "stored stored");
+  EXPECT_EQ(target_.compared, 0);
 }
 
 TEST_F(RecognitionTest, FewObjects_AreNotOffered) {

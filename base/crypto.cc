@@ -149,8 +149,8 @@ Bytes Digest(const EVP_MD* md, std::initializer_list<ByteSpan> parts) {
   return out;
 }
 
-SecretBytes Hmac(const EVP_MAC_CTX* keyed, size_t size, ByteSpan key,
-                 std::initializer_list<ByteSpan> parts) {
+void HmacInto(const EVP_MAC_CTX* keyed, ByteSpan key,
+              std::initializer_list<ByteSpan> parts, MutableByteSpan out) {
   UniqueMacCtx ctx(EVP_MAC_CTX_dup(keyed));
   RequireMade(ctx);
   if (EVP_MAC_init(ctx.get(), NotNull(key), key.size(), nullptr) != 1) {
@@ -159,11 +159,15 @@ SecretBytes Hmac(const EVP_MAC_CTX* keyed, size_t size, ByteSpan key,
   for (ByteSpan part : parts) {
     if (EVP_MAC_update(ctx.get(), part.data(), part.size()) != 1) ThrowBroken();
   }
-  SecretBytes out(size);
-  if (EVP_MAC_final(ctx.get(), out.ExposeMutable().data(), nullptr, size) !=
-      1) {
+  if (EVP_MAC_final(ctx.get(), out.data(), nullptr, out.size()) != 1) {
     ThrowBroken();
   }
+}
+
+SecretBytes Hmac(const EVP_MAC_CTX* keyed, size_t size, ByteSpan key,
+                 std::initializer_list<ByteSpan> parts) {
+  SecretBytes out(size);
+  HmacInto(keyed, key, parts, out.ExposeMutable());
   return out;
 }
 
@@ -329,6 +333,13 @@ Bytes Sha384(std::initializer_list<ByteSpan> parts) {
 
 SecretBytes HmacSha256(ByteSpan key, std::initializer_list<ByteSpan> parts) {
   return Hmac(TheLibrary().hmac_sha256.get(), kSha256Size, key, parts);
+}
+
+std::array<uint8_t, kSha256Size> HmacSha256Tag(
+    ByteSpan key, std::initializer_list<ByteSpan> parts) {
+  std::array<uint8_t, kSha256Size> tag;
+  HmacInto(TheLibrary().hmac_sha256.get(), key, parts, absl::MakeSpan(tag));
+  return tag;
 }
 
 SecretBytes HmacSha384(ByteSpan key, std::initializer_list<ByteSpan> parts) {

@@ -13,6 +13,7 @@
 
 #include <openssl/evp.h>
 
+#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -72,6 +73,9 @@ Bytes Sha384(std::initializer_list<ByteSpan> parts);
 // HMAC over the concatenation of `parts`. Callers separate fields themselves.
 SecretBytes HmacSha256(ByteSpan key, std::initializer_list<ByteSpan> parts);
 SecretBytes HmacSha384(ByteSpan key, std::initializer_list<ByteSpan> parts);
+// The same where the result is no secret: a tag that is stored.
+std::array<uint8_t, kSha256Size> HmacSha256Tag(
+    ByteSpan key, std::initializer_list<ByteSpan> parts);
 
 // HKDF (RFC 5869) with SHA-256 and SHA-384. `info` of up to 1024 bytes.
 absl::StatusOr<SecretBytes> HkdfSha256(ByteSpan key, ByteSpan salt,

@@ -176,6 +176,12 @@ TEST(HmacTest, Rfc4231Case1) {
             "82aa034c7cebc59cfaea9ea9076ede7f4af152e8b2fa9cb6");
 }
 
+TEST(HmacTest, ATagIsTheSame) {
+  const Bytes key(20, 0x0b);
+  EXPECT_TRUE(HmacSha256(key, {AsBytes("Hi There")})
+                  .Equals(HmacSha256Tag(key, {AsBytes("Hi There")})));
+}
+
 TEST(HmacTest, Rfc4231Case2_InParts) {
   const ByteSpan key = AsBytes("Jefe");
   const ByteSpan a = AsBytes("what do ya want ");

@@ -39,7 +39,8 @@ TEST(WipedVectorTest, CopiesAndMoves) {
   WipedVector c = std::move(b);
   EXPECT_EQ(c, Of("Secret"));
   EXPECT_TRUE(b.empty());  // NOLINT: moved from, and defined
-  c = c;                   // NOLINT: to itself
+  const WipedVector& itself = c;
+  c = itself;
   EXPECT_EQ(c, Of("Secret"));
   c = Of("");
   EXPECT_TRUE(c.empty());

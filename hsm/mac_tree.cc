@@ -33,9 +33,9 @@ bool AllZero(ByteSpan bytes) {
                      [](uint8_t b) { return b == 0; });
 }
 
-Tag FirstSixteen(const base::SecretBytes& mac) {
+Tag FirstSixteen(const std::array<uint8_t, base::kSha256Size>& mac) {
   Tag out;
-  std::copy_n(mac.Expose().begin(), out.size(), out.begin());
+  std::copy_n(mac.begin(), out.size(), out.begin());
   return out;
 }
 
@@ -238,7 +238,7 @@ base::SecretBytes MacTree::RootMac(uint64_t sequence, ByteSpan middles) const {
 Tag MacTree::MiddleMac(uint32_t middle, ByteSpan leaves) const {
   if (AllZero(leaves)) return Tag{};
   const uint8_t head[] = {kMiddle, static_cast<uint8_t>(middle)};
-  return FirstSixteen(base::HmacSha256(key_->Expose(), {head, leaves}));
+  return FirstSixteen(base::HmacSha256Tag(key_->Expose(), {head, leaves}));
 }
 
 Tag MacTree::LeafMac(uint32_t bucket, const LivePairs& pairs) const {
@@ -250,7 +250,7 @@ Tag MacTree::LeafMac(uint32_t bucket, const LivePairs& pairs) const {
     in.U64(pair.id);
     in.U64(pair.version);
   }
-  return FirstSixteen(base::HmacSha256(key_->Expose(), {in.bytes()}));
+  return FirstSixteen(base::HmacSha256Tag(key_->Expose(), {in.bytes()}));
 }
 
 absl::Status MacTree::Damaged(absl::string_view what) const {

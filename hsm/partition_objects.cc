@@ -4,8 +4,8 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "base/crypto.h"
 #include "hsm/key_rights.h"
 #include "hsm/object_record.h"
@@ -19,11 +19,8 @@ absl::StatusOr<std::string> NewUniqueId() {
   ASSIGN_OR_RETURN(Bytes b, base::RandomBytes(16));
   b[6] = static_cast<uint8_t>((b[6] & 0x0f) | 0x40);
   b[8] = static_cast<uint8_t>((b[8] & 0x3f) | 0x80);
-  std::string text;
-  for (size_t i = 0; i < b.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
-    absl::StrAppendFormat(&text, "%02x", b[i]);
-  }
+  std::string text = absl::BytesToHexString(base::AsText(b));
+  for (const size_t dash : {20, 16, 12, 8}) text.insert(dash, 1, '-');
   return text;
 }
 

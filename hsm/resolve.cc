@@ -511,13 +511,39 @@ absl::Status CheckComplete(const ObjectType& type,
   return absl::OkStatus();
 }
 
+// Whether every attribute belongs to the type, has its kind and stands in its
+// stored form. Both are sorted, so one walk tells; what is nested does not.
+bool IsPlainlyStored(const ObjectType& type, const AttributeSet& object) {
+  const std::vector<const AttributeRule*>& rules = RulesFor(type);
+  auto rule = rules.begin();
+  for (const AttributeSet::Entry& entry : object.entries()) {
+    while (rule != rules.end() && (*rule)->type < entry.type) ++rule;
+    if (rule == rules.end() || (*rule)->type != entry.type) return false;
+    const ByteSpan value(entry.value);
+    const bool fits =
+        entry.nested == nullptr && (*rule)->kind != AttributeKind::kTemplate &&
+        FitsKind((*rule)->kind, value) && FitsType(entry.type, value);
+    if (!fits) return false;
+    const bool has_zeros = (*rule)->kind == AttributeKind::kBigInteger &&
+                           !value.empty() && value.front() == 0;
+    if (has_zeros) return false;
+  }
+  return true;
+}
+
 absl::StatusOr<AttributeSet> ResolveClone(const AttributeSet& input) {
   AttributeSet object = input;
   object.Erase(CKA_UNIQUE_ID);
-  RETURN_IF_ERROR(CheckEntries(object, 0));
-  ASSIGN_OR_RETURN(const ObjectType* type,
-                   Identify(How::kClone, ResolveContext(), object));
-  ASSIGN_OR_RETURN(AttributeSet stored, StoredForm(*type, object));
+  const ObjectType* type = FindObjectType(object);
+  AttributeSet stored;
+  if (type != nullptr && !FindObjectClass(type->object_class)->built_in &&
+      IsPlainlyStored(*type, object)) {
+    stored = object;
+  } else {
+    RETURN_IF_ERROR(CheckEntries(object, 0));
+    ASSIGN_OR_RETURN(type, Identify(How::kClone, ResolveContext(), object));
+    ASSIGN_OR_RETURN(stored, StoredForm(*type, object));
+  }
   RETURN_IF_ERROR(CheckComplete(*type, stored));
   RETURN_IF_ERROR(type->check_values(How::kClone, stored));
   if (!(stored == object)) {

@@ -210,7 +210,9 @@ absl::StatusOr<uint64_t> SqliteView::NextId() {
   if (last_id_ >= kMaxId) {
     return base::Error(CKR_DEVICE_MEMORY, "the store has used up its ids");
   }
-  return ++last_id_;
+  ++last_id_;
+  if (first_drawn_ == 0) first_drawn_ = last_id_;
+  return last_id_;
 }
 
 absl::StatusOr<std::optional<SqliteView::Old>> SqliteView::OldRecord(
@@ -238,7 +240,12 @@ absl::Status SqliteView::Put(SpaceId space, const Record& record,
   if (record.id == 0 || record.id > kMaxId) {
     return base::Error(CKR_GENERAL_ERROR, "record id out of range");
   }
-  ASSIGN_OR_RETURN(const std::optional<Old> old, OldRecord(record.id));
+  // An id that this transaction drew was nobody's before it was put.
+  std::optional<Old> old;
+  if (first_drawn_ == 0 || record.id < first_drawn_ || record.id <= last_put_) {
+    ASSIGN_OR_RETURN(old, OldRecord(record.id));
+  }
+  last_put_ = std::max(last_put_, record.id);
   if (old.has_value() && old->space != space) {
     return base::Error(CKR_GENERAL_ERROR,
                        absl::StrCat("id ", record.id, " is of another space"));

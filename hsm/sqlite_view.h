@@ -113,6 +113,8 @@ class SqliteView : public Transaction {
   std::set<SpaceId> revalued_;
   uint64_t last_id_ = 0;               // largest id used here; 0 when none
   bool knows_last_ = false;            // it is the largest of the store as well
+  uint64_t first_drawn_ = 0;           // by NextId; 0 when none
+  uint64_t last_put_ = 0;              // largest id that was put
   bool has_audit_ = false;             // the table is there
   bool audited_ = false;               // the audit log was changed
   std::optional<AuditEnd> audit_end_;  // known once a line was appended

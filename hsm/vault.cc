@@ -97,9 +97,9 @@ absl::StatusOr<std::vector<Tag>> TagsOf(const Store& store, SpaceId space,
   for (const auto& [type, value] : tagged) {
     wire::Writer head;
     head.U64(type);
-    const SecretBytes mac =
-        base::HmacSha256(index_key->Expose(), {head.bytes(), value});
-    std::copy_n(mac.Expose().begin(), sizeof(Tag), tags.emplace_back().begin());
+    const auto mac =
+        base::HmacSha256Tag(index_key->Expose(), {head.bytes(), value});
+    std::copy_n(mac.begin(), sizeof(Tag), tags.emplace_back().begin());
   }
   return tags;
 }
