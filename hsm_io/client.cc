@@ -55,9 +55,10 @@ struct Client::State {
   absl::StatusOr<Frame> Exchange(const Frame& frame, FrameOp expected,
                                  Deadline deadline)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
-    absl::StatusOr<Frame> answer = [&]() -> absl::StatusOr<Frame> {
-      RETURN_IF_ERROR(WriteFrame(*transport, frame, deadline));
-      ASSIGN_OR_RETURN(Frame got, ReadFrame(*transport, deadline));
+    absl::StatusOr<Frame> answer =
+        [&, &link = *transport]() -> absl::StatusOr<Frame> {
+      RETURN_IF_ERROR(WriteFrame(link, frame, deadline));
+      ASSIGN_OR_RETURN(Frame got, ReadFrame(link, deadline));
       if (got.id() != frame.id()) {
         return base::Error(CKR_DEVICE_ERROR, "link: answer to another request");
       }

@@ -98,13 +98,26 @@ absl::Status Fill(Machine& machine) {
           cloning::DataObject("note", 6000, /*is_private=*/true)));
 }
 
+absl::Status MakeSmk(Machine& machine) {
+  ASSIGN_OR_RETURN(Partition* const first, machine.First());
+  ASSIGN_OR_RETURN(const LoginRef po,
+                   first->Unlock(Role::kSo, Pin("po-pin-1")));
+  RETURN_IF_ERROR(first->SetPolicies(*po, {{41, 1}}, false));
+  ASSIGN_OR_RETURN(const LoginRef co, machine.Co());
+  return first->Smks(*co).status();
+}
+
 absl::Status Prepare(Machine& machine, Image image) {
   if (image == Image::kNothing) return absl::OkStatus();
   RETURN_IF_ERROR(machine.MakeFleet());
   if (image == Image::kFleet) return absl::OkStatus();
   RETURN_IF_ERROR(machine.Make("app", hsm::testing::AppSpec()));
   RETURN_IF_ERROR(machine.Make("backup", hsm::testing::BackupSpec()));
-  return image == Image::kUsed ? Fill(machine) : absl::OkStatus();
+  if (image == Image::kNew) return absl::OkStatus();
+  RETURN_IF_ERROR(Fill(machine));
+  if (image == Image::kUsed) return absl::OkStatus();
+  RETURN_IF_ERROR(MakeSmk(machine));
+  return image == Image::kRolls ? machine.RollSmk() : absl::OkStatus();
 }
 
 }  // namespace
@@ -113,8 +126,8 @@ fs::path Images::Copy(Image image) {
   static const auto* const images = [] {
     auto* made = new std::map<Image, fs::path>();
     const fs::path root = hsm::testing::TemporaryDirectory();
-    for (Image each :
-         {Image::kNothing, Image::kFleet, Image::kNew, Image::kUsed}) {
+    for (Image each : {Image::kNothing, Image::kFleet, Image::kNew,
+                       Image::kUsed, Image::kSks, Image::kRolls}) {
       const fs::path path = root / absl::StrCat(static_cast<int>(each));
       fs::create_directory(path);
       (*made)[each] = path;
@@ -185,6 +198,12 @@ absl::Status Machine::Create(std::vector<hsm::NewObject> objects) {
   ASSIGN_OR_RETURN(Partition* const first, First());
   ASSIGN_OR_RETURN(const LoginRef co, Co());
   return first->Create(co.get(), std::move(objects)).status();
+}
+
+absl::Status Machine::RollSmk() {
+  ASSIGN_OR_RETURN(Partition* const first, First());
+  ASSIGN_OR_RETURN(const LoginRef co, Co());
+  return first->RollSmk(*co);
 }
 
 absl::Status Machine::Backup() {
@@ -344,6 +363,25 @@ std::string InWords(const hsm::PolicyValues& values) {
   return text;
 }
 
+// Only where one was made: to look would make it.
+void DescribeSmks(State& state, const std::string& name, Partition& partition,
+                  const hsm::Login& co) {
+  if (!partition.SmkAsObject(co).ok()) return;
+  const auto smks = partition.Smks(co);
+  ASSERT_TRUE(smks.ok()) << smks.status();
+  const auto text = [](const hsm::Smk& smk) {
+    return std::string(AsText(hsm::AttributesOf(smk).Encode().Expose()));
+  };
+  // Drawn anew by each rollover; the former one was there before.
+  const bool rolls = smks->former.has_value();
+  state[name + (rolls ? " SMK beside a former one" : " SMK alone")].random =
+      text(smks->primary);
+  if (rolls) {
+    state[name + " former SMK"].fixed =
+        absl::BytesToHexString(text(*smks->former));
+  }
+}
+
 void DescribePartition(State& state, const std::string& name,
                        const hsm::PartitionInfo& info, Partition& partition) {
   State::Fact& fact = state[name];
@@ -358,6 +396,12 @@ void DescribePartition(State& state, const std::string& name,
                {"co-pin-1", "co-pin-2"}, &co);
   DescribeRole(state, name + " CU", partition, Role::kCu, {"cu-pin-1"});
   if (info.initialized) DescribeObjects(state, name, partition, co.get());
+  if (co == nullptr) return;
+  DescribeSmks(state, name, partition, *co);
+  const auto legacy = partition.LegacyDomainSecret(*co);
+  ASSERT_TRUE(legacy.ok()) << legacy.status();
+  state[name + " legacy domain"].fixed =
+      absl::BytesToHexString(AsText(legacy->Expose()));
 }
 
 void DescribeHsm(State& state, const std::string& name, Hsm& hsm) {

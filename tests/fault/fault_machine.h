@@ -28,6 +28,8 @@ enum class Image {
   kFleet,  // the root of the fleet
   kNew,    // and both HSMs, nothing initialised
   kUsed,   // everything initialised, with objects, one of them backed up
+  kSks,    // and the partition is of version 1, with an SKS master key
+  kRolls,  // which rolls over
 };
 
 // Directories with an image, made once and copied.
@@ -57,6 +59,7 @@ class Machine {
   absl::Status MakeFleet();
   absl::Status Make(const std::string& name, const hsm::HsmSpec& spec);
   absl::Status Create(std::vector<hsm::NewObject> objects);
+  absl::Status RollSmk();
   // All of the partition to the archive, which holds one of it.
   absl::Status Backup();
   // Into the partition, which holds others.

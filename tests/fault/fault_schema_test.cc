@@ -21,8 +21,8 @@ constexpr const char* kChanges[] = {
     "substr(%, 1, length(%) - 1)",
     "CAST(% || x'00' AS BLOB)",
     // A byte in the middle.
-    "CAST(substr(%, 1, length(%) / 2) || x'a5' || "
-    "substr(%, length(%) / 2 + 2) AS BLOB)",
+    ("CAST(substr(%, 1, length(%) / 2) || x'a5' || "
+     "substr(%, length(%) / 2 + 2) AS BLOB)"),
     "'text'",
     "NULL",
 };

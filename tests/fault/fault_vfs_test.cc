@@ -122,6 +122,26 @@ const Scenario kScenarios[] = {
      true},
     {"Restore", Image::kUsed, [](Machine& m) { return m.Restore(); }, true,
      true, true},
+    {"RollSmk", Image::kSks, [](Machine& m) { return m.RollSmk(); }},
+    {"DropFormerSmk", Image::kRolls,
+     [](Machine& m) -> absl::Status {
+       ASSIGN_OR_RETURN(hsm::Partition* const first, m.First());
+       ASSIGN_OR_RETURN(const hsm::LoginRef co, m.Co());
+       return first->DropFormerSmk(*co);
+     }},
+    {"TakeSmk", Image::kSks,
+     [](Machine& m) -> absl::Status {
+       ASSIGN_OR_RETURN(hsm::Partition* const first, m.First());
+       ASSIGN_OR_RETURN(const hsm::LoginRef co, m.Co());
+       static const hsm::Smk* const other = new hsm::Smk(*hsm::Smk::Generate());
+       return first->TakeSmk(*co, *other).status();
+     }},
+    {"SetLegacyDomain", Image::kUsed,
+     [](Machine& m) -> absl::Status {
+       ASSIGN_OR_RETURN(hsm::Partition* const first, m.First());
+       ASSIGN_OR_RETURN(const hsm::LoginRef co, m.Co());
+       return first->SetLegacyDomain(*co, base::AsBytes("the old domain"));
+     }},
     {"CreateContainer", Image::kUsed,
      [](Machine& m) -> absl::Status {
        ASSIGN_OR_RETURN(hsm::Hsm* const backup, m.BackupHsm());
