@@ -17,10 +17,6 @@ absl::StatusOr<base::Bytes> PartOf(const std::vector<base::Certificate>& chain,
     case CKHSC_CERT_TYPE_ECC_ROOT:
       if (has_root) return chain.back().der();
       break;
-    default:
-      if (type == 0 || type > CKHSC_CERT_TYPE_ECC_TWC) {
-        return base::Error(CKR_ARGUMENTS_BAD, "no type of certificate");
-      }
   }
   return base::Error(CKR_CERTIFICATE_DATA_MISSING,
                      "this HSM has no certificate of the kind");
@@ -28,12 +24,16 @@ absl::StatusOr<base::Bytes> PartOf(const std::vector<base::Certificate>& chain,
 
 }  // namespace
 
-// DER. A Backup HSM that is not of this host's fleet shows no root.
+// DER. Of a Backup HSM the channel is opened, so it must be of this host's
+// fleet.
 absl::Status CA_GetTokenCertificates(Library& library, CK_SLOT_ID slotID,
                                      CK_ULONG ulType, CK_BYTE_PTR pValue,
                                      CK_ULONG_PTR pulValueLen) {
   ASSIGN_OR_RETURN(const TokenRef token, library.token(slotID));
   ASSIGN_OR_RETURN(const Output output, Output::Make(pValue, pulValueLen));
+  if (ulType == 0 || ulType > CKHSC_CERT_TYPE_ECC_TWC) {
+    return base::Error(CKR_ARGUMENTS_BAD, "no type of certificate");
+  }
   ASSIGN_OR_RETURN(const std::vector<base::Certificate> chain,
                    token->Certificates());
   ASSIGN_OR_RETURN(const base::Bytes der, PartOf(chain, ulType));

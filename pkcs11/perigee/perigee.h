@@ -229,10 +229,11 @@ typedef CK_RV (*PERIGEE_CompactStore)(CK_SLOT_ID slotID, PERIGEE_STORE* pStore);
 // Carries nothing: fills count and items (outcome NOT_TRIED, what each object
 // costs) of what would be carried. `hTarget` may be any session of the target's
 // HSM, or CK_INVALID_HANDLE: then what goes to Backup HSMs alone is left out,
-// which is the SKS master key.
+// which are the SKS master keys.
 #define PERIGEE_TRANSFER_LIST_ONLY 0x4UL
-// The SKS master key of a V1 partition and nothing else; `phObjects` is not
-// read. CKR_SMK_ID_NOT_FOUND when the source has none.
+// The SKS master keys of a V1 partition (one, or two while it rolls over) and
+// nothing else; `phObjects` is not read. CKR_SMK_ID_NOT_FOUND when the source
+// has none.
 #define PERIGEE_TRANSFER_SMK_ONLY 0x8UL
 
 // How `phObjects` and reports call the SKS master key of the partition that

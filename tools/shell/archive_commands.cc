@@ -38,7 +38,7 @@ constexpr Option kBackupOptions[] = {
     {"replace", "r", Kind::kFlag, false, "add, and overwrite what differs"},
     {"objects", "o", Kind::kText, false, "handles, or all"},
     {"smkonly", "smk", Kind::kFlag, false,
-     "the SKS master key alone, of a V1 partition"},
+     "the SKS master keys alone, of a V1 partition"},
     {"dryrun", "dry", Kind::kFlag, false,
      "only say what would be backed up, what refused and why"},
     {"force", "f", Kind::kFlag, false, "no question"},
@@ -201,7 +201,7 @@ constexpr Option kRestoreOptions[] = {
      "of the backup partition's Crypto Officer"},
     {"replace", "r", Kind::kFlag, false, "overwrite what differs"},
     {"objects", "o", Kind::kText, false, "handles in the backup, or all"},
-    {"smkonly", "smk", Kind::kFlag, false, "the SKS master key alone"},
+    {"smkonly", "smk", Kind::kFlag, false, "the SKS master keys alone"},
     {"dryrun", "dry", Kind::kFlag, false, "only say what would be copied"},
     {"force", "f", Kind::kFlag, false, "no question"},
 };

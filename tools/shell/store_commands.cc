@@ -203,7 +203,8 @@ absl::Status ExportMetadata(Shell& shell, const Arguments& arguments) {
 std::vector<Command> StoreCommands() {
   return {
       {"store check", "st ch", kSlotOptions, Check,
-       "reads the whole store of the slot's HSM and looks for damage",
+       "looks for damage of the HSM's store file (an altered object shows when "
+       "it is opened)",
        kStoreData},
       {"store compact", "st co", kSlotOptions, Compact,
        "gives the store's free space back to the disk", kCompactData},
