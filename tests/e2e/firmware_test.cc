@@ -115,22 +115,38 @@ TEST_P(FirmwareTest, BR_4_BeforeAnyBackup_IsRefusedToo) {
                    "backup-firmware");
 }
 
+// A KEV names an exchange of the target's session and brings no older protocol:
+// the first byte of a reply is the protocol of the run.
 TEST_P(FirmwareTest, BR_5_NewFirmwares_DoNotUseTheLegacyProtocol) {
   Bench bench(FirmwarePlan(GetParam(), "luna-k7", "7.7.0", "7.7.1"));
-  const CK_SESSION_HANDLE app = bench.Officer();
-  CK_ULONG size = 0;
-  EXPECT_OK(bench.host.ca().CA_CloneAsSourceInit(app, nullptr, 0, nullptr,
-                                                 &size, CK_FALSE));
-  Bytes hello(size);
-  EXPECT_OK(bench.host.ca().CA_CloneAsSourceInit(app, nullptr, 0, hello.data(),
-                                                 &size, CK_FALSE));
-  // A KEV is what the legacy protocol begins with.
-  Bytes kev(32, 1), reply(64000);
-  CK_ULONG reply_size = reply.size();
-  EXPECT_RV(CKR_FUNCTION_NOT_SUPPORTED,
-            bench.host.ca().CA_CloneAsTargetInit(
-                bench.NewArchive(), hello.data(), size, kev.data(), kev.size(),
-                CK_FALSE, reply.data(), &reply_size));
+  const CK_SESSION_HANDLE app = bench.Officer(), archive = bench.NewArchive();
+  const CK_OBJECT_HANDLE key = bench.host.Create(app, Note("a"));
+  const auto& ca = bench.host.ca();
+  Bytes hello(64000), kev(32), reply(64000), sealed(64000);
+  CK_ULONG size = hello.size(), reply_size = reply.size();
+  ASSERT_OK(
+      ca.CA_CloneAsSourceInit(app, nullptr, 0, hello.data(), &size, CK_FALSE));
+  hello.resize(size);
+  EXPECT_RV(
+      CKR_DATA_INVALID,
+      ca.CA_CloneAsTargetInit(archive, hello.data(), hello.size(), kev.data(),
+                              kev.size(), CK_FALSE, reply.data(), &reply_size));
+  size = kev.size();
+  ASSERT_OK(ca.CA_GenerateCloningKEV(archive, kev.data(), &size));
+  for (const bool with_kev : {true, false}) {
+    reply_size = reply.size();
+    ASSERT_OK(ca.CA_CloneAsTargetInit(
+        archive, hello.data(), hello.size(), with_kev ? kev.data() : nullptr,
+        with_kev ? kev.size() : 0, CK_FALSE, reply.data(), &reply_size));
+    EXPECT_EQ(reply[0], 3);
+  }
+  // Nor does a courier that says it is the older one.
+  reply[0] = 1;
+  size = sealed.size();
+  EXPECT_RV(CKR_DEVICE_ERROR,
+            ca.CA_CloneAsSource(app, CK_CRYPTOKI_ELEMENT, key, reply.data(),
+                                reply_size, CK_FALSE, sealed.data(), &size));
+  EXPECT_EQ(bench.host.Find(archive).size(), 0u);
 }
 
 // --- restricted restore ------------------------------------------------------
