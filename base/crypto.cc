@@ -8,6 +8,7 @@
 #include <openssl/params.h>
 #include <openssl/provider.h>
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 #include <openssl/x509.h>
 
 #include <atomic>
@@ -35,14 +36,13 @@ constexpr char kEcType[] = "1.2.840.10045.2.1";
 struct Library {
   OpenSslPtr<OSSL_LIB_CTX, OSSL_LIB_CTX_free> context;
   OpenSslPtr<OSSL_PROVIDER, OSSL_PROVIDER_unload> provider;
-  OpenSslPtr<EVP_MD, EVP_MD_free> sha256;
   OpenSslPtr<EVP_MD, EVP_MD_free> sha384;
   OpenSslPtr<EVP_CIPHER, EVP_CIPHER_free> aes_gcm;
   // Null where the OpenSSL underneath was built without it.
   OpenSslPtr<EVP_KDF, EVP_KDF_free> scrypt;
   OpenSslPtr<EVP_KDF, EVP_KDF_free> pbkdf2;
-  // Keyed templates: a copy of one that is keyed again costs half of a new one.
-  UniqueMacCtx hmac_sha256;
+  // A keyed template: a copy of one that is keyed again costs half of a new
+  // one.
   UniqueMacCtx hmac_sha384;
 };
 
@@ -97,15 +97,12 @@ std::unique_ptr<Library> NewLibrary() {
   OSSL_LIB_CTX* context = library->context.get();
   library->provider.reset(LoadCryptoProvider(context));
   RequireMade(library->provider);
-  library->sha256.reset(EVP_MD_fetch(context, "SHA2-256", nullptr));
-  RequireMade(library->sha256);
   library->sha384.reset(EVP_MD_fetch(context, "SHA2-384", nullptr));
   RequireMade(library->sha384);
   library->aes_gcm.reset(EVP_CIPHER_fetch(context, "AES-256-GCM", nullptr));
   RequireMade(library->aes_gcm);
   library->scrypt.reset(EVP_KDF_fetch(context, "SCRYPT", nullptr));
   library->pbkdf2.reset(EVP_KDF_fetch(context, "PBKDF2", nullptr));
-  library->hmac_sha256 = NewHmacTemplate(context, "SHA2-256");
   library->hmac_sha384 = NewHmacTemplate(context, "SHA2-384");
   return library;
 }
@@ -135,23 +132,57 @@ const Library& TheLibrary() {
   return *ours.release();
 }
 
-Bytes Digest(const EVP_MD* md, std::initializer_list<ByteSpan> parts) {
-  UniqueMdCtx ctx(EVP_MD_CTX_new());
-  RequireMade(ctx);
-  if (EVP_DigestInit_ex2(ctx.get(), md, nullptr) != 1) ThrowBroken();
-  for (ByteSpan part : parts) {
-    if (EVP_DigestUpdate(ctx.get(), part.data(), part.size()) != 1) {
-      ThrowBroken();
-    }
+// OpenSSL's SHA-256 without a context on the heap. OpenSSL would rather have
+// these functions gone, but EVP_MAC takes six times as long for the few bytes
+// of a tag or a derived key, and each stored object needs ten of those.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+class BareSha256 {
+ public:
+  static constexpr size_t kBlock = SHA256_CBLOCK;
+  BareSha256() { SHA256_Init(&state_); }
+  ~BareSha256() { Wipe(&state_, sizeof state_); }
+  BareSha256(const BareSha256&) = delete;
+  BareSha256& operator=(const BareSha256&) = delete;
+
+  void Add(ByteSpan more) { SHA256_Update(&state_, more.data(), more.size()); }
+  // `out` has kSha256Size bytes. Once.
+  void Finish(uint8_t* out) { SHA256_Final(out, &state_); }
+
+ private:
+  SHA256_CTX state_;
+};
+#pragma GCC diagnostic pop
+
+// RFC 2104; `out` has the size of the hash.
+using HmacFunction = void(ByteSpan key, std::initializer_list<ByteSpan> parts,
+                          MutableByteSpan out);
+
+void HmacSha256Into(ByteSpan key, std::initializer_list<ByteSpan> parts,
+                    MutableByteSpan out) {
+  uint8_t pad[BareSha256::kBlock] = {};
+  if (key.size() > sizeof pad) {
+    BareSha256 hash;
+    hash.Add(key);
+    hash.Finish(pad);
+  } else {
+    std::copy(key.begin(), key.end(), pad);
   }
-  Bytes out(EVP_MD_get_size(md));
-  if (EVP_DigestFinal_ex(ctx.get(), out.data(), nullptr) != 1) ThrowBroken();
-  return out;
+  BareSha256 inner, outer;
+  for (uint8_t& byte : pad) byte ^= 0x36;
+  inner.Add(pad);
+  for (uint8_t& byte : pad) byte ^= 0x36 ^ 0x5c;
+  outer.Add(pad);
+  Wipe(pad, sizeof pad);
+  for (const ByteSpan part : parts) inner.Add(part);
+  inner.Finish(out.data());
+  outer.Add(out);
+  outer.Finish(out.data());
 }
 
-void HmacInto(const EVP_MAC_CTX* keyed, ByteSpan key,
-              std::initializer_list<ByteSpan> parts, MutableByteSpan out) {
-  UniqueMacCtx ctx(EVP_MAC_CTX_dup(keyed));
+void HmacSha384Into(ByteSpan key, std::initializer_list<ByteSpan> parts,
+                    MutableByteSpan out) {
+  UniqueMacCtx ctx(EVP_MAC_CTX_dup(TheLibrary().hmac_sha384.get()));
   RequireMade(ctx);
   if (EVP_MAC_init(ctx.get(), NotNull(key), key.size(), nullptr) != 1) {
     ThrowBroken();
@@ -162,13 +193,6 @@ void HmacInto(const EVP_MAC_CTX* keyed, ByteSpan key,
   if (EVP_MAC_final(ctx.get(), out.data(), nullptr, out.size()) != 1) {
     ThrowBroken();
   }
-}
-
-SecretBytes Hmac(const EVP_MAC_CTX* keyed, size_t size, ByteSpan key,
-                 std::initializer_list<ByteSpan> parts) {
-  SecretBytes out(size);
-  HmacInto(keyed, key, parts, out.ExposeMutable());
-  return out;
 }
 
 absl::StatusOr<SecretBytes> Derive(EVP_KDF* kdf, const OSSL_PARAM* params,
@@ -186,7 +210,7 @@ absl::StatusOr<SecretBytes> Derive(EVP_KDF* kdf, const OSSL_PARAM* params,
 
 // RFC 5869. OpenSSL's own fetches HMAC and the hash anew each time, which costs
 // several times as much as the derivation; each stored object needs one.
-absl::StatusOr<SecretBytes> Hkdf(const EVP_MAC_CTX* keyed, size_t hash_size,
+absl::StatusOr<SecretBytes> Hkdf(HmacFunction* hmac, size_t hash_size,
                                  ByteSpan key, ByteSpan salt, ByteSpan info,
                                  size_t size) {
   if (size == 0) return Error(CKR_ARGUMENTS_BAD, "empty derived key");
@@ -194,20 +218,18 @@ absl::StatusOr<SecretBytes> Hkdf(const EVP_MAC_CTX* keyed, size_t hash_size,
     return Error(CKR_ARGUMENTS_BAD, "derived key too long");
   }
   static constexpr uint8_t kNoSalt[64] = {};
-  const SecretBytes extracted =
-      Hmac(keyed, hash_size, salt.empty() ? ByteSpan(kNoSalt, hash_size) : salt,
-           {key});
-  SecretBytes out(size);
-  SecretBytes block;
-  for (size_t done = 0; done < size;) {
+  SecretBytes extracted(hash_size);
+  hmac(salt.empty() ? ByteSpan(kNoSalt, hash_size) : salt, {key},
+       extracted.ExposeMutable());
+  SecretBytes out((size + hash_size - 1) / hash_size * hash_size);
+  ByteSpan before;  // the block that was made last
+  for (size_t done = 0; done < size; done += hash_size) {
     const uint8_t number = static_cast<uint8_t>(done / hash_size + 1);
-    block = Hmac(keyed, hash_size, extracted.Expose(),
-                 {block.Expose(), info, ByteSpan(&number, 1)});
-    const size_t now = std::min(hash_size, size - done);
-    std::copy_n(block.Expose().begin(), now,
-                out.ExposeMutable().begin() + done);
-    done += now;
+    const MutableByteSpan block = out.ExposeMutable().subspan(done, hash_size);
+    hmac(extracted.Expose(), {before, info, ByteSpan(&number, 1)}, block);
+    before = block;
   }
+  out.Truncate(size);
   return out;
 }
 
@@ -324,38 +346,55 @@ absl::StatusOr<Bytes> RandomBytes(size_t size) {
 }
 
 Bytes Sha256(std::initializer_list<ByteSpan> parts) {
-  return Digest(TheLibrary().sha256.get(), parts);
+  BareSha256 hash;
+  for (const ByteSpan part : parts) hash.Add(part);
+  Bytes digest(kSha256Size);
+  hash.Finish(digest.data());
+  return digest;
 }
 
 Bytes Sha384(std::initializer_list<ByteSpan> parts) {
-  return Digest(TheLibrary().sha384.get(), parts);
+  UniqueMdCtx ctx(EVP_MD_CTX_new());
+  RequireMade(ctx);
+  Bytes digest(kSha384Size);
+  const EVP_MD* const sha384 = TheLibrary().sha384.get();
+  if (EVP_DigestInit_ex2(ctx.get(), sha384, nullptr) != 1) ThrowBroken();
+  for (ByteSpan part : parts) {
+    if (EVP_DigestUpdate(ctx.get(), part.data(), part.size()) != 1) {
+      ThrowBroken();
+    }
+  }
+  if (EVP_DigestFinal_ex(ctx.get(), digest.data(), nullptr) != 1) ThrowBroken();
+  return digest;
 }
 
 SecretBytes HmacSha256(ByteSpan key, std::initializer_list<ByteSpan> parts) {
-  return Hmac(TheLibrary().hmac_sha256.get(), kSha256Size, key, parts);
+  SecretBytes mac(kSha256Size);
+  HmacSha256Into(key, parts, mac.ExposeMutable());
+  return mac;
 }
 
 std::array<uint8_t, kSha256Size> HmacSha256Tag(
     ByteSpan key, std::initializer_list<ByteSpan> parts) {
   std::array<uint8_t, kSha256Size> tag;
-  HmacInto(TheLibrary().hmac_sha256.get(), key, parts, absl::MakeSpan(tag));
+  HmacSha256Into(key, parts, absl::MakeSpan(tag));
   return tag;
 }
 
 SecretBytes HmacSha384(ByteSpan key, std::initializer_list<ByteSpan> parts) {
-  return Hmac(TheLibrary().hmac_sha384.get(), kSha384Size, key, parts);
+  SecretBytes mac(kSha384Size);
+  HmacSha384Into(key, parts, mac.ExposeMutable());
+  return mac;
 }
 
 absl::StatusOr<SecretBytes> HkdfSha256(ByteSpan key, ByteSpan salt,
                                        ByteSpan info, size_t size) {
-  return Hkdf(TheLibrary().hmac_sha256.get(), kSha256Size, key, salt, info,
-              size);
+  return Hkdf(HmacSha256Into, kSha256Size, key, salt, info, size);
 }
 
 absl::StatusOr<SecretBytes> HkdfSha384(ByteSpan key, ByteSpan salt,
                                        ByteSpan info, size_t size) {
-  return Hkdf(TheLibrary().hmac_sha384.get(), kSha384Size, key, salt, info,
-              size);
+  return Hkdf(HmacSha384Into, kSha384Size, key, salt, info, size);
 }
 
 absl::StatusOr<SecretBytes> Scrypt(ByteSpan pin, ByteSpan salt, int log2_n,
