@@ -121,9 +121,9 @@ absl::Status Intake::Decide(ObjectRecord record,
     return Keep(std::move(record.attributes), std::move(record.origin), found,
                 result);
   }
-  ASSIGN_OR_RETURN(
-      hsm::AttributeSet attributes,
-      hsm::Resolve(hsm::How::kClone, record.attributes, {.logged_in = true}));
+  ASSIGN_OR_RETURN(hsm::AttributeSet attributes,
+                   hsm::Resolve(hsm::How::kClone, std::move(record.attributes),
+                                {.logged_in = true}));
   if (!attributes.IsTrue(CKA_TOKEN)) {
     return base::Error(CKR_ATTRIBUTE_VALUE_INVALID, "not a token object");
   }
@@ -223,24 +223,26 @@ absl::Status Intake::GiveWay() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<TargetResult>> Intake::Commit() && {
+absl::StatusOr<Intake::Taken> Intake::Commit() && {
+  std::vector<hsm::Edition> editions;
   // Room may be less than it was: then the last ones give way.
   while (!group_.empty()) {
-    const absl::StatusOr<std::vector<uint64_t>> handles =
+    absl::StatusOr<std::vector<hsm::Edition>> made =
         partition_.CreateAll(login_.get(), absl::MakeSpan(group_));
-    if (handles.ok()) {
+    if (made.ok()) {
+      editions = *std::move(made);
       for (size_t i = 0; i < group_.size(); ++i) {
-        results_[result_of_[i]].handle = handles->at(i);
+        results_[result_of_[i]].handle = editions[i].id;
       }
       break;
     }
-    if (base::CkRv(handles.status()) == CKR_OBJECT_ALREADY_EXISTS) {
+    if (base::CkRv(made.status()) == CKR_OBJECT_ALREADY_EXISTS) {
       RETURN_IF_ERROR(GiveWay());
       continue;
     }
-    if (!IsFull(handles.status())) return handles.status();
+    if (!IsFull(made.status())) return made.status();
     // Perhaps it is the disk that is full.
-    Refuse(Full(handles.status().message()), results_[result_of_.back()]);
+    Refuse(Full(made.status().message()), results_[result_of_.back()]);
     group_.pop_back();
     result_of_.pop_back();
   }
@@ -253,7 +255,7 @@ absl::StatusOr<std::vector<TargetResult>> Intake::Commit() && {
     }
   }
   RETURN_IF_ERROR(NoteForManifest());
-  return std::move(results_);
+  return Taken{std::move(results_), std::move(editions)};
 }
 
 absl::Status Intake::NoteForManifest() {

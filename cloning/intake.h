@@ -36,8 +36,12 @@ class Intake {
 
   // Stores what was accepted: all of it durable when OK, nothing otherwise;
   // but when it turns out that the space does not suffice, as much of it, in
-  // order, as does. The results of all records.
-  absl::StatusOr<std::vector<TargetResult>> Commit() &&;
+  // order, as does.
+  struct Taken {
+    std::vector<TargetResult> results;   // of all records
+    std::vector<hsm::Edition> editions;  // of what was stored, ids ascending
+  };
+  absl::StatusOr<Taken> Commit() &&;
 
  private:
   // What stands in the way of storing the record, or OK (then it is in

@@ -60,13 +60,13 @@ TEST_F(IntakeTest, SameObjectsAtOnce_AreStoredOnceAndPresentForTheSecond) {
   ASSERT_TRUE(stored.ok()) << stored.status();
   const auto late = std::move(second).Commit();
   ASSERT_TRUE(late.ok()) << late.status();
-  ASSERT_EQ(late->size(), 3u);
+  ASSERT_EQ(late->results.size(), 3u);
   for (size_t i = 0; i < 2; ++i) {
-    EXPECT_EQ(stored->at(i).outcome, Outcome::kStored);
-    EXPECT_EQ(late->at(i).outcome, Outcome::kPresent);
-    EXPECT_EQ(late->at(i).handle, stored->at(i).handle);
+    EXPECT_EQ(stored->results.at(i).outcome, Outcome::kStored);
+    EXPECT_EQ(late->results.at(i).outcome, Outcome::kPresent);
+    EXPECT_EQ(late->results.at(i).handle, stored->results.at(i).handle);
   }
-  EXPECT_EQ(late->at(2).outcome, Outcome::kStored);
+  EXPECT_EQ(late->results.at(2).outcome, Outcome::kStored);
   EXPECT_EQ(to_.Handles().size(), 3u);
 }
 
@@ -80,9 +80,9 @@ TEST_F(IntakeTest, OtherContentsAtOnce_AreAConflictForTheSecond) {
   ASSERT_TRUE(std::move(first).Commit().ok());
   const auto late = std::move(second).Commit();
   ASSERT_TRUE(late.ok()) << late.status();
-  EXPECT_EQ(late->at(0).outcome, Outcome::kRefused);
-  EXPECT_EQ(late->at(0).rv, CKR_OBJECT_ALREADY_EXISTS);
-  EXPECT_EQ(late->at(0).reason, "conflict");
+  EXPECT_EQ(late->results.at(0).outcome, Outcome::kRefused);
+  EXPECT_EQ(late->results.at(0).rv, CKR_OBJECT_ALREADY_EXISTS);
+  EXPECT_EQ(late->results.at(0).reason, "conflict");
   EXPECT_EQ(to_.Handles().size(), 1u);
 }
 

@@ -343,8 +343,9 @@ absl::StatusOr<std::vector<TargetResult>> LocalEndpoint::Accept(
     Intake intake(*partition_, login_, own_, *peer_, options,
                   options.on_conflict == OnConflict::kTakeNothing);
     RETURN_IF_ERROR(intake.Add(std::move(opened.objects)));
-    ASSIGN_OR_RETURN(results, std::move(intake).Commit());
-    return KeepReceipts(offered, results);
+    ASSIGN_OR_RETURN(Intake::Taken taken, std::move(intake).Commit());
+    results = std::move(taken.results);
+    return KeepReceipts(offered, results, taken.editions);
   }));
   target_ = std::move(run);
   return results;
@@ -362,22 +363,31 @@ absl::Status LocalEndpoint::CloseManifest(
 
 absl::Status LocalEndpoint::KeepReceipts(
     const std::vector<OfferedObject>& offered,
-    const std::vector<TargetResult>& results) {
-  std::vector<Receipt> receipts;
-  std::vector<uint64_t> handles;
-  for (size_t i = 0; i < results.size(); ++i) {
-    // An SMK that was taken is no object here.
-    if (results[i].handle == 0) continue;
-    receipts.push_back({offered[i], results[i].ouid, results[i].handle, {}});
-    handles.push_back(results[i].handle);
+    const std::vector<TargetResult>& results,
+    const std::vector<hsm::Edition>& made) {
+  // An SMK that was taken is no object here.
+  const auto is_here = [](const TargetResult& one) { return one.handle != 0; };
+  if (std::none_of(results.begin(), results.end(), is_here)) {
+    return absl::OkStatus();
   }
-  if (receipts.empty()) return absl::OkStatus();
+  std::vector<uint64_t> others;  // what was there before
+  for (const TargetResult& result : results) {
+    if (is_here(result) && FindEdition(made, result.handle) == nullptr) {
+      others.push_back(result.handle);
+    }
+  }
+  ASSIGN_OR_RETURN(const std::vector<hsm::Edition> of_others,
+                   partition_->EditionsOf(login_.get(), others));
   ASSIGN_OR_RETURN(const hsm::Statement own, OwnStatement());
-  ASSIGN_OR_RETURN(const std::vector<hsm::Edition> editions,
-                   partition_->EditionsOf(login_.get(), handles));
   const Stamper stamper(own, *login_, *peer_);
-  for (size_t i = 0; i < receipts.size(); ++i) {
-    receipts[i].stamp = stamper.Of(editions[i]);
+  std::vector<Receipt> receipts;
+  size_t other = 0;
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (!is_here(results[i])) continue;
+    const hsm::Edition* edition = FindEdition(made, results[i].handle);
+    if (edition == nullptr) edition = &of_others[other++];
+    receipts.push_back(
+        {offered[i], results[i].ouid, results[i].handle, stamper.Of(*edition)});
   }
   return Receipts(*partition_).Keep(std::move(receipts));
 }

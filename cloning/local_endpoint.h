@@ -71,7 +71,8 @@ class LocalEndpoint : public Endpoint {
   // one of the opening any more.
   absl::StatusOr<hsm::Statement> OwnStatement();
   absl::Status KeepReceipts(const std::vector<OfferedObject>& offered,
-                            const std::vector<TargetResult>& results);
+                            const std::vector<TargetResult>& results,
+                            const std::vector<hsm::Edition>& made);
   // What leaves for one handle; the error is the object's own unless the run
   // cannot go on (EndsRun).
   absl::StatusOr<Prepared> Prepare(uint64_t handle,

@@ -21,6 +21,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "hsm/key_values.h"
 
 namespace hsm {
@@ -489,37 +490,36 @@ const std::vector<Rules>& RulesOfTypes() {
   return all;
 }
 
-// One row for every known attribute, sorted. Where rows differ (CKA_VALUE),
-// the first in the order of kTypes stands for all: bytes.
-const Rules& KnownAttributes() {
-  static const Rules& known = *[] {
-    std::vector<RuleGroup> groups;
+// The row of every known attribute. Where rows differ (CKA_VALUE), the first in
+// the order of kTypes stands for all: bytes. A hash, because the encoding of
+// attribute sets asks for each attribute of each object.
+const AttributeRule* FindKnown(CK_ATTRIBUTE_TYPE type) {
+  using Known = absl::flat_hash_map<CK_ATTRIBUTE_TYPE, const AttributeRule*>;
+  static const Known& known = *[] {
+    auto* rules = new Known;
+    const auto add = [&](RuleGroup group) {
+      for (const AttributeRule& rule : group) rules->emplace(rule.type, &rule);
+    };
     for (const ObjectType& type : kTypes) {
-      groups.insert(groups.end(), type.groups.begin(), type.groups.end());
+      for (const RuleGroup group : type.groups) add(group);
     }
-    groups.push_back(kOther);
-    auto* rules = new Rules(Sorted(groups));
-    rules->erase(
-        std::unique(rules->begin(), rules->end(),
-                    [](const AttributeRule* a, const AttributeRule* b) {
-                      return a->type == b->type;
-                    }),
-        rules->end());
+    add(kOther);
     return rules;
   }();
-  return known;
+  const auto it = known.find(type);
+  return it == known.end() ? nullptr : it->second;
 }
 
 }  // namespace
 
 std::optional<AttributeKind> KindOf(CK_ATTRIBUTE_TYPE type) {
-  const AttributeRule* rule = FindIn(KnownAttributes(), type);
+  const AttributeRule* rule = FindKnown(type);
   if (rule == nullptr) return std::nullopt;
   return rule->kind;
 }
 
 const char* AttributeName(CK_ATTRIBUTE_TYPE type) {
-  const AttributeRule* rule = FindIn(KnownAttributes(), type);
+  const AttributeRule* rule = FindKnown(type);
   return rule == nullptr ? nullptr : rule->name;
 }
 

@@ -184,7 +184,7 @@ struct ResolveContext {
 // added to the request and a contradiction is
 // CKR_TEMPLATE_INCONSISTENT; CKA_TRUSTED is set by the SO only, and a copy that
 // somebody else makes is not trusted.
-absl::StatusOr<AttributeSet> Resolve(How how, const AttributeSet& input,
+absl::StatusOr<AttributeSet> Resolve(How how, AttributeSet input,
                                      const ResolveContext& context);
 
 // Checks one value by its kind, as it came from an application;

@@ -276,17 +276,16 @@ class Partition {
   // --- objects ---------------------------------------------------------------
   // `login` may be null: then only objects with CKA_PRIVATE false exist.
 
-  // All or none; durable when OK. Handles in order. CKR_DEVICE_MEMORY
-  // when the partition is full (CKR_CONTAINER_OBJECT_STORAGE_FULL in a backup
-  // container), or an object is over 56 KiB encoded. CKR_OBJECT_ALREADY_EXISTS
-  // when one brings an OUID that another object has.
+  // All or none; durable when OK. Handles or editions in order.
+  // CKR_DEVICE_MEMORY when the partition is full
+  // (CKR_CONTAINER_OBJECT_STORAGE_FULL in a backup container), or an object is
+  // over 56 KiB encoded. CKR_OBJECT_ALREADY_EXISTS when one brings an OUID that
+  // another object has.
   absl::StatusOr<std::vector<uint64_t>> Create(Login* login,
-                                               std::vector<NewObject> objects) {
-    return CreateAll(login, absl::MakeSpan(objects));
-  }
+                                               std::vector<NewObject> objects);
   // The same, and `objects` stay, with the identity that they were given.
-  absl::StatusOr<std::vector<uint64_t>> CreateAll(
-      Login* login, absl::Span<NewObject> objects);
+  absl::StatusOr<std::vector<Edition>> CreateAll(Login* login,
+                                                 absl::Span<NewObject> objects);
   // CKR_OBJECT_HANDLE_INVALID when it is not there or not to be seen.
   // CKR_DEVICE_ERROR when its record was tampered with.
   absl::StatusOr<ObjectRef> Get(Login* login, uint64_t handle);

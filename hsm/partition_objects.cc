@@ -14,9 +14,11 @@
 namespace hsm {
 namespace {
 
-// UUID-like (RFC 4122, version 4).
-absl::StatusOr<std::string> NewUniqueId() {
-  ASSIGN_OR_RETURN(Bytes b, base::RandomBytes(16));
+constexpr size_t kUniqueIdSize = 16;
+
+// UUID-like (RFC 4122, version 4) of these random bytes.
+std::string UniqueIdOf(ByteSpan random) {
+  Bytes b = base::ToBytes(random);
   b[6] = static_cast<uint8_t>((b[6] & 0x0f) | 0x40);
   b[8] = static_cast<uint8_t>((b[8] & 0x3f) | 0x80);
   std::string text = absl::BytesToHexString(base::AsText(b));
@@ -24,9 +26,8 @@ absl::StatusOr<std::string> NewUniqueId() {
   return text;
 }
 
-absl::Status Identify(NewObject& object) {
-  ASSIGN_OR_RETURN(const std::string unique_id, NewUniqueId());
-  object.attributes.SetText(CKA_UNIQUE_ID, unique_id);
+absl::Status Identify(ByteSpan random, NewObject& object) {
+  object.attributes.SetText(CKA_UNIQUE_ID, UniqueIdOf(random));
   const bool brings_one =
       object.origin.has_value() &&
       object.attributes.Value(CKA_OUID).size() == sizeof(Ouid);
@@ -124,6 +125,19 @@ std::optional<Role> RoleOf(const Login* login) {
   return login->role();
 }
 
+absl::StatusOr<std::vector<Vault::Sealed>> SealAll(
+    SpaceId space, const Access& access, absl::Span<const NewObject> objects,
+    const std::vector<uint64_t>& costs, const std::vector<uint64_t>& ids) {
+  std::deque<SealedForm> forms;  // the drafts point into them
+  std::vector<Vault::Draft> drafts;
+  for (size_t i = 0; i < objects.size(); ++i) {
+    forms.emplace_back(space, ids[i], objects[i].attributes, objects[i].origin,
+                       access.keys->ring);
+    drafts.push_back(forms.back().Draft(costs[i]));
+  }
+  return access.view->vault->Seal(access.keys->ring, drafts, ids);
+}
+
 // Erases an object that the caller sees and may change.
 absl::Status EraseVisible(const HsmCore& core, Transaction& tx, SpaceId space,
                           const Access& access, uint64_t handle) {
@@ -171,24 +185,38 @@ absl::Status Partition::State_::CheckRoom(Reader& reader,
   return base::Error(CKR_HSM_STORAGE_FULL, "the HSM is full");
 }
 
-absl::StatusOr<std::vector<uint64_t>> Partition::CreateAll(
+absl::StatusOr<std::vector<uint64_t>> Partition::Create(
+    Login* login, std::vector<NewObject> objects) {
+  ASSIGN_OR_RETURN(const std::vector<Edition> made,
+                   CreateAll(login, absl::MakeSpan(objects)));
+  std::vector<uint64_t> handles;
+  for (const Edition& edition : made) handles.push_back(edition.id);
+  return handles;
+}
+
+absl::StatusOr<std::vector<Edition>> Partition::CreateAll(
     Login* login, absl::Span<NewObject> objects) {
   ASSIGN_OR_RETURN(const Access access, state_->AccessOf(login));
   RETURN_IF_ERROR(CheckUsable(access));
   uint64_t more = 0;
   std::vector<uint64_t> costs;
+  ASSIGN_OR_RETURN(const Bytes random,
+                   base::RandomBytes(kUniqueIdSize * objects.size()));
+  ByteSpan unused = random;
   for (NewObject& object : objects) {
     RETURN_IF_ERROR(
         CheckMayChange(access, object.attributes.IsTrue(CKA_PRIVATE)));
     RETURN_IF_ERROR(
         state_->AdmitKeyRights(*access.view, RoleOf(login), object));
-    RETURN_IF_ERROR(Identify(object));
+    RETURN_IF_ERROR(Identify(unused.first(kUniqueIdSize), object));
+    unused.remove_prefix(kUniqueIdSize);
     RETURN_IF_ERROR(CheckObjectSize(object.attributes));
     costs.push_back(CostOf(object.attributes));
     more += costs.back();
   }
   RETURN_IF_ERROR(CheckOuidsDiffer(objects));
   std::vector<uint64_t> handles;
+  std::vector<Edition> made;
   const bool joined = state_->core->store().InWrite();
   RETURN_IF_ERROR(state_->core->store().Write(
       state_->space, [&](Transaction& tx) -> absl::Status {
@@ -201,8 +229,6 @@ absl::StatusOr<std::vector<uint64_t>> Partition::CreateAll(
                                        object.replaces));
         }
         RETURN_IF_ERROR(state_->CheckRoom(tx, record, more));
-        std::deque<SealedForm> forms;  // the drafts point into them
-        std::vector<Vault::Draft> drafts;
         for (size_t i = 0; i < objects.size(); ++i) {
           if (objects[i].origin.has_value() &&
               (!joined || !objects[i].looked_up)) {
@@ -214,12 +240,16 @@ absl::StatusOr<std::vector<uint64_t>> Partition::CreateAll(
           }
           ASSIGN_OR_RETURN(const uint64_t id, tx.NextId());
           handles.push_back(id);
-          forms.emplace_back(state_->space, id, objects[i].attributes,
-                             objects[i].origin, access.keys->ring);
-          drafts.push_back(forms.back().Draft(costs[i]));
         }
-        RETURN_IF_ERROR(access.view->vault->InsertAll(tx, access.keys->ring,
-                                                      drafts, handles));
+        ASSIGN_OR_RETURN(
+            const std::vector<Vault::Sealed> sealed,
+            SealAll(state_->space, access, objects, costs, handles));
+        made.clear();
+        for (const Vault::Sealed& each : sealed) {
+          made.push_back(each.edition());
+        }
+        RETURN_IF_ERROR(
+            access.view->vault->InsertAll(tx, access.keys->ring, sealed));
         std::vector<AuditEvent> events;
         for (size_t i = 0; i < objects.size(); ++i) {
           AuditEvent& event = events.emplace_back(
@@ -235,7 +265,7 @@ absl::StatusOr<std::vector<uint64_t>> Partition::CreateAll(
   for (const NewObject& object : objects) {
     if (object.replaces != 0) state_->RetireEverywhere(object.replaces);
   }
-  return handles;
+  return made;
 }
 
 absl::StatusOr<ObjectRef> Partition::ReplaceAs(Who who, Login* login,

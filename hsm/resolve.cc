@@ -234,15 +234,12 @@ absl::Status AddTemplate(const AttributeSet* extra, AttributeSet& merged) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<AttributeSet> WithParentTemplate(How how,
-                                                const AttributeSet& input,
-                                                const ResolveContext& context) {
-  AttributeSet merged = input;
+absl::Status AddParentTemplates(How how, const ResolveContext& context,
+                                AttributeSet& merged) {
   RETURN_IF_ERROR(AddTemplate(ParentTemplate(how, context), merged));
   ResolveContext other;
   other.parent = context.other_parent;
-  RETURN_IF_ERROR(AddTemplate(ParentTemplate(how, other), merged));
-  return merged;
+  return AddTemplate(ParentTemplate(how, other), merged);
 }
 
 // The footnotes "must be specified" (0: none) and "must not be specified".
@@ -328,10 +325,9 @@ absl::Status CheckPrivate(const AttributeSet& attributes,
   return absl::OkStatus();
 }
 
-absl::StatusOr<AttributeSet> ResolveNew(How how, const AttributeSet& input,
+absl::StatusOr<AttributeSet> ResolveNew(How how, AttributeSet merged,
                                         const ResolveContext& context) {
-  ASSIGN_OR_RETURN(AttributeSet merged,
-                   WithParentTemplate(how, input, context));
+  RETURN_IF_ERROR(AddParentTemplates(how, context, merged));
   RETURN_IF_ERROR(CheckEntries(merged, 0));
   ASSIGN_OR_RETURN(const ObjectType* type, Identify(how, context, merged));
   ASSIGN_OR_RETURN(AttributeSet object, StoredForm(*type, merged));
@@ -531,31 +527,27 @@ bool IsPlainlyStored(const ObjectType& type, const AttributeSet& object) {
   return true;
 }
 
-absl::StatusOr<AttributeSet> ResolveClone(const AttributeSet& input) {
-  AttributeSet object = input;
+absl::StatusOr<AttributeSet> ResolveClone(AttributeSet object) {
   object.Erase(CKA_UNIQUE_ID);
   const ObjectType* type = FindObjectType(object);
-  AttributeSet stored;
-  if (type != nullptr && !FindObjectClass(type->object_class)->built_in &&
-      IsPlainlyStored(*type, object)) {
-    stored = object;
-  } else {
+  if (type == nullptr || FindObjectClass(type->object_class)->built_in ||
+      !IsPlainlyStored(*type, object)) {
     RETURN_IF_ERROR(CheckEntries(object, 0));
     ASSIGN_OR_RETURN(type, Identify(How::kClone, ResolveContext(), object));
-    ASSIGN_OR_RETURN(stored, StoredForm(*type, object));
+    ASSIGN_OR_RETURN(const AttributeSet stored, StoredForm(*type, object));
+    if (!(stored == object)) {
+      return base::Error(CKR_ATTRIBUTE_VALUE_INVALID,
+                         "a cloned object is not in its stored form");
+    }
   }
-  RETURN_IF_ERROR(CheckComplete(*type, stored));
-  RETURN_IF_ERROR(type->check_values(How::kClone, stored));
-  if (!(stored == object)) {
-    return base::Error(CKR_ATTRIBUTE_VALUE_INVALID,
-                       "a cloned object is not in its stored form");
-  }
+  RETURN_IF_ERROR(CheckComplete(*type, object));
+  RETURN_IF_ERROR(type->check_values(How::kClone, object));
   return object;
 }
 
 }  // namespace
 
-absl::StatusOr<AttributeSet> Resolve(How how, const AttributeSet& input,
+absl::StatusOr<AttributeSet> Resolve(How how, AttributeSet input,
                                      const ResolveContext& context) {
   switch (how) {
     case How::kCopy:
@@ -563,9 +555,9 @@ absl::StatusOr<AttributeSet> Resolve(How how, const AttributeSet& input,
     case How::kSet:
       return ResolveSet(input, context);
     case How::kClone:
-      return ResolveClone(input);
+      return ResolveClone(std::move(input));
     default:
-      return ResolveNew(how, input, context);
+      return ResolveNew(how, std::move(input), context);
   }
 }
 

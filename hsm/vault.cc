@@ -20,11 +20,11 @@ constexpr uint8_t kNonce[base::kAeadNonceSize] = {};
 
 // format || salt || AEAD under a key derived from `key` and the salt.
 absl::StatusOr<Bytes> SealWithSalt(ByteSpan key, absl::string_view purpose,
-                                   ByteSpan aad, ByteSpan plaintext) {
+                                   ByteSpan salt, ByteSpan aad,
+                                   ByteSpan plaintext) {
   if (key.size() != kKeySize) {
     return base::Error(CKR_GENERAL_ERROR, "sealing key of a wrong size");
   }
-  ASSIGN_OR_RETURN(const Bytes salt, base::RandomBytes(kSaltSize));
   ASSIGN_OR_RETURN(
       const SecretBytes once,
       base::HkdfSha256(key, salt, base::AsBytes(purpose), kKeySize));
@@ -133,7 +133,8 @@ KeyRing KeyRing::Clone() const {
 
 absl::StatusOr<Bytes> SealSecret(ByteSpan key, absl::string_view label,
                                  ByteSpan secret) {
-  return SealWithSalt(key, kSecretPurpose, SecretAad(label), secret);
+  ASSIGN_OR_RETURN(const Bytes salt, base::RandomBytes(kSaltSize));
+  return SealWithSalt(key, kSecretPurpose, salt, SecretAad(label), secret);
 }
 
 absl::StatusOr<SecretBytes> OpenSecret(ByteSpan key, absl::string_view label,
@@ -184,9 +185,10 @@ struct Vault::State {
 
   absl::StatusOr<SecretBytes> OpenRecord(const KeyRing& keys,
                                          const Record& record) const;
-  // Seals the draft as (id, version) and puts it.
-  absl::Status PutSealed(Transaction& tx, const KeyRing& keys,
-                         const Draft& draft, uint64_t id, uint64_t version);
+  // The draft as (id, version). The salt is fresh.
+  absl::StatusOr<Sealed> Seal(const KeyRing& keys, const Draft& draft,
+                              uint64_t id, uint64_t version,
+                              ByteSpan salt) const;
   // The record that a change begins from, which must be there and be known to
   // the ring.
   absl::StatusOr<Record> Former(Transaction& tx, const KeyRing& keys,
@@ -218,24 +220,43 @@ absl::StatusOr<uint64_t> Vault::Insert(Transaction& tx, const KeyRing& keys,
   if (id == 0) {
     ASSIGN_OR_RETURN(id, tx.NextId());
   }
-  RETURN_IF_ERROR(InsertAll(tx, keys, {&draft, 1}, {&id, 1}));
+  ASSIGN_OR_RETURN(const std::vector<Sealed> sealed,
+                   Seal(keys, {&draft, 1}, {&id, 1}));
+  RETURN_IF_ERROR(InsertAll(tx, keys, sealed));
   return id;
 }
 
+Edition Vault::Sealed::edition() const {
+  return {record.id, record.version, SaltOf(FirstOf(record.sealed))};
+}
+
+absl::StatusOr<std::vector<Vault::Sealed>> Vault::Seal(
+    const KeyRing& keys, absl::Span<const Draft> drafts,
+    absl::Span<const uint64_t> ids) const {
+  ASSIGN_OR_RETURN(const Bytes salts,
+                   base::RandomBytes(kSaltSize * drafts.size()));
+  std::vector<Sealed> sealed(drafts.size());
+  for (size_t i = 0; i < drafts.size(); ++i) {
+    if (KeyOf(keys, drafts[i].key).empty()) {
+      return base::Error(CKR_USER_NOT_LOGGED_IN,
+                         "the sealing key is not known");
+    }
+    ASSIGN_OR_RETURN(sealed[i], state_->Seal(keys, drafts[i], ids[i], 1,
+                                             ByteSpan(salts).subspan(
+                                                 i * kSaltSize, kSaltSize)));
+  }
+  return sealed;
+}
+
 absl::Status Vault::InsertAll(Transaction& tx, const KeyRing& keys,
-                              absl::Span<const Draft> drafts,
-                              absl::Span<const uint64_t> ids) {
+                              absl::Span<const Sealed> records) {
   for (const uint8_t key : kKeyNumbers) {
     std::optional<MacTree> tree;
     std::optional<MacTree::Changes> changes;
-    for (size_t i = 0; i < drafts.size(); ++i) {
-      if (drafts[i].key != key) continue;
-      if (KeyOf(keys, key).empty()) {
-        return base::Error(CKR_USER_NOT_LOGGED_IN,
-                           "the sealing key is not known");
-      }
+    for (const auto& [record, tags] : records) {
+      if (record.key != key) continue;
       // The tree would only notice one under the same key.
-      ASSIGN_OR_RETURN(const auto taken, tx.Get(state_->space, ids[i]));
+      ASSIGN_OR_RETURN(const auto taken, tx.Get(state_->space, record.id));
       if (taken.has_value()) {
         return base::Error(CKR_GENERAL_ERROR, "an insert under an id in use");
       }
@@ -243,12 +264,12 @@ absl::Status Vault::InsertAll(Transaction& tx, const KeyRing& keys,
         ASSIGN_OR_RETURN(tree, state_->Tree(keys, key));
         changes.emplace(*tree, tx);
       }
-      RETURN_IF_ERROR(changes->Change(ids[i], std::nullopt, 1));
+      RETURN_IF_ERROR(changes->Change(record.id, std::nullopt, record.version));
     }
     if (changes.has_value()) RETURN_IF_ERROR(changes->Finish());
   }
-  for (size_t i = 0; i < drafts.size(); ++i) {
-    RETURN_IF_ERROR(state_->PutSealed(tx, keys, drafts[i], ids[i], 1));
+  for (const auto& [record, tags] : records) {
+    RETURN_IF_ERROR(tx.Put(state_->space, record, tags));
   }
   return absl::OkStatus();
 }
@@ -279,7 +300,10 @@ absl::StatusOr<uint64_t> Vault::Replace(Transaction& tx, const KeyRing& keys,
     RETURN_IF_ERROR(tree.Change(tx, id, former.version, std::nullopt));
     RETURN_IF_ERROR(other.Change(tx, id, std::nullopt, version));
   }
-  RETURN_IF_ERROR(state_->PutSealed(tx, keys, draft, id, version));
+  ASSIGN_OR_RETURN(const Bytes salt, base::RandomBytes(kSaltSize));
+  ASSIGN_OR_RETURN(const Sealed sealed,
+                   state_->Seal(keys, draft, id, version, salt));
+  RETURN_IF_ERROR(tx.Put(state_->space, sealed.record, sealed.tags));
   return version;
 }
 
@@ -451,22 +475,24 @@ absl::StatusOr<SecretBytes> Vault::State::OpenRecord(
   return opened;
 }
 
-absl::Status Vault::State::PutSealed(Transaction& tx, const KeyRing& keys,
-                                     const Draft& draft, uint64_t id,
-                                     uint64_t version) {
-  const ByteSpan sealing_key = KeyOf(keys, draft.key);
-  Record record;
+absl::StatusOr<Vault::Sealed> Vault::State::Seal(const KeyRing& keys,
+                                                 const Draft& draft,
+                                                 uint64_t id, uint64_t version,
+                                                 ByteSpan salt) const {
+  Sealed sealed;
+  Record& record = sealed.record;
   record.id = id;
   record.version = version;
   record.key = draft.key;
   record.object_class = draft.object_class;
   record.size = draft.size;
-  ASSIGN_OR_RETURN(record.sealed, SealWithSalt(sealing_key, kRecordPurpose,
-                                               RecordAad(*store, space, record),
-                                               draft.plaintext));
-  ASSIGN_OR_RETURN(const std::vector<Tag> tags,
+  ASSIGN_OR_RETURN(
+      record.sealed,
+      SealWithSalt(KeyOf(keys, draft.key), kRecordPurpose, salt,
+                   RecordAad(*store, space, record), draft.plaintext));
+  ASSIGN_OR_RETURN(sealed.tags,
                    TagsOf(*store, space, draft.key, keys, draft.tagged));
-  return tx.Put(space, record, tags);
+  return sealed;
 }
 
 absl::StatusOr<Record> Vault::State::Former(Transaction& tx,

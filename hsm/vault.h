@@ -119,10 +119,19 @@ class Vault {
   // CKR_USER_NOT_LOGGED_IN when the ring lacks the draft's key.
   absl::StatusOr<uint64_t> Insert(Transaction& tx, const KeyRing& keys,
                                   const Draft& draft, uint64_t id = 0);
-  // Several at once, which costs less: all ids are from tx.NextId().
+  // A draft as the first version of a record.
+  struct Sealed {
+    Record record;
+    std::vector<Tag> tags;
+    Edition edition() const;
+  };
+  // Seals each draft under its id, which is from tx.NextId().
+  absl::StatusOr<std::vector<Sealed>> Seal(
+      const KeyRing& keys, absl::Span<const Draft> drafts,
+      absl::Span<const uint64_t> ids) const;
+  // Inserts several at once, which costs less.
   absl::Status InsertAll(Transaction& tx, const KeyRing& keys,
-                         absl::Span<const Draft> drafts,
-                         absl::Span<const uint64_t> ids);
+                         absl::Span<const Sealed> records);
   // Replaces the record, which must be at `expected_version`
   // (CKR_OBJECT_HANDLE_INVALID when it is gone, CKR_FUNCTION_FAILED when
   // somebody else replaced it); returns the new version. The sealing key may

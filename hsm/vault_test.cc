@@ -188,7 +188,8 @@ TEST_F(VaultTest, InsertAll_IsInsertForEach) {
       draft.plaintext = text;
       drafts.push_back(draft);
     }
-    return vault_.InsertAll(tx, keys_, drafts, ids);
+    ASSIGN_OR_RETURN(const auto sealed, vault_.Seal(keys_, drafts, ids));
+    return vault_.InsertAll(tx, keys_, sealed);
   });
   ASSERT_TRUE(all.ok()) << all;
   ASSERT_TRUE(store_
@@ -202,8 +203,9 @@ TEST_F(VaultTest, InsertAll_IsInsertForEach) {
   ASSERT_TRUE(
       Write([&](Transaction& tx) { return vault_.Erase(tx, keys_, 1); }).ok());
   EXPECT_EQ(base::CkRv(Write([&](Transaction& tx) {
-              return vault_.InsertAll(tx, keys_, {drafts.data(), 1},
-                                      {ids.data() + 1, 1});
+              const auto again =
+                  vault_.Seal(keys_, {drafts.data(), 1}, {ids.data() + 1, 1});
+              return vault_.InsertAll(tx, keys_, *again);
             })),
             CK_RV{CKR_GENERAL_ERROR});  // in use
 }
