@@ -20,7 +20,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kBatch = 256;
-constexpr size_t kRoom = 200000;
 
 double Since(Clock::time_point begun) {
   return std::chrono::duration<double>(Clock::now() - begun).count();
@@ -139,7 +138,7 @@ long Resident() {
 double Timed(const e2e::Host& host, CK_SESSION_HANDLE from,
              CK_SESSION_HANDLE to, size_t expected, CK_ULONG outcome) {
   const auto begun = Clock::now();
-  const e2e::Report report = host.Transfer(from, to, 0, {}, kRoom);
+  const e2e::Report report = host.Transfer(from, to, 0, {}, expected);
   const double seconds = Since(begun);
   if (report.rv != CKR_OK || report.Count(outcome) != expected) {
     std::fprintf(stderr, "%s\n", report.error.c_str());
@@ -158,7 +157,7 @@ void Measure(e2e::Link link, int count) {
   std::vector<size_t> sizes;
   {
     const e2e::Report list = bench.host.Transfer(
-        app, CK_INVALID_HANDLE, PERIGEE_TRANSFER_LIST_ONLY, {}, kRoom);
+        app, CK_INVALID_HANDLE, PERIGEE_TRANSFER_LIST_ONLY, {}, objects);
     for (const PERIGEE_TRANSFER_ITEM& item : list.items) {
       sizes.push_back(item.ulCost);
     }
