@@ -1,6 +1,8 @@
-// Blocks up to kLargestClass come out of size classes: a free list each, fed
-// with runs of pages, which come out of chunks. What was taken for a class
-// stays with it. Larger blocks are mappings of their own.
+// Blocks up to kLargestClass come out of size classes: free lists, fed with
+// runs of pages, which come out of chunks. What was taken for a class stays
+// with it. Each class has a list for each of a few groups of threads, so that a
+// thread rarely waits for another; who finds its own empty takes from the
+// others'. Larger blocks are mappings of their own.
 //
 // Everything here is constant-initialised and has no destructor, so it works
 // before main and after exit.
@@ -98,7 +100,7 @@ struct FreeBlock {
   FreeBlock* next;
 };
 
-struct SizeClass {
+struct alignas(64) SizeClass {  // no two in one cache line
   ForkableMutex mu;
   FreeBlock* free = nullptr;
   std::byte* fresh = nullptr;  // never used yet
@@ -127,17 +129,28 @@ struct Pages {
   std::atomic<unsigned> forks{0};  // from the first of these processes to here
 };
 
-constinit std::array<SizeClass, kClasses> classes;
+constexpr size_t kGroups = 4;
+using Groups = std::array<SizeClass, kGroups>;
+
+size_t GroupOfThisThread() {
+  const auto self = static_cast<uint64_t>(pthread_self());
+  return self * 0x9e3779b97f4a7c15 >> 62;  // the best mixed bits
+}
+static_assert(kGroups == size_t{1} << (64 - 62));
+
+constinit std::array<Groups, kClasses> classes;
 constinit Pages pages;
 static_assert(std::is_trivially_destructible_v<SizeClass> &&
               std::is_trivially_destructible_v<Pages>);
 
 void AfterForkInChild() {
   // What a held lock guarded is given up: some pages, which nobody uses.
-  for (SizeClass& size_class : classes) {
-    if (!size_class.mu.WasHeld()) continue;
-    size_class.free = nullptr;
-    size_class.fresh = size_class.end = nullptr;
+  for (Groups& groups : classes) {
+    for (SizeClass& size_class : groups) {
+      if (!size_class.mu.WasHeld()) continue;
+      size_class.free = nullptr;
+      size_class.fresh = size_class.end = nullptr;
+    }
   }
   if (pages.mu.WasHeld()) {
     pages.fresh = pages.end = nullptr;
@@ -189,16 +202,32 @@ std::byte* TakePages(size_t size) {
 
 // --- blocks ------------------------------------------------------------------
 
+void* TakeFree(SizeClass& from, size_t size) {
+  FreeBlock* const block = from.free;
+  if (block == nullptr) return nullptr;
+  ASAN_UNPOISON_MEMORY_REGION(block, size);
+  from.free = block->next;
+  block->next = nullptr;
+  return block;
+}
+
 void* TakeSmall(size_t index) {
   const size_t size = SizeOfClass(index);
-  SizeClass& mine = classes[index];
-  const std::lock_guard lock(mine.mu);
-  if (FreeBlock* const block = mine.free; block != nullptr) {
-    ASAN_UNPOISON_MEMORY_REGION(block, size);
-    mine.free = block->next;
-    block->next = nullptr;
-    return block;
+  SizeClass& mine = classes[index][GroupOfThisThread()];
+  {
+    const std::lock_guard lock(mine.mu);
+    if (void* const block = TakeFree(mine, size)) return block;
+    if (static_cast<size_t>(mine.end - mine.fresh) >= size) {
+      std::byte* const block = std::exchange(mine.fresh, mine.fresh + size);
+      ASAN_UNPOISON_MEMORY_REGION(block, size);
+      return block;
+    }
   }
+  for (SizeClass& other : classes[index]) {
+    const std::lock_guard lock(other.mu);
+    if (void* const block = TakeFree(other, size)) return block;
+  }
+  const std::lock_guard lock(mine.mu);
   if (static_cast<size_t>(mine.end - mine.fresh) < size) {
     const size_t run = RoundUp(size, kPage);
     mine.fresh = TakePages(run);
@@ -211,7 +240,7 @@ void* TakeSmall(size_t index) {
 }
 
 void GiveSmall(void* block, size_t index) {
-  SizeClass& mine = classes[index];
+  SizeClass& mine = classes[index][GroupOfThisThread()];
   const std::lock_guard lock(mine.mu);
   ASAN_UNPOISON_MEMORY_REGION(block, sizeof(FreeBlock));
   mine.free = new (block) FreeBlock{mine.free};
