@@ -221,10 +221,12 @@ absl::StatusOr<std::vector<Edition>> Partition::CreateAll(
   RETURN_IF_ERROR(state_->core->store().Write(
       state_->space, [&](Transaction& tx) -> absl::Status {
         handles.clear();
+        const uint64_t base = state_->BaseGeneration();
         ASSIGN_OR_RETURN(const PartitionRecord record,
                          state_->Recheck(tx, access.view->record.incarnation));
         for (const NewObject& object : objects) {
           if (object.replaces == 0) continue;
+          state_->known_ouids.Erased(base);
           RETURN_IF_ERROR(EraseVisible(*state_->core, tx, state_->space, access,
                                        object.replaces));
         }
@@ -250,6 +252,16 @@ absl::StatusOr<std::vector<Edition>> Partition::CreateAll(
         }
         RETURN_IF_ERROR(
             access.view->vault->InsertAll(tx, access.keys->ring, sealed));
+        for (const NewObject& object : objects) {
+          Ouid ouid{};
+          const ByteSpan value = object.attributes.Value(CKA_OUID);
+          std::copy_n(value.begin(), std::min(value.size(), ouid.size()),
+                      ouid.begin());
+          state_->known_ouids.Add(base, ouid);
+        }
+        state_->core->store().AfterCommit([state = state_.get(), base] {
+          state->known_ouids.Committed(base);
+        });
         std::vector<AuditEvent> events;
         for (size_t i = 0; i < objects.size(); ++i) {
           AuditEvent& event = events.emplace_back(
@@ -318,6 +330,7 @@ absl::Status Partition::Destroy(Login* login, uint64_t handle) {
       state_->space, [&](Transaction& tx) -> absl::Status {
         ASSIGN_OR_RETURN(const PartitionRecord record,
                          state_->Recheck(tx, access.view->record.incarnation));
+        state_->known_ouids.Erased(state_->BaseGeneration());
         RETURN_IF_ERROR(
             EraseVisible(*state_->core, tx, state_->space, access, handle));
         AuditEvent event =

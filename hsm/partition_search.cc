@@ -184,26 +184,34 @@ absl::StatusOr<std::vector<absl::StatusOr<ObjectRef>>> Partition::FindOuids(
   ASSIGN_OR_RETURN(const Access access, state_->AccessOf(login));
   std::vector<absl::StatusOr<ObjectRef>> there(ouids.size(), ObjectRef());
   if (access.keys == nullptr) return there;
+  JoinedStore& store = state_->core->store();
+  KnownOuids& known = state_->known_ouids;
   std::vector<Tampered> tampered;
-  RETURN_IF_ERROR(
-      state_->core->store().Read([&](Reader& reader) -> absl::Status {
-        for (size_t i = 0; i < ouids.size(); ++i) {
-          AttributeSet pattern;
-          pattern.Set(CKA_OUID, ouids[i]);
-          std::vector<uint64_t> handles;
-          std::vector<ObjectRef> objects;
-          const size_t damaged = tampered.size();
-          RETURN_IF_ERROR(Search(reader, state_->space, access, pattern,
-                                 handles, tampered, &objects));
-          if (!objects.empty()) {
-            there[i] = objects.front();
-          } else if (tampered.size() > damaged) {
-            there[i] = base::ErrorWithReason(CKR_DEVICE_ERROR, kTamperedReason,
-                                             tampered.back().what);
-          }
-        }
-        return absl::OkStatus();
-      }));
+  RETURN_IF_ERROR(store.Read([&](Reader& reader) -> absl::Status {
+    const uint64_t base =
+        store.InWrite() ? state_->BaseGeneration() : kBusyGeneration;
+    if (base != kBusyGeneration && !known.IsKnownAt(base)) {
+      ASSIGN_OR_RETURN(const SpaceUsage usage, reader.Usage(state_->space));
+      if (usage.records == 0) known.BeginEmpty(base);
+    }
+    for (size_t i = 0; i < ouids.size(); ++i) {
+      if (known.Lacks(base, ouids[i])) continue;
+      AttributeSet pattern;
+      pattern.Set(CKA_OUID, ouids[i]);
+      std::vector<uint64_t> handles;
+      std::vector<ObjectRef> objects;
+      const size_t damaged = tampered.size();
+      RETURN_IF_ERROR(Search(reader, state_->space, access, pattern, handles,
+                             tampered, &objects));
+      if (!objects.empty()) {
+        there[i] = objects.front();
+      } else if (tampered.size() > damaged) {
+        there[i] = base::ErrorWithReason(CKR_DEVICE_ERROR, kTamperedReason,
+                                         tampered.back().what);
+      }
+    }
+    return absl::OkStatus();
+  }));
   Tell(state_->core->audit(), state_->space, tampered);
   return there;
 }

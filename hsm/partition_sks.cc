@@ -134,6 +134,7 @@ absl::Status Partition::State_::NoteExtracted(
       }
       note(AuditWord::kObjectExtracted, *object);
       if (!destroy) continue;
+      known_ouids.Erased(BaseGeneration());
       RETURN_IF_ERROR(now->vault->Erase(tx, keys->ring, object->handle()));
       RETURN_IF_ERROR(
           RememberCounts(*core, tx, space, KeyCountsValue(object->handle())));

@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "hsm/audit_line.h"
 #include "hsm/hsm_core.h"
+#include "hsm/known_ouids.h"
 #include "hsm/object_cache.h"
 #include "hsm/partition.h"
 
@@ -242,6 +243,10 @@ struct Partition::State_ {
       : hsm(hsm_in), core(core_in), space(space_in) {}
 
   uint64_t Generation() const { return core->store().Generation(space); }
+  // What the calling thread's write began from; kBusy when that changed values.
+  uint64_t BaseGeneration() const {
+    return core->store().ValuesGeneration(space);
+  }
 
   // CKR_DEVICE_REMOVED when the partition is gone.
   absl::StatusOr<std::shared_ptr<const PartitionView>> View()
@@ -371,6 +376,8 @@ struct Partition::State_ {
   const SpaceId space;
   const std::shared_ptr<ObjectCache> public_cache =
       std::make_shared<ObjectCache>();
+
+  KnownOuids known_ouids;
 
   // Puts the PIN checks of this process in a row, after their derivations;
   // taken before the store's writer lock.
