@@ -6,7 +6,7 @@
 namespace backup {
 namespace {
 
-// Long enough for a batch of 256 objects to become durable on slow media.
+// Long enough for a batch of objects to become durable on slow media.
 base::Deadline BatchDeadline() {
   return base::Deadline::After(absl::Minutes(5));
 }

@@ -15,7 +15,12 @@ namespace {
 
 using Outcome = TransferItem::Outcome;
 
-constexpr size_t kHandlesABatch = 256;
+// What is asked of the source for one message. A long run takes larger ones,
+// which cost the target less each object; a short one tells its progress more
+// often.
+constexpr size_t kShortBatch = 256;
+constexpr size_t kLongBatch = cloning::kMaxRecords;
+constexpr size_t kLongFrom = 4 * kShortBatch;  // objects carried before
 
 Outcome ToOutcome(cloning::TargetResult::Outcome outcome) {
   switch (outcome) {
@@ -177,8 +182,10 @@ using Coming = std::future<absl::StatusOr<cloning::Batch>>;
 // Nobody else uses the source until the batch is taken out.
 Coming Ask(cloning::Endpoint& source, absl::Span<const size_t> open,
            const TransferReport& report, std::launch when) {
+  const size_t carried = report.items.size() - open.size();
+  const size_t batch = carried < kLongFrom ? kShortBatch : kLongBatch;
   std::vector<uint64_t> handles;
-  for (const size_t i : open.subspan(0, kHandlesABatch)) {
+  for (const size_t i : open.subspan(0, batch)) {
     handles.push_back(report.items[i].source_handle);
   }
   const auto seal = [&source, handles = std::move(handles)] {

@@ -1,6 +1,7 @@
 // The courier between two endpoints that do as they are told.
 #include "backup/transfer.h"
 
+#include <numeric>
 #include <optional>
 #include <set>
 
@@ -31,6 +32,7 @@ class FakeSource : public cloning::Endpoint {
     return offer;
   }
   absl::StatusOr<Batch> Next(absl::Span<const uint64_t> handles) override {
+    asked.push_back(handles.size());
     Batch batch;
     for (uint64_t handle : handles) {
       if (batch.items.size() == a_message) break;
@@ -67,6 +69,7 @@ class FakeSource : public cloning::Endpoint {
   std::optional<std::set<uint64_t>> offers;
   bool answer_for_another = false;
   bool ended = false;
+  std::vector<size_t> asked;
 };
 
 class FakeTarget : public FakeSource {
@@ -149,6 +152,16 @@ TEST_F(TransferTest, CarriesAllInSeveralMessages) {
 TEST_F(TransferTest, NothingToCarry_IsARunOfItsOwn) {
   EXPECT_EQ(Run({}), absl::OkStatus());
   EXPECT_TRUE(source_.ended);
+}
+
+TEST_F(TransferTest, LongRun_TakesLargerMessagesLater) {
+  source_.a_message = 5000;
+  target_.there.clear();  // nothing to recognise
+  std::vector<uint64_t> handles(3000);
+  std::iota(handles.begin(), handles.end(), 1);
+  EXPECT_EQ(Run(handles), absl::OkStatus());
+  EXPECT_EQ(source_.asked,
+            (std::vector<size_t>{256, 256, 256, 256, 1024, 952}));
 }
 
 // Offers these, and the target holds some of them.

@@ -35,6 +35,9 @@ using base::ByteSpan;
 inline constexpr size_t kMaxOpening = 8192;
 inline constexpr size_t kMaxSingleMessage = 64 * 1024;
 
+// Records of one sealed message, of any protocol version; 1 MiB ends it before.
+inline constexpr size_t kMaxRecords = 1024;
+
 // Objects that one offer names at most.
 inline constexpr size_t kMaxOffered = 16384;
 

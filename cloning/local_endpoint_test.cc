@@ -373,13 +373,15 @@ TEST_F(LocalEndpointTest, BatchStopsAtOneMebibyte) {
   EXPECT_EQ(run.target.Accept(batch.sealed, {}).value().size(), 20u);
 }
 
-TEST_F(LocalEndpointTest, BatchStopsAt256Objects) {
+TEST_F(LocalEndpointTest, BatchStopsAtTheMostRecords) {
   std::vector<uint64_t> handles;
-  for (int i = 0; i < 260; ++i) handles.push_back(from.Add(DataObject("d")));
+  for (size_t i = 0; i < kMaxRecords + 4; ++i) {
+    handles.push_back(from.Add(DataObject("d")));
+  }
   TestRun run = TestRun::Between(from, to);
   const Batch batch = run.source.Next(handles).value();
-  EXPECT_EQ(batch.items.size(), 256u);
-  EXPECT_EQ(run.target.Accept(batch.sealed, {}).value().size(), 256u);
+  EXPECT_EQ(batch.items.size(), kMaxRecords);
+  EXPECT_EQ(run.target.Accept(batch.sealed, {}).value().size(), kMaxRecords);
 }
 
 TEST_F(LocalEndpointTest, SizeOfNext_IsExactAndSealsNothing) {

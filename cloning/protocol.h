@@ -36,7 +36,6 @@ namespace cloning {
 
 inline constexpr size_t kMaxMessage = 1024 * 1024;  // a sealed message
 inline constexpr size_t kMaxLeftOut = 4096;         // named in an end record
-inline constexpr size_t kMaxRecords = 256;          // of any version, in one
 
 // Names a hello or a run; says nothing about what is in it.
 using RunId = std::array<uint8_t, 16>;

@@ -5,6 +5,7 @@
 
 #include "base/handshake.h"
 #include "base/wire.h"
+#include "cloning/endpoint.h"
 
 namespace cloning {
 namespace {
@@ -179,7 +180,7 @@ const RecordSuite kTransportSuite = {.max_records = 1,
                                      .seal = TransportSeal,
                                      .open = TransportOpen};
 
-const RecordSuite kAgreementSuite = {.max_records = 256,
+const RecordSuite kAgreementSuite = {.max_records = kMaxRecords,
                                      .domain_in_handshake = true,
                                      .transports_keys = false,
                                      .sealed_size = GcmSize,
