@@ -218,10 +218,10 @@ absl::Status SqliteConnection::Configure(Mode mode) {
       Execute("PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY"));
   if (mode != Mode::kReadWrite) return absl::OkStatus();
   // The pages of an index are written again and again before they are moved to
-  // their place, which waits for the disk twice: 16 MB of them may gather.
+  // their place, which waits for the disk twice: 40 MB of them may gather.
   return Execute(
       "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; "
-      "PRAGMA wal_autocheckpoint = 4000");
+      "PRAGMA wal_autocheckpoint = 10000");
 }
 
 absl::Status SqliteConnection::CheckFormat() {
