@@ -170,48 +170,49 @@ bool IsNumbers(const AttributeSet::Entry& entry) {
          entry.value.size() % sizeof(CK_ULONG) == 0;
 }
 
-void PutSet(const AttributeSet& set, wire::Writer& w);
+// Each writes behind `at`, where there is room, and gives the place behind it.
+uint8_t* PutSet(const AttributeSet& set, uint8_t* at);
 
-// At once: a writer takes as long for a byte as for all of them.
-void PutHeader(CK_ATTRIBUTE_TYPE type, Form form, size_t size,
-               wire::Writer& w) {
-  uint8_t header[kEntryHeaderSize];
-  for (size_t i = 0; i < 8; ++i) {
-    header[i] = static_cast<uint8_t>(uint64_t{type} >> (56 - 8 * i));
+uint8_t* PutNumber(uint64_t number, size_t width, uint8_t* at) {
+  for (size_t i = width; i > 0; --i) {
+    *at++ = static_cast<uint8_t>(number >> (8 * (i - 1)));
   }
-  header[8] = static_cast<uint8_t>(form);
-  for (size_t i = 0; i < 4; ++i) {
-    header[9 + i] = static_cast<uint8_t>(size >> (24 - 8 * i));
-  }
-  w.Raw(header);
+  return at;
 }
 
-void PutEntry(const AttributeSet::Entry& entry, wire::Writer& w) {
+uint8_t* PutHeader(CK_ATTRIBUTE_TYPE type, Form form, size_t size,
+                   uint8_t* at) {
+  at = PutNumber(type, 8, at);
+  *at++ = static_cast<uint8_t>(form);
+  return PutNumber(size, 4, at);
+}
+
+uint8_t* PutEntry(const AttributeSet::Entry& entry, uint8_t* at) {
   if (entry.nested != nullptr) {
-    wire::Writer inner;
-    PutSet(*entry.nested, inner);
-    PutHeader(entry.type, Form::kNested, inner.size(), w);
-    w.Raw(inner.bytes());
-    return;
+    at = PutHeader(entry.type, Form::kNested, entry.nested->EncodedSize(), at);
+    return PutSet(*entry.nested, at);
   }
   const ByteSpan value = SpanOf(entry.value);
   if (!IsNumbers(entry)) {
-    PutHeader(entry.type, Form::kBytes, value.size(), w);
-    w.Raw(value);
-    return;
+    at = PutHeader(entry.type, Form::kBytes, value.size(), at);
+    return std::copy(value.begin(), value.end(), at);
   }
   const size_t count = value.size() / sizeof(CK_ULONG);
-  PutHeader(entry.type, Form::kNumbers, count * 8, w);
+  at = PutHeader(entry.type, Form::kNumbers, count * 8, at);
   for (size_t i = 0; i < count; ++i) {
     CK_ULONG number;
     std::memcpy(&number, value.data() + i * sizeof(number), sizeof(number));
-    w.U64(Widen(number));
+    at = PutNumber(Widen(number), 8, at);
   }
+  return at;
 }
 
-void PutSet(const AttributeSet& set, wire::Writer& w) {
-  w.U32(static_cast<uint32_t>(set.size()));
-  for (const AttributeSet::Entry& entry : set.entries()) PutEntry(entry, w);
+uint8_t* PutSet(const AttributeSet& set, uint8_t* at) {
+  at = PutNumber(set.size(), 4, at);
+  for (const AttributeSet::Entry& entry : set.entries()) {
+    at = PutEntry(entry, at);
+  }
+  return at;
 }
 
 // Fails `r` when a number does not fit this machine.
@@ -236,7 +237,7 @@ size_t AttributeSet::EncodedSize() const {
     size += kEntryHeaderSize;
     if (entry.nested != nullptr) {
       size += entry.nested->EncodedSize();
-    } else if (IsNumbers(entry)) {
+    } else if (sizeof(CK_ULONG) != 8 && IsNumbers(entry)) {
       size += entry.value.size() / sizeof(CK_ULONG) * 8;
     } else {
       size += entry.value.size();
@@ -246,10 +247,9 @@ size_t AttributeSet::EncodedSize() const {
 }
 
 SecretBytes AttributeSet::Encode() const {
-  wire::Writer w;
-  w.Reserve(EncodedSize());
-  PutSet(*this, w);
-  return std::move(w).TakeSecret();
+  SecretBytes out(EncodedSize());
+  PutSet(*this, out.ExposeMutable().data());
+  return out;
 }
 
 // Decodes what is left of `r`, which is failed when that is not a whole set.
@@ -263,7 +263,7 @@ struct AttributeSetDecoder {
       r.Fail();
       return set;
     }
-    set.entries_.reserve(count);
+    set.entries_.reserve(count + 1);  // whoever stores it adds an identity
     for (uint32_t i = 0; i < count && r.ok(); ++i) {
       AttributeSet::Entry entry = GetEntry(r, depth);
       if (!set.entries_.empty() && set.entries_.back().type >= entry.type) {

@@ -102,7 +102,9 @@ std::string HexOf(ByteSpan bytes) {
 }
 
 std::string LineOf(const AuditEvent& event, const AuditFrame& frame) {
-  std::string out = absl::StrCat("{\"seq\":", frame.seq);
+  std::string out;
+  out.reserve(512);  // most have less
+  absl::StrAppend(&out, "{\"seq\":", frame.seq);
   AppendText(&out, "time",
              absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", frame.time,
                               absl::UTCTimeZone()));
