@@ -20,7 +20,12 @@ using Outcome = TransferItem::Outcome;
 // often.
 constexpr size_t kShortBatch = 256;
 constexpr size_t kLongBatch = cloning::kMaxRecords;
-constexpr size_t kLongFrom = 4 * kShortBatch;  // objects carried before
+constexpr size_t kLongFrom = 4 * kShortBatch;  // objects sent before
+
+// `took`: of the message before, which the source ends where it is full.
+size_t BatchAfter(size_t sent, size_t took) {
+  return sent >= kLongFrom && took >= kShortBatch ? kLongBatch : kShortBatch;
+}
 
 Outcome ToOutcome(cloning::TargetResult::Outcome outcome) {
   switch (outcome) {
@@ -180,12 +185,10 @@ class SignalsBlocked {
 using Coming = std::future<absl::StatusOr<cloning::Batch>>;
 
 // Nobody else uses the source until the batch is taken out.
-Coming Ask(cloning::Endpoint& source, absl::Span<const size_t> open,
+Coming Ask(cloning::Endpoint& source, absl::Span<const size_t> asked,
            const TransferReport& report, std::launch when) {
-  const size_t carried = report.items.size() - open.size();
-  const size_t batch = carried < kLongFrom ? kShortBatch : kLongBatch;
   std::vector<uint64_t> handles;
-  for (const size_t i : open.subspan(0, batch)) {
+  for (const size_t i : asked) {
     handles.push_back(report.items[i].source_handle);
   }
   const auto seal = [&source, handles = std::move(handles)] {
@@ -216,8 +219,12 @@ absl::Status CarryObjects(cloning::Endpoint& source, cloning::Endpoint& target,
            std::any_of(tried.begin(), tried.end(),
                        [&](size_t i) { return Failed(report.items[i]); });
   };
+  size_t sent = 0;
   Coming coming;
-  if (!open.empty()) coming = Ask(source, open, report, std::launch::deferred);
+  if (!open.empty()) {
+    coming = Ask(source, open.subspan(0, kShortBatch), report,
+                 std::launch::deferred);
+  }
   bool ends = false;
   while (coming.valid()) {
     ASSIGN_OR_RETURN(const cloning::Batch batch, coming.get());
@@ -226,17 +233,19 @@ absl::Status CarryObjects(cloning::Endpoint& source, cloning::Endpoint& target,
       accept.on_conflict = cloning::OnConflict::kTakeNothing;
       return target.Accept(batch.sealed, accept).status();
     }
-    ASSIGN_OR_RETURN(const std::vector<size_t> sent,
+    ASSIGN_OR_RETURN(const std::vector<size_t> carried,
                      NoteSource(batch, open, report));
     const auto tried = open.subspan(0, batch.items.size());
     open.remove_prefix(batch.items.size());
+    sent += tried.size();
     if (!open.empty() && !failed(tried)) {
-      coming = Ask(source, open, report, std::launch::async);
+      const size_t next = BatchAfter(sent, tried.size());
+      coming = Ask(source, open.subspan(0, next), report, std::launch::async);
     }
-    if (!sent.empty()) {
+    if (!carried.empty()) {
       ASSIGN_OR_RETURN(std::vector<cloning::TargetResult> results,
                        target.Accept(batch.sealed, accept));
-      RETURN_IF_ERROR(NoteTarget(std::move(results), sent, report));
+      RETURN_IF_ERROR(NoteTarget(std::move(results), carried, report));
     }
     ends = failed(tried) || !MayGoOn(options, open, report);
   }

@@ -1,6 +1,7 @@
 // The courier between two endpoints that do as they are told.
 #include "backup/transfer.h"
 
+#include <algorithm>
 #include <numeric>
 #include <optional>
 #include <set>
@@ -154,14 +155,26 @@ TEST_F(TransferTest, NothingToCarry_IsARunOfItsOwn) {
   EXPECT_TRUE(source_.ended);
 }
 
+std::vector<uint64_t> Many(size_t count) {
+  std::vector<uint64_t> handles(count);
+  std::iota(handles.begin(), handles.end(), 1);
+  return handles;
+}
+
 TEST_F(TransferTest, LongRun_TakesLargerMessagesLater) {
   source_.a_message = 5000;
   target_.there.clear();  // nothing to recognise
-  std::vector<uint64_t> handles(3000);
-  std::iota(handles.begin(), handles.end(), 1);
-  EXPECT_EQ(Run(handles), absl::OkStatus());
+  EXPECT_EQ(Run(Many(3000)), absl::OkStatus());
   EXPECT_EQ(source_.asked,
             (std::vector<size_t>{256, 256, 256, 256, 1024, 952}));
+}
+
+TEST_F(TransferTest, SourceOfSmallMessages_IsNotAskedForLargeOnes) {
+  source_.a_message = 200;
+  target_.there.clear();
+  EXPECT_EQ(Run(Many(2000)), absl::OkStatus());
+  EXPECT_EQ(*std::max_element(source_.asked.begin(), source_.asked.end()),
+            256u);
 }
 
 // Offers these, and the target holds some of them.

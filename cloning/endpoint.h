@@ -146,9 +146,9 @@ class Endpoint {
     return SealedOffer();
   }
   // Seals the objects with these handles (token objects of the source), in
-  // order, at most 256 or 1 MiB; what it took is told by `items`. Behind an
-  // object that was left out nothing is sealed, so that a courier can stop
-  // there: it calls again for the rest. Nothing at all sealed: `sealed` is
+  // order, at most kMaxRecords or 1 MiB; what it took is told by `items`.
+  // Behind an object that was left out nothing is sealed, so that a courier can
+  // stop there: it calls again for the rest. Nothing at all sealed: `sealed` is
   // empty. CKR_OPERATION_NOT_INITIALIZED before Bind.
   virtual absl::StatusOr<Batch> Next(absl::Span<const uint64_t> handles) = 0;
   // A buffer of this size holds what Next gives for this object alone. Seals

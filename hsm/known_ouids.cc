@@ -14,9 +14,11 @@ void KnownOuids::Erased(uint64_t generation) {
   erased_at_ = generation;
 }
 
-bool KnownOuids::IsKnownAt(uint64_t generation) const {
+bool KnownOuids::IsKnownAt(uint64_t generation) {
   absl::MutexLock lock(&mu_);
-  return KnownAt(generation);
+  if (KnownAt(generation)) return true;
+  Forget();
+  return false;
 }
 
 bool KnownOuids::Lacks(uint64_t generation, const Ouid& ouid) const {
@@ -26,16 +28,18 @@ bool KnownOuids::Lacks(uint64_t generation, const Ouid& ouid) const {
 
 void KnownOuids::Add(uint64_t generation, const Ouid& ouid) {
   absl::MutexLock lock(&mu_);
-  if (!KnownAt(generation)) return;
+  if (!KnownAt(generation) || ouids_.size() == kMost) return Forget();
   ouids_.insert(ouid);
-  if (ouids_.size() <= kMost) return;
-  generation_ = kBusyGeneration;
-  absl::flat_hash_set<Ouid>().swap(ouids_);
 }
 
 void KnownOuids::Committed(uint64_t generation) {
   absl::MutexLock lock(&mu_);
   if (KnownAt(generation)) generation_ = generation + 1;
+}
+
+void KnownOuids::Forget() {
+  generation_ = kBusyGeneration;
+  absl::flat_hash_set<Ouid>().swap(ouids_);
 }
 
 }  // namespace hsm

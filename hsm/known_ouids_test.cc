@@ -35,9 +35,11 @@ TEST(KnownOuids, OfAnEmptySpace_FollowsWhatIsMade) {
   EXPECT_TRUE(known.Lacks(7, Of(2)));
   known.Committed(7);
   known.Committed(7);  // two writes of one commit
-  EXPECT_FALSE(known.IsKnownAt(7));
+  EXPECT_FALSE(known.Lacks(7, Of(2)));
   EXPECT_FALSE(known.Lacks(8, Of(1)));
   EXPECT_TRUE(known.Lacks(8, Of(2)));
+  EXPECT_FALSE(known.IsKnownAt(7));
+  EXPECT_FALSE(known.Lacks(8, Of(2)));  // forgotten
 }
 
 TEST(KnownOuids, AnyOtherGeneration_IsUnknown) {
@@ -49,6 +51,30 @@ TEST(KnownOuids, AnyOtherGeneration_IsUnknown) {
   EXPECT_FALSE(known.IsKnownAt(9));
   known.BeginEmpty(kBusyGeneration);
   EXPECT_FALSE(known.IsKnownAt(kBusyGeneration));
+}
+
+// Its thread has not told yet that a commit is done when the next write begins.
+TEST(KnownOuids, AWriteBeforeTheWordOfTheCommitBefore_ForgetsAll) {
+  KnownOuids known;
+  known.BeginEmpty(7);
+  known.Add(7, Of(1));
+  known.Add(8, Of(2));
+  known.Committed(7);
+  known.Committed(8);
+  for (const uint64_t generation : {7, 8, 9}) {
+    EXPECT_FALSE(known.Lacks(generation, Of(2))) << generation;
+  }
+}
+
+// Another write of the same commit has changed values, so that this one has no
+// base.
+TEST(KnownOuids, AWriteWithoutABaseInTheSameCommit_ForgetsAll) {
+  KnownOuids known;
+  known.BeginEmpty(7);
+  known.Add(7, Of(1));
+  known.Add(kBusyGeneration, Of(2));
+  known.Committed(7);
+  EXPECT_FALSE(known.Lacks(8, Of(2)));
 }
 
 TEST(KnownOuids, WhereSomeWereErased_NothingBegins) {

@@ -255,6 +255,10 @@ absl::Status Vault::InsertAll(Transaction& tx, const KeyRing& keys,
     std::optional<MacTree::Changes> changes;
     for (const auto& [record, tags] : records) {
       if (record.key != key) continue;
+      if (KeyOf(keys, key).empty()) {
+        return base::Error(CKR_USER_NOT_LOGGED_IN,
+                           "the sealing key is not known");
+      }
       // The tree would only notice one under the same key.
       ASSIGN_OR_RETURN(const auto taken, tx.Get(state_->space, record.id));
       if (taken.has_value()) {

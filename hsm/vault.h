@@ -129,7 +129,7 @@ class Vault {
   absl::StatusOr<std::vector<Sealed>> Seal(
       const KeyRing& keys, absl::Span<const Draft> drafts,
       absl::Span<const uint64_t> ids) const;
-  // Inserts several at once, which costs less.
+  // Inserts what was sealed with the same ring: several at once cost less.
   absl::Status InsertAll(Transaction& tx, const KeyRing& keys,
                          absl::Span<const Sealed> records);
   // Replaces the record, which must be at `expected_version`
