@@ -14,12 +14,12 @@ using hsm::Role;
 class DeviceTest : public testing::Test {
  protected:
   DeviceTest() {
-    auto made = hsm::Hsm::CreateForTest(hsm::testing::BackupSpec(),
+    auto made = hsm::Hsm::CreateForTest(hsm::testkit::BackupSpec(),
                                         hsm::NewMemoryStore(),
-                                        hsm::testing::TestFleet());
+                                        hsm::testkit::TestFleet());
     EXPECT_TRUE(made.ok()) << made.status();
     device_ = *BackupHsm::New(*std::move(made));
-    host_.emplace(*device_, HostUnder(hsm::testing::TestFleet(), "77"));
+    host_.emplace(*device_, HostUnder(hsm::testkit::TestFleet(), "77"));
     EXPECT_EQ(host_->Open(), absl::OkStatus());
   }
   void InitAndLogIn() {
@@ -40,7 +40,7 @@ class DeviceTest : public testing::Test {
     auto co = *partition.Unlock(Role::kCo, Secret(kCoPin));
     std::vector<hsm::NewObject> objects;
     for (int i = 0; i < count; ++i) {
-      objects.push_back(hsm::testing::Data("object"));
+      objects.push_back(hsm::testkit::Data("object"));
     }
     const auto made = partition.Create(co.get(), std::move(objects));
     ASSERT_TRUE(made.ok()) << made.status();
@@ -137,7 +137,7 @@ TEST_F(DeviceTest, NoLogin_IsToldByItsReason) {
 
 TEST_F(DeviceTest, LoginOnOneLink_AuthorisesNothingOnAnother) {
   InitAndLogIn();
-  Host other(*device_, HostUnder(hsm::testing::TestFleet(), "78"));
+  Host other(*device_, HostUnder(hsm::testkit::TestFleet(), "78"));
   ASSERT_EQ(other.Open(), absl::OkStatus());
   EXPECT_EQ(other.Rv(Create("by another")), CKR_USER_NOT_LOGGED_IN);
   EXPECT_EQ(other.Rv(LogIn(0, Role::kSo, kSoPin)), CKR_OK);
@@ -347,7 +347,7 @@ TEST_F(DeviceTest, Adoption_NeedsTheSosPinAndTrustsTheNewRoot) {
   InitAndLogIn();
   const uint32_t space = NewContainer("kept");
   const hsm::Fleet fleet =
-      *hsm::Fleet::OpenOrCreate(hsm::testing::TemporaryDirectory() + "/fleet");
+      *hsm::Fleet::OpenOrCreate(hsm::testkit::TemporaryDirectory() + "/fleet");
   const auto identity = HostUnder(fleet, "90");
   Host stranger(*device_, identity, /*allow_adoption=*/true);
   EXPECT_EQ(base::CkRv(stranger.Open()), CKR_DEVICE_ERROR);
@@ -375,8 +375,8 @@ TEST_F(DeviceTest, Adoption_NeedsTheSosPinAndTrustsTheNewRoot) {
 
 TEST(BackupHsmTest, ApplicationHsm_IsNotOne) {
   auto made =
-      hsm::Hsm::CreateForTest(hsm::testing::AppSpec(), hsm::NewMemoryStore(),
-                              hsm::testing::TestFleet());
+      hsm::Hsm::CreateForTest(hsm::testkit::AppSpec(), hsm::NewMemoryStore(),
+                              hsm::testkit::TestFleet());
   ASSERT_TRUE(made.ok());
   EXPECT_EQ(base::CkRv(BackupHsm::New(*std::move(made)).status()),
             CKR_TOKEN_NOT_RECOGNIZED);

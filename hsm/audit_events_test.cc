@@ -11,20 +11,20 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::AuditText;
-using testing::BackupSpec;
-using testing::Data;
-using testing::LinesOf;
-using testing::LinesWith;
-using testing::List;
-using testing::LogInSo;
-using testing::MakeOfficer;
-using testing::Pin;
-using testing::Rv;
-using testing::SecretKey;
-using testing::TestFleet;
-using testing::TestHsm;
+using testkit::AppSpec;
+using testkit::AuditText;
+using testkit::BackupSpec;
+using testkit::Data;
+using testkit::LinesOf;
+using testkit::LinesWith;
+using testkit::List;
+using testkit::LogInSo;
+using testkit::MakeOfficer;
+using testkit::Pin;
+using testkit::Rv;
+using testkit::SecretKey;
+using testkit::TestFleet;
+using testkit::TestHsm;
 using Mode = AuditSettings::Mode;
 
 // The only line with this event.

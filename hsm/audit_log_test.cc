@@ -21,13 +21,13 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::AuditText;
-using testing::LinesOf;
-using testing::LinesWith;
-using testing::Rv;
-using testing::TestFleet;
-using testing::TestHsm;
+using testkit::AppSpec;
+using testkit::AuditText;
+using testkit::LinesOf;
+using testkit::LinesWith;
+using testkit::Rv;
+using testkit::TestFleet;
+using testkit::TestHsm;
 using Mode = AuditSettings::Mode;
 
 AuditEvent Event() {
@@ -74,7 +74,7 @@ TEST(AuditGroupTest, ManyEventsTogether_AreALineEach) {
 // An HSM on disk, whose file can be changed behind its back.
 class DiskHsm {
  public:
-  DiskHsm() : directory_(testing::TemporaryDirectory() + "/app") {
+  DiskHsm() : directory_(testkit::TemporaryDirectory() + "/app") {
     EXPECT_TRUE(Hsm::Create(AppSpec(), directory_, TestFleet()).ok());
     hsm_ = Another();
   }
@@ -408,7 +408,7 @@ TEST(AuditLogTest, FaultAtEachOperation_LeavesASoundLog) {
 // ---------------------------------------------------------------------
 
 TEST(AuditLogTest, Journal_GetsWhatWasCommittedAndNothingElse) {
-  const std::string path = testing::TemporaryDirectory() + "/journal";
+  const std::string path = testkit::TemporaryDirectory() + "/journal";
   const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;

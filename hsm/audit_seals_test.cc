@@ -15,14 +15,14 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::Data;
-using testing::LinesWith;
-using testing::LogInSo;
-using testing::MakeOfficer;
-using testing::Pin;
-using testing::Rv;
-using testing::TestHsm;
+using testkit::AppSpec;
+using testkit::Data;
+using testkit::LinesWith;
+using testkit::LogInSo;
+using testkit::MakeOfficer;
+using testkit::Pin;
+using testkit::Rv;
+using testkit::TestHsm;
 
 // A space as the file has it.
 struct Copy {
@@ -123,7 +123,7 @@ TEST(AuditSealsTest, OldPoliciesOfTheHsm_StopEveryLogin) {
 TEST(AuditSealsTest, AllObjectsOfAnEarlierTime_AreNotTheNewest) {
   TestHsm hsm(AppSpec());
   LoginRef co = MakeOfficer(hsm.first());
-  const auto made = hsm.first().Create(co.get(), testing::List(Data("one")));
+  const auto made = hsm.first().Create(co.get(), testkit::List(Data("one")));
   ASSERT_TRUE(made.ok()) << made.status();
   const Copy old = Take(hsm, 1, "tree/");
   ASSERT_TRUE(hsm.first().Destroy(co.get(), made->front()).ok());
@@ -132,7 +132,7 @@ TEST(AuditSealsTest, AllObjectsOfAnEarlierTime_AreNotTheNewest) {
   EXPECT_EQ(Rv(hsm.Another()->Find(1)->Unlock(Role::kCo, Pin("co-pin-1"))),
             CKR_DEVICE_ERROR);
   // A process that is logged in cannot be made to take them for the newest.
-  EXPECT_EQ(Rv(hsm.first().Create(co.get(), testing::List(Data("two")))),
+  EXPECT_EQ(Rv(hsm.first().Create(co.get(), testkit::List(Data("two")))),
             CKR_DEVICE_ERROR);
   EXPECT_EQ(Rv(hsm.Another()->Find(1)->Unlock(Role::kCo, Pin("co-pin-1"))),
             CKR_DEVICE_ERROR);
@@ -167,7 +167,7 @@ TEST(AuditSealsTest, DamageOfOnePartition_LeavesTheOthersAndCanBeEnded) {
   EXPECT_EQ(Rv(hsm.first().Unlock(Role::kCo, Pin("co-pin-1"))),
             CKR_DEVICE_ERROR);
   EXPECT_TRUE(
-      hsm->Find(2)->Create(officer.get(), testing::List(Data("x"))).ok());
+      hsm->Find(2)->Create(officer.get(), testkit::List(Data("x"))).ok());
   EXPECT_TRUE(hsm->Find(2)->Unlock(Role::kCo, Pin("co-pin-1")).ok());
   EXPECT_TRUE(hsm->DeletePartition(*so, 1).ok());
   EXPECT_TRUE(hsm->CreatePartition(*so, {.label = "third"}).ok());
@@ -221,7 +221,7 @@ TEST(AuditSealsTest, SeveralChangesInOneCommit_HangTogether) {
   ASSERT_TRUE(
       hsm->Atomically([&]() -> absl::Status {
            RETURN_IF_ERROR(hsm.first()
-                               .Create(co.get(), testing::List(Data("one")))
+                               .Create(co.get(), testkit::List(Data("one")))
                                .status());
            // One that fails in between is undone alone.
            EXPECT_FALSE(hsm.first()
@@ -231,7 +231,7 @@ TEST(AuditSealsTest, SeveralChangesInOneCommit_HangTogether) {
          })
           .ok());
   EXPECT_TRUE(hsm.Another()->Find(1)->Unlock(Role::kCo, Pin("co-pin-1")).ok());
-  EXPECT_TRUE(hsm.first().Create(co.get(), testing::List(Data("two"))).ok());
+  EXPECT_TRUE(hsm.first().Create(co.get(), testkit::List(Data("two"))).ok());
 }
 
 }  // namespace

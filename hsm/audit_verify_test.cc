@@ -13,11 +13,11 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::AuditText;
-using testing::LinesOf;
-using testing::TestFleet;
-using testing::TestHsm;
+using testkit::AppSpec;
+using testkit::AuditText;
+using testkit::LinesOf;
+using testkit::TestFleet;
+using testkit::TestHsm;
 
 // A log of one HSM: some lines, a checkpoint, some lines, the checkpoint of an
 // export.
@@ -153,7 +153,7 @@ TEST_F(AuditVerifyTest, AnotherLineThanTheKnownOne_IsFound) {
 
 TEST_F(AuditVerifyTest, AnotherRoot_IsFound) {
   const auto other =
-      Fleet::OpenOrCreate(testing::TemporaryDirectory() + "/fleet");
+      Fleet::OpenOrCreate(testkit::TemporaryDirectory() + "/fleet");
   ASSERT_TRUE(other.ok());
   const base::Certificate roots[] = {other->root()};
   const AuditReport report = VerifyAudit(text_, roots);

@@ -41,7 +41,7 @@ class CountedStoreTest : public ::testing::Test {
  protected:
   CountedStoreTest() {
     EXPECT_TRUE(
-        Hsm::Create(testing::AppSpec(), app_, testing::TestFleet()).ok());
+        Hsm::Create(testkit::AppSpec(), app_, testkit::TestFleet()).ok());
     settings_.tpm = TpmCounterName{.index = 0x1500020};
   }
 
@@ -215,8 +215,8 @@ TEST_F(CountedStoreTest, AnotherCounter_IsRefused) {
 
 // At any moment, in earnest: whatever is left is what the next one accepts.
 TEST_F(CountedStoreTest, KilledAtAnyMoment_TheOwnerGoesOn) {
-  if (!testing::SoftTpm::IsThere()) GTEST_SKIP();
-  testing::SoftTpm tpm(directory_.file("tpm"));
+  if (!testkit::SoftTpm::IsThere()) GTEST_SKIP();
+  testkit::SoftTpm tpm(directory_.file("tpm"));
   tpm.Define();
   settings_.standard.mode = Mode::kClosed;
   ASSERT_TRUE(settings_.SetWitness(tpm.name()).ok());
@@ -248,8 +248,8 @@ TEST_F(CountedStoreTest, KilledAtAnyMoment_TheOwnerGoesOn) {
 }
 
 TEST_F(CountedStoreTest, FourProcessesAtOnce_NeverCountTooFar) {
-  if (!testing::SoftTpm::IsThere()) GTEST_SKIP();
-  testing::SoftTpm tpm(directory_.file("tpm"));
+  if (!testkit::SoftTpm::IsThere()) GTEST_SKIP();
+  testkit::SoftTpm tpm(directory_.file("tpm"));
   tpm.Define();
   AuditSettings settings;
   settings.standard.mode = Mode::kClosed;

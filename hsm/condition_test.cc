@@ -10,22 +10,22 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::BackupSpec;
-using testing::Data;
-using testing::LinesWith;
-using testing::LogInSo;
-using testing::MakeOfficer;
-using testing::Pin;
-using testing::Rv;
-using testing::TestHsm;
+using testkit::AppSpec;
+using testkit::BackupSpec;
+using testkit::Data;
+using testkit::LinesWith;
+using testkit::LogInSo;
+using testkit::MakeOfficer;
+using testkit::Pin;
+using testkit::Rv;
+using testkit::TestHsm;
 
 TEST(ConditionTest, Transport_StopsEverythingButTheSo) {
   TestHsm hsm(AppSpec());
   const LoginRef so = LogInSo(*hsm);
   LoginRef co = MakeOfficer(hsm.first());
   const auto made =
-      hsm.first().Create(co.get(), testing::List(Data("kept", true)));
+      hsm.first().Create(co.get(), testkit::List(Data("kept", true)));
   ASSERT_TRUE(made.ok()) << made.status();
   const auto other = hsm.Another();
   auto elsewhere = other->Find(1)->Unlock(Role::kCo, Pin("co-pin-1"));
@@ -39,7 +39,7 @@ TEST(ConditionTest, Transport_StopsEverythingButTheSo) {
   constexpr CK_RV kRefused = CKR_STM_CMD_NON_TRANSPORT;
   EXPECT_EQ(Rv(hsm->EnterTransport(so.get())), kRefused);
   // Also for those who were logged in, here and in another process.
-  EXPECT_EQ(Rv(hsm.first().Create(co.get(), testing::List(Data("new")))),
+  EXPECT_EQ(Rv(hsm.first().Create(co.get(), testkit::List(Data("new")))),
             kRefused);
   EXPECT_EQ(Rv(hsm.first().Get(nullptr, made->front())), kRefused);
   EXPECT_EQ(Rv(other->Find(1)->Get(elsewhere->get(), made->front())), kRefused);
@@ -113,7 +113,7 @@ TEST(ConditionTest, Tamper_WaitsForTheSo) {
   EXPECT_EQ(Rv(hsm->ClearTamper(so.get())), CKR_OPERATION_NOT_ALLOWED);
   ASSERT_TRUE(hsm->Tamper().ok());
   EXPECT_NE(hsm->GetCondition()->tampered_at, 0u);
-  EXPECT_EQ(Rv(hsm.first().Create(co.get(), testing::List(Data("new")))),
+  EXPECT_EQ(Rv(hsm.first().Create(co.get(), testkit::List(Data("new")))),
             CKR_HSM_TAMPERED);
   EXPECT_EQ(Rv(hsm.first().Unlock(Role::kCo, Pin("co-pin-1"))),
             CKR_HSM_TAMPERED);
@@ -121,7 +121,7 @@ TEST(ConditionTest, Tamper_WaitsForTheSo) {
   const auto again = hsm->admin().Unlock(Role::kSo, Pin("so-pin-1"));
   ASSERT_TRUE(again.ok());
   ASSERT_TRUE(hsm->ClearTamper(again->get()).ok());
-  EXPECT_TRUE(hsm.first().Create(co.get(), testing::List(Data("new"))).ok());
+  EXPECT_TRUE(hsm.first().Create(co.get(), testkit::List(Data("new"))).ok());
   EXPECT_EQ(LinesWith(*hsm, "tampered").size(), 1u);
   // The store is as it was; nobody said otherwise.
   EXPECT_TRUE(LinesWith(*hsm, "integrity").empty());

@@ -10,13 +10,13 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::LinesWith;
-using testing::LogInSo;
-using testing::MakeOfficer;
-using testing::Pin;
-using testing::Rv;
-using testing::TestHsm;
+using testkit::AppSpec;
+using testkit::LinesWith;
+using testkit::LogInSo;
+using testkit::MakeOfficer;
+using testkit::Pin;
+using testkit::Rv;
+using testkit::TestHsm;
 
 uint64_t HostNow() { return static_cast<uint64_t>(std::time(nullptr)); }
 

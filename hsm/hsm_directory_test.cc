@@ -13,15 +13,15 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::Data;
-using testing::List;
-using testing::MakeOfficer;
-using testing::Pin;
-using testing::Rv;
-using testing::SecretKey;
-using testing::TemporaryDirectory;
-using testing::TestFleet;
+using testkit::AppSpec;
+using testkit::Data;
+using testkit::List;
+using testkit::MakeOfficer;
+using testkit::Pin;
+using testkit::Rv;
+using testkit::SecretKey;
+using testkit::TemporaryDirectory;
+using testkit::TestFleet;
 
 mode_t ModeOf(const std::string& path) {
   struct stat seen;

@@ -9,16 +9,16 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::BackupSpec;
-using testing::Data;
-using testing::List;
-using testing::LogInSo;
-using testing::MakeOfficer;
-using testing::Pin;
-using testing::Rv;
-using testing::SecretKey;
-using testing::TestHsm;
+using testkit::AppSpec;
+using testkit::BackupSpec;
+using testkit::Data;
+using testkit::List;
+using testkit::LogInSo;
+using testkit::MakeOfficer;
+using testkit::Pin;
+using testkit::Rv;
+using testkit::SecretKey;
+using testkit::TestHsm;
 
 PartitionSpec Sized(const std::string& label, uint64_t capacity = 0) {
   return {.label = label, .version = 0, .capacity = capacity, .policies = {}};
@@ -42,23 +42,23 @@ TEST(Hsm, IsAsConfigured) {
   EXPECT_EQ(hsm->identity()->certificate.name().serial, info.serial);
   EXPECT_EQ(hsm->identity()->certificate.name().kind, "backup");
   EXPECT_TRUE(hsm->identity()
-                  ->certificate.VerifyUnder(testing::TestFleet().root())
+                  ->certificate.VerifyUnder(testkit::TestFleet().root())
                   .ok());
 }
 
 TEST(Hsm, OfAnUnknownModelOrFirmware_IsNotMade) {
   HsmSpec spec = AppSpec("luna-k99");
   EXPECT_EQ(
-      Rv(Hsm::CreateForTest(spec, NewMemoryStore(), testing::TestFleet())),
+      Rv(Hsm::CreateForTest(spec, NewMemoryStore(), testkit::TestFleet())),
       CK_RV{CKR_ARGUMENTS_BAD});
   spec = AppSpec();
   spec.firmware = {7, 7, 9};
   EXPECT_EQ(
-      Rv(Hsm::CreateForTest(spec, NewMemoryStore(), testing::TestFleet())),
+      Rv(Hsm::CreateForTest(spec, NewMemoryStore(), testkit::TestFleet())),
       CK_RV{CKR_ARGUMENTS_BAD});
   spec = AppSpec("luna-g7-backup");
   EXPECT_EQ(
-      Rv(Hsm::CreateForTest(spec, NewMemoryStore(), testing::TestFleet())),
+      Rv(Hsm::CreateForTest(spec, NewMemoryStore(), testkit::TestFleet())),
       CK_RV{CKR_ARGUMENTS_BAD});
 }
 
@@ -419,7 +419,7 @@ TEST(Adoption, ReplacesTheRootAndRemembersTheOldOne) {
   TestHsm hsm(BackupSpec());
   LogInSo(*hsm);
   const Fleet other =
-      *Fleet::OpenOrCreate(testing::TemporaryDirectory() + "/fleet");
+      *Fleet::OpenOrCreate(testkit::TemporaryDirectory() + "/fleet");
   const base::CertifiedName name = hsm->identity()->certificate.name();
   const base::Certificate certificate =
       *other.Issue(name, hsm->identity()->key.public_point());
@@ -428,7 +428,7 @@ TEST(Adoption, ReplacesTheRootAndRemembersTheOldOne) {
             CK_RV{CKR_PIN_INCORRECT});
   EXPECT_EQ(hsm->admin().State(Role::kSo)->failures, 1u);
   EXPECT_EQ(
-      Rv(hsm->Adopt(Pin("so-pin-1"), testing::TestFleet().root(), certificate)),
+      Rv(hsm->Adopt(Pin("so-pin-1"), testkit::TestFleet().root(), certificate)),
       CK_RV{CKR_CERTIFICATE_DATA_INVALID});
   ASSERT_TRUE(hsm->Adopt(Pin("so-pin-1"), other.root(), certificate).ok());
   for (Hsm* seen : {&*hsm, elsewhere.get()}) {
@@ -437,14 +437,14 @@ TEST(Adoption, ReplacesTheRootAndRemembersTheOldOne) {
     EXPECT_TRUE(seen->identity()->certificate.VerifyUnder(other.root()).ok());
     ASSERT_EQ(seen->FormerRoots()->size(), 1u);
     EXPECT_EQ((*seen->FormerRoots())[0].der(),
-              testing::TestFleet().root().der());
+              testkit::TestFleet().root().der());
   }
 }
 
 TEST(Adoption, OfAnHsmWithoutSo_NeedsNoPin) {
   TestHsm hsm(BackupSpec());
   const Fleet other =
-      *Fleet::OpenOrCreate(testing::TemporaryDirectory() + "/fleet");
+      *Fleet::OpenOrCreate(testkit::TemporaryDirectory() + "/fleet");
   const base::Certificate certificate = *other.Issue(
       hsm->identity()->certificate.name(), hsm->identity()->key.public_point());
   ASSERT_TRUE(hsm->Adopt(base::SecretBytes(), other.root(), certificate).ok());

@@ -6,15 +6,15 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::BackupSpec;
-using testing::Data;
-using testing::List;
-using testing::LogInSo;
-using testing::MakeOfficer;
-using testing::Pin;
-using testing::Rv;
-using testing::TestHsm;
+using testkit::AppSpec;
+using testkit::BackupSpec;
+using testkit::Data;
+using testkit::List;
+using testkit::LogInSo;
+using testkit::MakeOfficer;
+using testkit::Pin;
+using testkit::Rv;
+using testkit::TestHsm;
 
 TEST(Slots, AreRememberedAfterTheirPartitionWent) {
   TestHsm hsm(BackupSpec());

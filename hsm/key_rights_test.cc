@@ -12,11 +12,11 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::MakeOfficer;
-using testing::Pin;
-using testing::Rv;
-using testing::TestHsm;
+using testkit::AppSpec;
+using testkit::MakeOfficer;
+using testkit::Pin;
+using testkit::Rv;
+using testkit::TestHsm;
 
 HsmSpec V1Spec(PolicyValues policies = {{3, 1}, {7, 1}}) {
   HsmSpec spec = AppSpec("luna-k7");
@@ -445,7 +445,7 @@ TEST_F(KeyRightsPolicyTest, Policy40_WantsDataOfEveryNewKey) {
   EXPECT_EQ(Rv(Make(p_, co_, AesKey())), CK_RV{CKR_OH_AUTH_DATA_NOT_PROVIDED});
   EXPECT_TRUE(Make(p_, co_, WithData()).ok());
   std::vector<NewObject> data;
-  data.push_back(testing::Data("no key"));
+  data.push_back(testkit::Data("no key"));
   EXPECT_TRUE(p_.Create(co_.get(), std::move(data)).ok());
 }
 

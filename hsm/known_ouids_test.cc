@@ -7,13 +7,13 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::List;
-using testing::MakeOfficer;
-using testing::Pin;
-using testing::Rv;
-using testing::SecretKey;
-using testing::TestHsm;
+using testkit::AppSpec;
+using testkit::List;
+using testkit::MakeOfficer;
+using testkit::Pin;
+using testkit::Rv;
+using testkit::SecretKey;
+using testkit::TestHsm;
 
 Ouid Of(uint8_t first) { return Ouid{first}; }
 

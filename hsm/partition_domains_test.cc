@@ -10,12 +10,12 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::LinesWith;
-using testing::MakeOfficer;
-using testing::Pin;
-using testing::Rv;
-using testing::TestHsm;
+using testkit::AppSpec;
+using testkit::LinesWith;
+using testkit::MakeOfficer;
+using testkit::Pin;
+using testkit::Rv;
+using testkit::TestHsm;
 using Labels = std::vector<std::string>;
 
 HsmSpec Spec780() {

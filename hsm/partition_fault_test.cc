@@ -9,21 +9,21 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::Data;
-using testing::List;
-using testing::LogInSo;
-using testing::MakeOfficer;
-using testing::Pin;
-using testing::Rv;
-using testing::SecretKey;
+using testkit::AppSpec;
+using testkit::Data;
+using testkit::List;
+using testkit::LogInSo;
+using testkit::MakeOfficer;
+using testkit::Pin;
+using testkit::Rv;
+using testkit::SecretKey;
 
 // An HSM over a store with faults.
 struct FaultyHsm {
   explicit FaultyHsm(const HsmSpec& spec) {
     auto store = std::make_unique<FaultStore>(NewMemoryStore());
     faults = store.get();
-    hsm = *Hsm::CreateForTest(spec, std::move(store), testing::TestFleet());
+    hsm = *Hsm::CreateForTest(spec, std::move(store), testkit::TestFleet());
   }
   Partition& first() { return *hsm->Find(1); }
 

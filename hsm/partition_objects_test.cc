@@ -8,17 +8,17 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::BackupSpec;
-using testing::Data;
-using testing::Labelled;
-using testing::List;
-using testing::LogInSo;
-using testing::MakeOfficer;
-using testing::Pin;
-using testing::Rv;
-using testing::SecretKey;
-using testing::TestHsm;
+using testkit::AppSpec;
+using testkit::BackupSpec;
+using testkit::Data;
+using testkit::Labelled;
+using testkit::List;
+using testkit::LogInSo;
+using testkit::MakeOfficer;
+using testkit::Pin;
+using testkit::Rv;
+using testkit::SecretKey;
+using testkit::TestHsm;
 
 using Handles = std::vector<uint64_t>;
 
@@ -518,7 +518,7 @@ TEST(Tampering, PoliciesSignedWithoutAnyPin_AreRefusedAtLogin) {
   TestHsm hsm(AppSpec());
   MakeOfficer(hsm.first());
   auto core = *HsmCore::New(
-      std::make_unique<testing::SharedStore>(
+      std::make_unique<testkit::SharedStore>(
           std::shared_ptr<Store>(&hsm.raw_store(), [](Store*) {})),
       SecretBytes(base::WipedVector(kStorageKeySize, 0x5a)));
   ASSERT_TRUE(

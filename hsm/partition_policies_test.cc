@@ -5,16 +5,16 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::BackupSpec;
-using testing::Data;
-using testing::List;
-using testing::LogInSo;
-using testing::MakeOfficer;
-using testing::Pin;
-using testing::Rv;
-using testing::SecretKey;
-using testing::TestHsm;
+using testkit::AppSpec;
+using testkit::BackupSpec;
+using testkit::Data;
+using testkit::List;
+using testkit::LogInSo;
+using testkit::MakeOfficer;
+using testkit::Pin;
+using testkit::Rv;
+using testkit::SecretKey;
+using testkit::TestHsm;
 
 TEST(PartitionPolicies, AreChangedByThePoOnly) {
   TestHsm hsm(AppSpec());
@@ -116,7 +116,7 @@ TEST(Version1, OfAnOldFirmware_CannotBeMade) {
   spec.firmware = {7, 4, 0};
   spec.partitions[0].version = 1;
   EXPECT_EQ(
-      Rv(Hsm::CreateForTest(spec, NewMemoryStore(), testing::TestFleet())),
+      Rv(Hsm::CreateForTest(spec, NewMemoryStore(), testkit::TestFleet())),
       CK_RV{CKR_ARGUMENTS_BAD});
 }
 

@@ -7,16 +7,16 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::BackupSpec;
-using testing::Data;
-using testing::List;
-using testing::LogInSo;
-using testing::MakeOfficer;
-using testing::Pin;
-using testing::Rv;
-using testing::SecretKey;
-using testing::TestHsm;
+using testkit::AppSpec;
+using testkit::BackupSpec;
+using testkit::Data;
+using testkit::List;
+using testkit::LogInSo;
+using testkit::MakeOfficer;
+using testkit::Pin;
+using testkit::Rv;
+using testkit::SecretKey;
+using testkit::TestHsm;
 
 void TryWrong(Partition& partition, Role role, int times) {
   for (int i = 0; i < times; ++i) {

@@ -9,11 +9,11 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::MakeOfficer;
-using testing::Pin;
-using testing::Rv;
-using testing::TestHsm;
+using testkit::AppSpec;
+using testkit::MakeOfficer;
+using testkit::Pin;
+using testkit::Rv;
+using testkit::TestHsm;
 using SksUse = Partition::SksUse;
 
 HsmSpec V1Spec(PolicyValues policies = {{3, 1}, {7, 1}}) {

@@ -10,14 +10,14 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::Data;
-using testing::List;
-using testing::MakeOfficer;
-using testing::Pin;
-using testing::Rv;
-using testing::SecretKey;
-using testing::TestHsm;
+using testkit::AppSpec;
+using testkit::Data;
+using testkit::List;
+using testkit::MakeOfficer;
+using testkit::Pin;
+using testkit::Rv;
+using testkit::SecretKey;
+using testkit::TestHsm;
 
 HsmSpec V1Spec() {
   HsmSpec spec = AppSpec("luna-k7");
@@ -94,10 +94,10 @@ TEST(PartitionSmk, LeavesOnlyFromAnHsmThatClones) {
   EXPECT_EQ(Rv(p.CheckExport(smk)), CKR_OK);
   TestHsm closed(V1Spec());
   ASSERT_TRUE(closed
-                  ->SetPolicies(testing::LogInSo(*closed).get(),
+                  ->SetPolicies(testkit::LogInSo(*closed).get(),
                                 {{hsm_policy::kCloning, 0}}, true)
                   .ok());
-  const LoginRef so = testing::LogInSo(*closed);
+  const LoginRef so = testkit::LogInSo(*closed);
   PartitionSpec spec;
   spec.label = "p";
   spec.policies = {{partition_policy::kPrivateKeyCloning, 0},

@@ -9,15 +9,15 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::Data;
-using testing::Labelled;
-using testing::List;
-using testing::MakeOfficer;
-using testing::Pin;
-using testing::Rv;
-using testing::SecretKey;
-using testing::TestHsm;
+using testkit::AppSpec;
+using testkit::Data;
+using testkit::Labelled;
+using testkit::List;
+using testkit::MakeOfficer;
+using testkit::Pin;
+using testkit::Rv;
+using testkit::SecretKey;
+using testkit::TestHsm;
 
 template <typename Work>
 void InThreads(int count, Work work) {

@@ -14,7 +14,7 @@
 #include "hsm/hsm.h"
 
 namespace hsm {
-namespace testing {
+namespace testkit {
 
 inline std::string AuditText(Hsm& hsm) {
   std::string text;
@@ -45,7 +45,7 @@ inline std::vector<std::string> LinesWith(Hsm& hsm, absl::string_view word) {
   return found;
 }
 
-}  // namespace testing
+}  // namespace testkit
 }  // namespace hsm
 
 #endif  // PERIGEE_HSM_TEST_AUDIT_H_

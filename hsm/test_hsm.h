@@ -15,7 +15,7 @@
 #include "hsm/test_stores.h"
 
 namespace hsm {
-namespace testing {
+namespace testkit {
 
 // A store that several Hsm objects share.
 class SharedStore : public Store {
@@ -182,7 +182,7 @@ inline LoginRef LogInSo(Hsm& hsm, const std::string& pin = "so-pin-1") {
   return *std::move(so);
 }
 
-}  // namespace testing
+}  // namespace testkit
 }  // namespace hsm
 
 #endif  // PERIGEE_HSM_TEST_HSM_H_

@@ -21,7 +21,7 @@
 #include <utility>
 
 namespace hsm {
-namespace testing {
+namespace testkit {
 
 class SoftTpm {
  public:
@@ -141,7 +141,7 @@ class SoftTpm {
   pid_t pid_ = 0;
 };
 
-}  // namespace testing
+}  // namespace testkit
 }  // namespace hsm
 
 #endif  // PERIGEE_HSM_TEST_TPM_H_

@@ -13,7 +13,7 @@ namespace hsm {
 namespace {
 
 using ::testing::HasSubstr;
-using testing::SoftTpm;
+using testkit::SoftTpm;
 
 std::string ErrorOf(absl::string_view name) {
   const auto parsed = TpmCounterName::Parse(name);

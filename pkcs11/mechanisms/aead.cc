@@ -446,7 +446,7 @@ absl::StatusOr<SecretBytes> Unwrap(const Use& use, ByteSpan wrapped) {
                   Use{use.mechanism, &own, use.key, nullptr}, wrapped);
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kAeadRows[] = {
     {.type = CKM_AES_CCM,
      .name = "CKM_AES_CCM",
      .key_type = CKK_AES,
@@ -481,6 +481,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> AeadRows() { return kRows; }
+absl::Span<const Mechanism> AeadRows() { return kAeadRows; }
 
 }  // namespace pkcs11

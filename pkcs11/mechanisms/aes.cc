@@ -423,7 +423,7 @@ constexpr Mechanism StreamRow(CK_MECHANISM_TYPE type, const char* name) {
                              NewStream<kMode, kIn>, NewStream<kMode, kBack>);
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kAesRows[] = {
     KeyRow<CKK_AES>(CKM_AES_KEY_GEN, "CKM_AES_KEY_GEN"),
     BlockRow<CKK_AES, CipherMode::kEcb, false>(CKM_AES_ECB, "CKM_AES_ECB"),
     BlockRow<CKK_AES, CipherMode::kCbc, false>(CKM_AES_CBC, "CKM_AES_CBC"),
@@ -471,6 +471,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> AesRows() { return kRows; }
+absl::Span<const Mechanism> AesRows() { return kAesRows; }
 
 }  // namespace pkcs11

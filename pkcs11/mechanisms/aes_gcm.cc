@@ -257,7 +257,7 @@ absl::StatusOr<SecretBytes> Unwrap(const Use& use, ByteSpan wrapped) {
                   wrapped);
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kAesGcmRows[] = {
     {.type = CKM_AES_GCM,
      .name = "CKM_AES_GCM",
      .key_type = CKK_AES,
@@ -277,6 +277,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> AesGcmRows() { return kRows; }
+absl::Span<const Mechanism> AesGcmRows() { return kAesGcmRows; }
 
 }  // namespace pkcs11

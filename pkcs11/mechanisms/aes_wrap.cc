@@ -202,7 +202,7 @@ constexpr Mechanism Row(CK_MECHANISM_TYPE type, const char* name) {
           .unwrap = Unwrap};
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kAesWrapRows[] = {
     Row<AesMode::kWrap>(CKM_AES_KEY_WRAP, "CKM_AES_KEY_WRAP"),
     Row<AesMode::kWrap>(CKM_AES_KEY_WRAP_PKCS7, "CKM_AES_KEY_WRAP_PKCS7"),
     Row<AesMode::kWrapPad>(CKM_AES_KEY_WRAP_KWP, "CKM_AES_KEY_WRAP_KWP"),
@@ -211,6 +211,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> AesWrapRows() { return kRows; }
+absl::Span<const Mechanism> AesWrapRows() { return kAesWrapRows; }
 
 }  // namespace pkcs11

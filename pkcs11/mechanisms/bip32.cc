@@ -421,7 +421,7 @@ absl::Status DeriveChild(const Use& use, DerivedKeys& keys) {
   return AddPair(use, node, arithmetic, keys);
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kBip32Rows[] = {
     {.type = CKM_BIP32_MASTER_DERIVE,
      .name = "CKM_BIP32_MASTER_DERIVE",
      .key_type = CKK_GENERIC_SECRET,
@@ -476,7 +476,7 @@ const KeyForm kBip32Form = {
     .complete = Complete,
     .public_of = PublicOf};
 
-absl::Span<const Mechanism> Bip32Rows() { return kRows; }
+absl::Span<const Mechanism> Bip32Rows() { return kBip32Rows; }
 
 bool Bip32IsAvailable() { return Ripemd160() != nullptr; }
 

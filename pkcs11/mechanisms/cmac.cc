@@ -200,7 +200,7 @@ constexpr Mechanism CmacRow(CK_MECHANISM_TYPE type, const char* name,
           .verify = NewCmac<MacVerifier, Verifier>};
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kCmacRows[] = {
     CmacRow<CKK_AES>(CKM_AES_CMAC, "CKM_AES_CMAC", false),
     CmacRow<CKK_AES>(CKM_AES_CMAC_GENERAL, "CKM_AES_CMAC_GENERAL", true),
     CmacRow<CKK_DES3>(CKM_DES3_CMAC, "CKM_DES3_CMAC", false),
@@ -231,6 +231,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> CmacRows() { return kRows; }
+absl::Span<const Mechanism> CmacRows() { return kCmacRows; }
 
 }  // namespace pkcs11

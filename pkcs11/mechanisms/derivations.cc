@@ -179,7 +179,7 @@ constexpr Mechanism Row(
   return {.type = type, .name = name, .parse = parse, .derive = derive};
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kDerivationsRows[] = {
     Row(CKM_CONCATENATE_BASE_AND_KEY, "CKM_CONCATENATE_BASE_AND_KEY",
         ParseOtherKey, KeyThenKey),
     Row(CKM_CONCATENATE_BASE_AND_DATA, "CKM_CONCATENATE_BASE_AND_DATA",
@@ -193,6 +193,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> DerivationRows() { return kRows; }
+absl::Span<const Mechanism> DerivationRows() { return kDerivationsRows; }
 
 }  // namespace pkcs11

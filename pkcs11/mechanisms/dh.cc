@@ -134,7 +134,7 @@ constexpr Mechanism DeriveRow(
   return row;
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kDhRows[] = {
     ParametersRow<CKK_DH>(CKM_DH_PKCS_PARAMETER_GEN,
                           "CKM_DH_PKCS_PARAMETER_GEN"),
     PairRow<CKK_DH>(CKM_DH_PKCS_KEY_PAIR_GEN, "CKM_DH_PKCS_KEY_PAIR_GEN"),
@@ -149,6 +149,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> DhRows() { return kRows; }
+absl::Span<const Mechanism> DhRows() { return kDhRows; }
 
 }  // namespace pkcs11

@@ -83,7 +83,7 @@ constexpr Mechanism Row(const char* name) {
           .digest = NewDigester};
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kDigestRows[] = {
     Row<CKM_MD5>("CKM_MD5"),
     Row<CKM_SHA_1>("CKM_SHA_1"),
     Row<CKM_SHA224>("CKM_SHA224"),
@@ -106,6 +106,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> DigestRows() { return kRows; }
+absl::Span<const Mechanism> DigestRows() { return kDigestRows; }
 
 }  // namespace pkcs11

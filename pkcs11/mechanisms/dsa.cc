@@ -87,7 +87,7 @@ constexpr Mechanism Row(const char* name) {
       .verify = NewVerifier};
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kDsaRows[] = {
     {.type = CKM_DSA_PARAMETER_GEN,
      .name = "CKM_DSA_PARAMETER_GEN",
      .key_type = CKK_DSA,
@@ -115,6 +115,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> DsaRows() { return kRows; }
+absl::Span<const Mechanism> DsaRows() { return kDsaRows; }
 
 }  // namespace pkcs11

@@ -83,7 +83,7 @@ constexpr Mechanism EcdsaRow(CK_MECHANISM_TYPE type, const char* name,
           .verify = NewVerifier};
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kEcRows[] = {
     GenerationRow(CKM_EC_KEY_PAIR_GEN, "CKM_EC_KEY_PAIR_GEN"),
     // OpenSSL draws private keys by rejection (FIPS 186-5, A.2.2), whose
     // result has the distribution that the extra bits only come near to.
@@ -107,6 +107,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> EcRows() { return kRows; }
+absl::Span<const Mechanism> EcRows() { return kEcRows; }
 
 }  // namespace pkcs11

@@ -170,7 +170,7 @@ constexpr Mechanism Row(CK_MECHANISM_TYPE type, const char* name,
           .decapsulate = Decapsulate};
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kEcdhRows[] = {
     Row(CKM_ECDH1_DERIVE, "CKM_ECDH1_DERIVE", CKK_EC_MONTGOMERY),
     Row(CKM_ECDH1_COFACTOR_DERIVE, "CKM_ECDH1_COFACTOR_DERIVE",
         CK_UNAVAILABLE_INFORMATION),
@@ -264,6 +264,6 @@ absl::StatusOr<size_t> PointSize(const hsm::AttributeSet& key) {
   return 1 + 2 * curve->size;
 }
 
-absl::Span<const Mechanism> EcdhRows() { return kRows; }
+absl::Span<const Mechanism> EcdhRows() { return kEcdhRows; }
 
 }  // namespace pkcs11

@@ -88,7 +88,7 @@ constexpr Mechanism Generation(CK_MECHANISM_TYPE type, const char* name) {
           .generate_pair = GeneratePair<kType>};
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kEcxRows[] = {
     Generation<CKK_EC_EDWARDS>(CKM_EC_EDWARDS_KEY_PAIR_GEN,
                                "CKM_EC_EDWARDS_KEY_PAIR_GEN"),
     Generation<CKK_EC_MONTGOMERY>(CKM_EC_MONTGOMERY_KEY_PAIR_GEN,
@@ -106,6 +106,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> EcxRows() { return kRows; }
+absl::Span<const Mechanism> EcxRows() { return kEcxRows; }
 
 }  // namespace pkcs11

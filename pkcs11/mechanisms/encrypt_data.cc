@@ -86,7 +86,7 @@ constexpr Mechanism Row(
           .derive = Derive<kMode>};
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kEncryptDataRows[] = {
     Row<CKK_AES, CipherMode::kEcb>(CKM_AES_ECB_ENCRYPT_DATA,
                                    "CKM_AES_ECB_ENCRYPT_DATA", ParseEcb<16>),
     Row<CKK_AES, CipherMode::kCbc>(CKM_AES_CBC_ENCRYPT_DATA,
@@ -112,6 +112,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> EncryptDataRows() { return kRows; }
+absl::Span<const Mechanism> EncryptDataRows() { return kEncryptDataRows; }
 
 }  // namespace pkcs11

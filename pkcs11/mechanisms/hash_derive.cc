@@ -80,7 +80,7 @@ constexpr Mechanism ShakeRow(const char* name) {
           .derive = DeriveByShake};
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kHashDeriveRows[] = {
     Row<CKM_MD5>(CKM_MD5_KEY_DERIVATION, "CKM_MD5_KEY_DERIVATION"),
     Row<CKM_SHA_1>(CKM_SHA1_KEY_DERIVATION, "CKM_SHA1_KEY_DERIVATION"),
     Row<CKM_SHA224>(CKM_SHA224_KEY_DERIVATION, "CKM_SHA224_KEY_DERIVATION"),
@@ -107,6 +107,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> HashDeriveRows() { return kRows; }
+absl::Span<const Mechanism> HashDeriveRows() { return kHashDeriveRows; }
 
 }  // namespace pkcs11

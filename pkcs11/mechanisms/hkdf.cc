@@ -230,7 +230,7 @@ absl::StatusOr<hsm::AttributeSet> GeneratePbkdf2(
   return added;
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kHkdfRows[] = {
     {.type = CKM_HKDF_DERIVE,
      .name = "CKM_HKDF_DERIVE",
      .parse = ParseHkdf,
@@ -254,6 +254,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> HkdfRows() { return kRows; }
+absl::Span<const Mechanism> HkdfRows() { return kHkdfRows; }
 
 }  // namespace pkcs11

@@ -195,7 +195,7 @@ constexpr Mechanism GenerationRow(CK_MECHANISM_TYPE type, const char* name,
       GenerationRow(CKM_##hash##_KEY_GEN, "CKM_" #hash "_KEY_GEN", \
                     CKK_##hash##_HMAC, HashIsAvailable<CKM_##hash>)
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kHmacRows[] = {
     {.type = CKM_GENERIC_SECRET_KEY_GEN,
      .name = "CKM_GENERIC_SECRET_KEY_GEN",
      .key_type = CKK_GENERIC_SECRET,
@@ -222,6 +222,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> HmacRows() { return kRows; }
+absl::Span<const Mechanism> HmacRows() { return kHmacRows; }
 
 }  // namespace pkcs11

@@ -181,7 +181,7 @@ constexpr Mechanism EcdhRow(CK_MECHANISM_TYPE type, const char* name,
           .unwrap = UnwrapEcdh};
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kHybridWrapRows[] = {
     {.type = CKM_RSA_AES_KEY_WRAP,
      .name = "CKM_RSA_AES_KEY_WRAP",
      .key_type = CKK_RSA,
@@ -199,6 +199,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> HybridWrapRows() { return kRows; }
+absl::Span<const Mechanism> HybridWrapRows() { return kHybridWrapRows; }
 
 }  // namespace pkcs11

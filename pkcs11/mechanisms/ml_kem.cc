@@ -69,7 +69,7 @@ absl::StatusOr<SecretBytes> Decapsulate(const Use& use, ByteSpan ciphertext,
   return secret;
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kMlKemRows[] = {
     {.type = CKM_ML_KEM_KEY_PAIR_GEN,
      .name = "CKM_ML_KEM_KEY_PAIR_GEN",
      .key_type = CKK_ML_KEM,
@@ -90,6 +90,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> MlKemRows() { return kRows; }
+absl::Span<const Mechanism> MlKemRows() { return kMlKemRows; }
 
 }  // namespace pkcs11

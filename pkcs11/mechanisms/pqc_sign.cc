@@ -181,7 +181,7 @@ constexpr Mechanism SignRow(CK_MECHANISM_TYPE type, const char* name) {
 #define ML_DSA(type) SignRow<CKK_ML_DSA>(type, #type)
 #define SLH_DSA(type) SignRow<CKK_SLH_DSA>(type, #type)
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kPqcSignRows[] = {
     PairRow<CKK_ML_DSA>(CKM_ML_DSA_KEY_PAIR_GEN, "CKM_ML_DSA_KEY_PAIR_GEN"),
     ML_DSA(CKM_ML_DSA),
     ML_DSA(CKM_HASH_ML_DSA),
@@ -215,6 +215,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> PqcSignRows() { return kRows; }
+absl::Span<const Mechanism> PqcSignRows() { return kPqcSignRows; }
 
 }  // namespace pkcs11

@@ -8,12 +8,12 @@ absl::StatusOr<hsm::AttributeSet> DerivePublic(const Use& use) {
   return PublicKeyOf(use.key->attributes());
 }
 
-constexpr Mechanism kRows[] = {{.type = CKM_PUB_KEY_FROM_PRIV_KEY,
+constexpr Mechanism kPublicKeyRows[] = {{.type = CKM_PUB_KEY_FROM_PRIV_KEY,
                                 .name = "CKM_PUB_KEY_FROM_PRIV_KEY",
                                 .derive_public = DerivePublic}};
 
 }  // namespace
 
-absl::Span<const Mechanism> PublicKeyRows() { return kRows; }
+absl::Span<const Mechanism> PublicKeyRows() { return kPublicKeyRows; }
 
 }  // namespace pkcs11

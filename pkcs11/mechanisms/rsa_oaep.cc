@@ -203,7 +203,7 @@ absl::StatusOr<SecretBytes> Decapsulate(const Use& use, ByteSpan ciphertext,
   return secret;
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kRsaOaepRows[] = {
     {.type = CKM_RSA_PKCS_OAEP,
      .name = "CKM_RSA_PKCS_OAEP",
      .key_type = CKK_RSA,
@@ -222,6 +222,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> RsaOaepRows() { return kRows; }
+absl::Span<const Mechanism> RsaOaepRows() { return kRsaOaepRows; }
 
 }  // namespace pkcs11

@@ -248,7 +248,7 @@ constexpr Mechanism HashRow(CK_MECHANISM_TYPE type, const char* name,
   return row;
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kRsaPkcsRows[] = {
     {.type = CKM_RSA_PKCS_KEY_PAIR_GEN,
      .name = "CKM_RSA_PKCS_KEY_PAIR_GEN",
      .key_type = CKK_RSA,
@@ -291,6 +291,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> RsaPkcsRows() { return kRows; }
+absl::Span<const Mechanism> RsaPkcsRows() { return kRsaPkcsRows; }
 
 }  // namespace pkcs11

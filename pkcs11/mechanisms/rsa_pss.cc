@@ -101,7 +101,7 @@ constexpr Mechanism Row(CK_MECHANISM_TYPE type, const char* name,
           .verify = NewVerifier};
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kRsaPssRows[] = {
     Row(CKM_RSA_PKCS_PSS, "CKM_RSA_PKCS_PSS"),
     Row(CKM_SHA1_RSA_PKCS_PSS, "CKM_SHA1_RSA_PKCS_PSS",
         HashIsAvailable<CKM_SHA_1>),
@@ -125,6 +125,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> RsaPssRows() { return kRows; }
+absl::Span<const Mechanism> RsaPssRows() { return kRsaPssRows; }
 
 }  // namespace pkcs11

@@ -258,7 +258,7 @@ absl::StatusOr<std::unique_ptr<Cipher>> NewIsoRecoverer(const Use& use) {
 }
 
 // Not for wrapping: a key under it is protected by nothing.
-constexpr Mechanism kRows[] = {{.type = CKM_RSA_X_509,
+constexpr Mechanism kRsaRawRows[] = {{.type = CKM_RSA_X_509,
                                 .name = "CKM_RSA_X_509",
                                 .key_type = CKK_RSA,
                                 .min_key = kMinRsaVerifyBits,
@@ -281,6 +281,6 @@ constexpr Mechanism kRows[] = {{.type = CKM_RSA_X_509,
 
 }  // namespace
 
-absl::Span<const Mechanism> RsaRawRows() { return kRows; }
+absl::Span<const Mechanism> RsaRawRows() { return kRsaRawRows; }
 
 }  // namespace pkcs11

@@ -397,7 +397,7 @@ constexpr Mechanism Row(CK_MECHANISM_TYPE type, const char* name) {
           .derive_several = Derive};
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kSp800108Rows[] = {
     Row(CKM_SP800_108_COUNTER_KDF, "CKM_SP800_108_COUNTER_KDF"),
     Row(CKM_SP800_108_FEEDBACK_KDF, "CKM_SP800_108_FEEDBACK_KDF"),
     Row(CKM_SP800_108_DOUBLE_PIPELINE_KDF, "CKM_SP800_108_DOUBLE_PIPELINE_KDF"),
@@ -405,6 +405,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> Sp800108Rows() { return kRows; }
+absl::Span<const Mechanism> Sp800108Rows() { return kSp800108Rows; }
 
 }  // namespace pkcs11

@@ -416,7 +416,7 @@ constexpr Mechanism Row(CK_MECHANISM_TYPE type, const char* name,
           .handles_in_parameter = derive == DeriveBlock};
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kTls12Rows[] = {
     {.type = CKM_TLS_PRE_MASTER_KEY_GEN,
      .name = "CKM_TLS_PRE_MASTER_KEY_GEN",
      .key_type = CKK_GENERIC_SECRET,
@@ -454,6 +454,6 @@ constexpr Mechanism kRows[] = {
 
 }  // namespace
 
-absl::Span<const Mechanism> Tls12Rows() { return kRows; }
+absl::Span<const Mechanism> Tls12Rows() { return kTls12Rows; }
 
 }  // namespace pkcs11

@@ -121,13 +121,13 @@ constexpr Mechanism Row(CK_MECHANISM_TYPE type, const char* name) {
       }};
 }
 
-constexpr Mechanism kRows[] = {
+constexpr Mechanism kTlsMacRows[] = {
     Row(CKM_TLS_MAC, "CKM_TLS_MAC"),
     Row(CKM_TLS12_MAC, "CKM_TLS12_MAC"),
 };
 
 }  // namespace
 
-absl::Span<const Mechanism> TlsMacRows() { return kRows; }
+absl::Span<const Mechanism> TlsMacRows() { return kTlsMacRows; }
 
 }  // namespace pkcs11

@@ -235,7 +235,7 @@ TEST(DamageTest, OldCopyOfTheWhole_IsRefusedWhereThereIsAWitness) {
 }
 
 TEST(DamageTest, OldCopyOfTheWhole_IsRefusedWhereATpmCounts) {
-  using hsm::testing::SoftTpm;
+  using hsm::testkit::SoftTpm;
   if (!SoftTpm::IsThere()) GTEST_SKIP();
   Keys keys;
   SoftTpm tpm(keys.site().path() + "/tpm");

@@ -13,7 +13,7 @@ namespace fault {
 namespace {
 
 namespace fs = std::filesystem;
-using hsm::testing::Pin;
+using hsm::testkit::Pin;
 
 class FullDiskTest : public ::testing::Test {
  protected:

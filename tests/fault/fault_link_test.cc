@@ -120,7 +120,7 @@ class LinkFaultTest : public BackupTokenTest {
       large.Set(CKA_VALUE, cloning::Pattern(40'000, 1));
       const auto made = app_token_->Create(
           1,
-          hsm::testing::List(hsm::NewObject{std::move(large), std::nullopt}));
+          hsm::testkit::List(hsm::NewObject{std::move(large), std::nullopt}));
       ASSERT_TRUE(made.ok()) << made.status();
     }
     before_ = Contents();

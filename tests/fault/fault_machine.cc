@@ -23,7 +23,7 @@ using hsm::Hsm;
 using hsm::LoginRef;
 using hsm::Partition;
 using hsm::Role;
-using hsm::testing::Pin;
+using hsm::testkit::Pin;
 
 constexpr char kDomain[] = "the domain of the tests";
 
@@ -111,8 +111,8 @@ absl::Status Prepare(Machine& machine, Image image) {
   if (image == Image::kNothing) return absl::OkStatus();
   RETURN_IF_ERROR(machine.MakeFleet());
   if (image == Image::kFleet) return absl::OkStatus();
-  RETURN_IF_ERROR(machine.Make("app", hsm::testing::AppSpec()));
-  RETURN_IF_ERROR(machine.Make("backup", hsm::testing::BackupSpec()));
+  RETURN_IF_ERROR(machine.Make("app", hsm::testkit::AppSpec()));
+  RETURN_IF_ERROR(machine.Make("backup", hsm::testkit::BackupSpec()));
   if (image == Image::kNew) return absl::OkStatus();
   RETURN_IF_ERROR(Fill(machine));
   if (image == Image::kUsed) return absl::OkStatus();
@@ -125,7 +125,7 @@ absl::Status Prepare(Machine& machine, Image image) {
 fs::path Images::Copy(Image image) {
   static const auto* const images = [] {
     auto* made = new std::map<Image, fs::path>();
-    const fs::path root = hsm::testing::TemporaryDirectory();
+    const fs::path root = hsm::testkit::TemporaryDirectory();
     for (Image each : {Image::kNothing, Image::kFleet, Image::kNew,
                        Image::kUsed, Image::kSks, Image::kRolls}) {
       const fs::path path = root / absl::StrCat(static_cast<int>(each));
@@ -137,7 +137,7 @@ fs::path Images::Copy(Image image) {
     }
     return made;
   }();
-  const fs::path root = fs::canonical(hsm::testing::TemporaryDirectory());
+  const fs::path root = fs::canonical(hsm::testkit::TemporaryDirectory());
   fs::copy(images->at(image), root, fs::copy_options::recursive);
   return root;
 }
@@ -179,7 +179,7 @@ absl::StatusOr<hsm::ObjectRef> Machine::Named(hsm::Login& co,
                                               const std::string& label) {
   ASSIGN_OR_RETURN(Partition* const first, First());
   ASSIGN_OR_RETURN(const std::vector<uint64_t> found,
-                   first->Find(&co, hsm::testing::Labelled(label)));
+                   first->Find(&co, hsm::testkit::Labelled(label)));
   if (found.size() != 1) return base::Error(CKR_OBJECT_HANDLE_INVALID, label);
   return first->Get(&co, found[0]);
 }

@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using hsm::Role;
-using hsm::testing::Pin;
+using hsm::testkit::Pin;
 
 struct Tried {
   bool killed = false;

@@ -11,12 +11,12 @@
 namespace hsm {
 namespace {
 
-using testing::AppSpec;
-using testing::Data;
-using testing::List;
-using testing::Pin;
-using testing::SecretKey;
-using testing::SharedStore;
+using testkit::AppSpec;
+using testkit::Data;
+using testkit::List;
+using testkit::Pin;
+using testkit::SecretKey;
+using testkit::SharedStore;
 
 // An HSM as one process has it, over a store that fails.
 struct Process {
@@ -39,7 +39,7 @@ struct Process {
   }
   absl::StatusOr<uint64_t> Labelled(Login* login, const std::string& label) {
     ASSIGN_OR_RETURN(const std::vector<uint64_t> found,
-                     first().Find(login, testing::Labelled(label)));
+                     first().Find(login, testkit::Labelled(label)));
     if (found.empty()) return base::Error(CKR_OBJECT_HANDLE_INVALID, label);
     return found[0];
   }
@@ -161,7 +161,7 @@ std::string Describe(const std::shared_ptr<Store>& store) {
 std::shared_ptr<Store> NewHsm() {
   std::shared_ptr<Store> store = NewMemoryStore();
   auto made = Hsm::CreateForTest(
-      AppSpec(), std::make_unique<SharedStore>(store), testing::TestFleet());
+      AppSpec(), std::make_unique<SharedStore>(store), testkit::TestFleet());
   EXPECT_TRUE(made.ok()) << made.status();
   return store;
 }

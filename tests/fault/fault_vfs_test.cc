@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using hsm::Role;
-using hsm::testing::Pin;
+using hsm::testkit::Pin;
 
 struct Scenario {
   const char* name;
@@ -37,7 +37,7 @@ struct Scenario {
 const Scenario kScenarios[] = {
     {"MakeFleet", Image::kNothing, [](Machine& m) { return m.MakeFleet(); }},
     {"MakeHsm", Image::kFleet,
-     [](Machine& m) { return m.Make("app", hsm::testing::AppSpec()); }},
+     [](Machine& m) { return m.Make("app", hsm::testkit::AppSpec()); }},
     {"InitHsm", Image::kNew,
      [](Machine& m) -> absl::Status {
        ASSIGN_OR_RETURN(hsm::Hsm* const app, m.App());

@@ -148,7 +148,7 @@ struct Source {
     }
     handles = *first->Create(login.get(), std::move(objects));
   }
-  hsm::testing::TestHsm app{hsm::testing::AppSpec()};
+  hsm::testkit::TestHsm app{hsm::testkit::AppSpec()};
   hsm::Partition* first;
   hsm::LoginRef login;
   std::vector<uint64_t> handles;
@@ -197,9 +197,9 @@ absl::Status BackUpAndRestore(const std::shared_ptr<Client>& client,
 
 TEST(WireRecordingTest, ABackupCanBeRecorded) {
   const auto device = *device::BackupHsm::New(*hsm::Hsm::CreateForTest(
-      hsm::testing::BackupSpec(), hsm::NewMemoryStore(),
-      hsm::testing::TestFleet()));
-  const IdentityRef host = device::HostUnder(hsm::testing::TestFleet(), "77");
+      hsm::testkit::BackupSpec(), hsm::NewMemoryStore(),
+      hsm::testkit::TestFleet()));
+  const IdentityRef host = device::HostUnder(hsm::testkit::TestFleet(), "77");
   Recorder::Tape tape;
   const auto client = std::make_shared<Client>(
       [&]() -> absl::StatusOr<std::unique_ptr<Transport>> {
