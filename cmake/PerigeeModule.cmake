@@ -17,7 +17,8 @@ target_include_directories(perigee_options INTERFACE ${PROJECT_SOURCE_DIR}
   ${PROJECT_SOURCE_DIR}/pkcs11)
 if(PERIGEE_SANITIZE)
   target_compile_options(perigee_options INTERFACE
-    -fsanitize=${PERIGEE_SANITIZE} -fno-sanitize-recover=all -g)
+    -fsanitize=${PERIGEE_SANITIZE} -fno-sanitize-recover=all
+    -gline-tables-only)
   target_link_options(perigee_options INTERFACE
     -fsanitize=${PERIGEE_SANITIZE})
 endif()
