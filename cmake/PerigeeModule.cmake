@@ -16,9 +16,15 @@ target_compile_options(perigee_options INTERFACE -fstack-protector-strong)
 target_include_directories(perigee_options INTERFACE ${PROJECT_SOURCE_DIR}
   ${PROJECT_SOURCE_DIR}/pkcs11)
 if(PERIGEE_SANITIZE)
+  # Test programs (PERIGEE_TEST_CODE) need no fuzzer's instruments.
+  string(REGEX REPLACE ",?fuzzer-no-link" "" always "${PERIGEE_SANITIZE}")
   target_compile_options(perigee_options INTERFACE
-    -fsanitize=${PERIGEE_SANITIZE} -fno-sanitize-recover=all
-    -gline-tables-only)
+    -fsanitize=${always} -fno-sanitize-recover=all
+    $<IF:$<CXX_COMPILER_ID:GNU>,-g1,-gline-tables-only>)
+  if(PERIGEE_SANITIZE MATCHES fuzzer-no-link)
+    target_compile_options(perigee_options INTERFACE
+      $<$<NOT:$<BOOL:$<TARGET_PROPERTY:PERIGEE_TEST_CODE>>>:-fsanitize=fuzzer-no-link>)
+  endif()
   target_link_options(perigee_options INTERFACE
     -fsanitize=${PERIGEE_SANITIZE})
 endif()

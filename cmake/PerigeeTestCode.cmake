@@ -5,12 +5,9 @@ function(perigee_compile_tests_faster target)
   get_target_property(kind ${target} TYPE)
   get_target_property(linked ${target} LINK_LIBRARIES)
   if(kind STREQUAL "EXECUTABLE" AND linked MATCHES "GTest::")
+    set_target_properties(${target} PROPERTIES PERIGEE_TEST_CODE ON)
     target_compile_options(${target} PRIVATE
       $<$<CONFIG:Release>:-O0 -U_FORTIFY_SOURCE>)
-    if(PERIGEE_SANITIZE MATCHES fuzzer)
-      target_compile_options(${target} PRIVATE
-        -fno-sanitize=fuzzer-no-link)
-    endif()
   endif()
 endfunction()
 perigee_for_each_target(perigee_compile_tests_faster)

@@ -2,7 +2,7 @@
 //
 // PERIGEE_ALL_FAULTS    each operation, not only some
 // PERIGEE_FAULT_SHARE   "2/3" with it: every third, from the second of each on.
-//                       CI takes another third with each commit.
+//                       CI takes a sixth with each commit, drawn by its name.
 #ifndef PERIGEE_TESTS_FAULT_FAULT_SHARE_H_
 #define PERIGEE_TESTS_FAULT_FAULT_SHARE_H_
 
