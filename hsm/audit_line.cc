@@ -101,13 +101,24 @@ std::string HexOf(ByteSpan bytes) {
   return absl::BytesToHexString(base::AsText(bytes));
 }
 
-std::string LineOf(const AuditEvent& event, const AuditFrame& frame) {
+AuditMoment AuditMoment::At(absl::Time time) {
+  AuditMoment moment;
+  moment.time =
+      absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
+  AppendNumber(&moment.process, "pid", static_cast<uint64_t>(getpid()));
+  AppendNumber(&moment.process, "uid", getuid());
+  AppendText(&moment.process, "program",
+             EscapedText(absl::string_view(program_invocation_short_name)
+                             .substr(0, kLongestProgram)));
+  return moment;
+}
+
+std::string LineOf(const AuditEvent& event, const AuditFrame& frame,
+                   const AuditMoment& moment) {
   std::string out;
   out.reserve(512);  // most have less
   absl::StrAppend(&out, "{\"seq\":", frame.seq);
-  AppendText(&out, "time",
-             absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", frame.time,
-                              absl::UTCTimeZone()));
+  AppendText(&out, "time", moment.time);
   AppendText(&out, "hsm", frame.hsm);
   AppendText(&out, "event", RowOf(event.word).word);
   if (!event.partition.empty()) AppendText(&out, "partition", event.partition);
@@ -136,11 +147,7 @@ std::string LineOf(const AuditEvent& event, const AuditFrame& frame) {
   }
   if (!frame.store.empty()) AppendText(&out, "store", frame.store);
   if (frame.hash.has_value()) AppendText(&out, "hash", HexOf(*frame.hash));
-  AppendNumber(&out, "pid", static_cast<uint64_t>(getpid()));
-  AppendNumber(&out, "uid", getuid());
-  AppendText(&out, "program",
-             EscapedText(absl::string_view(program_invocation_short_name)
-                             .substr(0, kLongestProgram)));
+  absl::StrAppend(&out, moment.process);
   AppendText(&out, "prev", HexOf(frame.prev));
   absl::StrAppend(&out, "}\n");
   return out;

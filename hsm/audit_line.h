@@ -71,17 +71,24 @@ using AuditHash = std::array<uint8_t, 32>;
 AuditHash HashOfLine(absl::string_view line);
 std::string HexOf(ByteSpan bytes);
 
+// What all lines have in common that this process writes at one time.
+struct AuditMoment {
+  std::string time;
+  std::string process;  // the members about it
+  static AuditMoment At(absl::Time time);
+};
+
 // What the log adds to an event.
 struct AuditFrame {
   uint64_t seq = 0;
-  absl::Time time;
   std::string hsm;
   AuditHash prev{};
   std::string store = {};              // hexadecimal; kLogBegin
   std::optional<AuditHash> hash = {};  // kSegment, kDropped
 };
 // The line with its line feed.
-std::string LineOf(const AuditEvent& event, const AuditFrame& frame);
+std::string LineOf(const AuditEvent& event, const AuditFrame& frame,
+                   const AuditMoment& moment);
 
 // The signature's part of a checkpoint: what is signed, for a line that lacks
 // its last members, and the whole line.

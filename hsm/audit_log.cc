@@ -124,13 +124,16 @@ absl::Status AuditLog::AppendAll(Transaction& tx,
     AuditEvent changed{.word = AuditWord::kSettings};
     RETURN_IF_ERROR(Write(
         tx, chain, changed.With(AuditNumber::kSettings, with->fingerprint)));
+    Keep(chain);
   }
-  if (mode == Mode::kOff) return absl::OkStatus();
-  RETURN_IF_ERROR(NamePartition(tx, events));
-  for (const AuditEvent& event : events) {
-    RETURN_IF_ERROR(AppendOne(tx, settings, chain, event));
+  if (mode != Mode::kOff) {
+    RETURN_IF_ERROR(NamePartition(tx, events));
+    for (const AuditEvent& event : events) {
+      RETURN_IF_ERROR(AppendOne(tx, settings, chain, event));
+    }
+    RotateWhenDue(chain);
   }
-  RotateWhenDue(chain);
+  Keep(chain);
   return absl::OkStatus();
 }
 
@@ -248,6 +251,7 @@ std::shared_ptr<const AuditLog::Chain> AuditLog::Pending() const {
 }
 
 void AuditLog::Keep(const Chain& chain) const {
+  if (!chain.written) return;
   core_->store().Attach(std::make_shared<const Chain>(chain));
 }
 
@@ -263,6 +267,7 @@ absl::StatusOr<AuditLog::Chain> AuditLog::Load(Transaction& tx,
   if (const auto pending = Pending()) {
     Chain chain = *pending;
     chain.now = absl::Now();
+    chain.moment = AuditMoment::At(chain.now);
     return chain;
   }
   if (!core_->store().InWrite()) {
@@ -272,6 +277,7 @@ absl::StatusOr<AuditLog::Chain> AuditLog::Load(Transaction& tx,
   }
   Chain chain;
   chain.now = absl::Now();
+  chain.moment = AuditMoment::At(chain.now);
   ASSIGN_OR_RETURN(const std::optional<AuditRow> last, tx.LastAudit());
   RETURN_IF_ERROR(CheckFile(tx, last));
   std::optional<Mark> mark;
@@ -289,10 +295,11 @@ absl::StatusOr<AuditLog::Chain> AuditLog::Load(Transaction& tx,
   RETURN_IF_ERROR(MeetCounter(chain, last.has_value() ? last->seq + 1 : 1));
   if (whole) {
     if (begins) RETURN_IF_ERROR(Begin(tx, chain));
-    return chain;
+  } else {
+    base::LogIntegrity(damaged.message());
+    RETURN_IF_ERROR(Recover(tx, chain, last));
   }
-  base::LogIntegrity(damaged.message());
-  RETURN_IF_ERROR(Recover(tx, chain, last));
+  Keep(chain);
   return chain;
 }
 
@@ -331,10 +338,10 @@ absl::Status AuditLog::Recover(Transaction& tx, Chain& chain,
 absl::Status AuditLog::Write(Transaction& tx, Chain& chain,
                              const AuditEvent& event, AuditFrame frame) const {
   frame.seq = chain.mark.seq + 1;
-  frame.time = chain.now;
   frame.hsm = chain.mark.hsm;
   frame.prev = chain.mark.hash;
-  return WriteLine(tx, chain, LineOf(event, frame), RowOf(event.word).word);
+  return WriteLine(tx, chain, LineOf(event, frame, chain.moment),
+                   RowOf(event.word).word);
 }
 
 absl::Status AuditLog::WriteLine(Transaction& tx, Chain& chain,
@@ -345,7 +352,7 @@ absl::Status AuditLog::WriteLine(Transaction& tx, Chain& chain,
   chain.mark.bytes += line.size();
   RETURN_IF_ERROR(tx.AppendAudit(
       {chain.mark.seq, base::ToBytes(base::AsBytes(line)), Bytes()}));
-  Keep(chain);
+  chain.written = true;
   if (!chain.journal.empty()) {
     core_->store().AfterCommit(
         [socket = chain.journal, seq = chain.mark.seq, line = std::move(line),
@@ -365,16 +372,17 @@ absl::StatusOr<std::shared_ptr<const base::Identity>> AuditLog::Signer(
 }
 
 absl::Status AuditLog::WriteCheckpoint(Transaction& tx, Chain& chain) const {
+  // What is read is checked against the mark of the last line.
+  Keep(chain);
   ASSIGN_OR_RETURN(const std::shared_ptr<const base::Identity> identity,
                    Signer(tx));
   AuditFrame frame;
   frame.seq = chain.mark.seq + 1;
-  frame.time = chain.now;
   frame.hsm = chain.mark.hsm;
   frame.prev = chain.mark.hash;
-  const std::string body =
-      CheckpointBody(LineOf({.word = AuditWord::kCheckpoint}, frame),
-                     identity->certificate.der());
+  const std::string body = CheckpointBody(
+      LineOf({.word = AuditWord::kCheckpoint}, frame, chain.moment),
+      identity->certificate.der());
   ASSIGN_OR_RETURN(const Bytes signature, identity->key.Sign(SignedPart(body)));
   chain.mark.checkpoint = frame.seq;
   chain.mark.checkpoint_time = SecondsOf(chain.now);

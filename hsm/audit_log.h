@@ -142,6 +142,7 @@ class AuditLog : public JoinedStore::Guard {
   void TellWitness(const Chain& chain) const;
   // What the calling thread's write did to the log until now; null: nothing.
   std::shared_ptr<const Chain> Pending() const;
+  // What was done to it, for the next one and for the commit.
   void Keep(const Chain& chain) const;
   // The line of one event, and what has to come before it.
   absl::Status AppendOne(Transaction& tx, const AuditSettings& settings,

@@ -49,6 +49,8 @@ struct AuditLog::Mark {
 struct AuditLog::Chain : JoinedStore::Attachment {
   Mark mark;
   absl::Time now;
+  AuditMoment moment;    // at `now`
+  bool written = false;  // by this transaction: there is something to keep
   std::string journal;
   uint64_t counter = 0;  // what the witness said
 };

@@ -65,6 +65,7 @@ absl::StatusOr<uint64_t> AuditLog::Checkpoint(bool exported) const {
           RETURN_IF_ERROR(WriteCheckpoint(tx, chain));
         }
         seq = chain.mark.checkpoint;
+        Keep(chain);
         return absl::OkStatus();
       }));
   return seq;
@@ -118,6 +119,7 @@ absl::Status AuditLog::DropSegment(Transaction& tx, Chain& chain) const {
   chain.mark.first = last + 1;
   chain.mark.bytes -= std::min(chain.mark.closed_bytes, chain.mark.bytes);
   chain.mark.closed = chain.mark.closed_bytes = 0;
+  chain.written = true;
   Keep(chain);
   return tx.DropAudit(last);
 }
@@ -173,6 +175,7 @@ absl::StatusOr<std::string> AuditLog::Rotate() const {
           // Nothing but the line that begins the segment.
           if (chain.mark.seq == chain.mark.first) return absl::OkStatus();
           RETURN_IF_ERROR(CloseSegment(tx, chain));
+          Keep(chain);
         }
         first = chain.mark.first;
         last = chain.mark.closed;
