@@ -132,6 +132,14 @@ absl::StatusOr<std::vector<cloning::TargetResult>> RemoteEndpoint::Accept(
                                                           "results");
 }
 
+absl::StatusOr<bool> RemoteEndpoint::IsEmpty() {
+  hsm_io::ListHandles request;
+  request.space = space_;
+  ASSIGN_OR_RETURN(const hsm_io::ListHandles::Reply page,
+                   client_->Call(request, BatchDeadline()));
+  return page.handles.empty();
+}
+
 absl::StatusOr<std::vector<uint64_t>> RemoteEndpoint::Handles() {
   std::vector<uint64_t> all;
   for (;;) {

@@ -35,6 +35,7 @@ class RemoteEndpoint : public cloning::Endpoint {
   absl::StatusOr<std::vector<cloning::TargetResult>> Accept(
       base::ByteSpan sealed, const cloning::AcceptOptions& options) override;
   absl::StatusOr<std::vector<Item>> List() override;
+  absl::StatusOr<bool> IsEmpty() override;
   absl::StatusOr<std::vector<uint64_t>> Handles() override;
 
  private:

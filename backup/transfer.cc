@@ -258,8 +258,8 @@ absl::Status Carry(cloning::Endpoint& source, cloning::Endpoint& target,
   RETURN_IF_ERROR(Negotiate(source, target));
   if (handles.size() >= options.offer_from) {
     // An empty target has nothing to recognise.
-    ASSIGN_OR_RETURN(const std::vector<uint64_t> there, target.Handles());
-    if (!there.empty()) {
+    ASSIGN_OR_RETURN(const bool empty, target.IsEmpty());
+    if (!empty) {
       RETURN_IF_ERROR(Recognise(source, target, handles, report));
     }
   }
@@ -297,9 +297,13 @@ absl::Status Transfer(cloning::Endpoint& source, cloning::Endpoint& target,
   for (size_t i = 0; i < handles.size(); ++i) {
     report.items[i].source_handle = handles[i];
     report.items[i].rv = CKR_FUNCTION_CANCELED;
-    report.items[i].text = "not tried: the run ended before this object";
   }
-  return Carry(source, target, handles, options, report);
+  const absl::Status status = Carry(source, target, handles, options, report);
+  for (TransferItem& item : report.items) {
+    if (item.outcome != Outcome::kNotTried || !item.text.empty()) continue;
+    item.text = "not tried: the run ended before this object";
+  }
+  return status;
 }
 
 }  // namespace backup

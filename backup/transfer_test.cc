@@ -60,6 +60,7 @@ class FakeSource : public cloning::Endpoint {
     return Wrong();
   }
   absl::StatusOr<std::vector<Item>> List() override { return Wrong(); }
+  absl::StatusOr<bool> IsEmpty() override { return Wrong(); }
   absl::StatusOr<std::vector<uint64_t>> Handles() override { return Wrong(); }
 
   static absl::Status Wrong() { return base::Error(CKR_GENERAL_ERROR, ""); }
@@ -89,7 +90,7 @@ class FakeTarget : public FakeSource {
     ++compared;
     return held;
   }
-  absl::StatusOr<std::vector<uint64_t>> Handles() override { return there; }
+  absl::StatusOr<bool> IsEmpty() override { return there.empty(); }
   absl::StatusOr<std::vector<TargetResult>> Accept(
       base::ByteSpan sealed, const cloning::AcceptOptions& options) override {
     if (--messages_left == 0) return base::Error(CKR_DEVICE_REMOVED, "gone");

@@ -189,6 +189,7 @@ class Endpoint {
     }
   };
   virtual absl::StatusOr<std::vector<Item>> List() = 0;
+  virtual absl::StatusOr<bool> IsEmpty() = 0;
   // The handles alone, for which no object is opened.
   virtual absl::StatusOr<std::vector<uint64_t>> Handles() = 0;
 };

@@ -77,6 +77,11 @@ absl::Status Intake::Add(std::vector<ObjectRecord> records) {
   std::vector<hsm::Ouid> ouids;
   for (const ObjectRecord& record : records) ouids.push_back(record.ouid);
   RETURN_IF_ERROR(CheckLogin(login_));
+  ASSIGN_OR_RETURN(const hsm::Statement own, partition_.MakeStatement());
+  if (!IsSameHolder(own, own_)) {
+    return base::Error(CKR_FUNCTION_FAILED,
+                       "this HSM or partition changed during the run");
+  }
   ASSIGN_OR_RETURN(const std::vector<absl::StatusOr<hsm::ObjectRef>> there,
                    partition_.FindOuids(login_.get(), ouids));
   for (size_t i = 0; i < records.size(); ++i) {
@@ -87,7 +92,7 @@ absl::Status Intake::Add(std::vector<ObjectRecord> records) {
     const absl::Status status =
         stopped_ ? base::Error(CKR_CLONE_NOT_ATTEMPTED,
                                "an object before this one was refused")
-                 : Decide(std::move(records[i]), there[i], result);
+                 : Decide(own, std::move(records[i]), there[i], result);
     if (!status.ok()) {
       if (EndsRun(status)) return status;
       Refuse(status, result);
@@ -106,10 +111,11 @@ void Intake::Refuse(const absl::Status& status, TargetResult& result) {
   if (options_.stop_at_refusal) stopped_ = true;
 }
 
-absl::Status Intake::Decide(ObjectRecord record,
+absl::Status Intake::Decide(const hsm::Statement& own, ObjectRecord record,
                             const absl::StatusOr<hsm::ObjectRef>& found,
                             TargetResult& result) {
-  RETURN_IF_ERROR(CheckRules(record));
+  RETURN_IF_ERROR(CheckArrival(partition_, login_->role(), source_, own,
+                               record.origin, record.attributes));
   if (hsm::IsSmk(record.attributes)) {
     ASSIGN_OR_RETURN(const hsm::SentSmk sent, hsm::SmkOf(record.attributes));
     if (own_.kind == hsm::Kind::kApplication) {
@@ -172,17 +178,6 @@ absl::Status Intake::Keep(hsm::AttributeSet attributes, hsm::Statement origin,
   group_.push_back(std::move(object));
   result_of_.push_back(results_.size());
   return absl::OkStatus();
-}
-
-absl::Status Intake::CheckRules(const ObjectRecord& record) {
-  RETURN_IF_ERROR(CheckLogin(login_));
-  ASSIGN_OR_RETURN(const hsm::Statement own, partition_.MakeStatement());
-  if (!IsSameHolder(own, own_)) {
-    return base::Error(CKR_FUNCTION_FAILED,
-                       "this HSM or partition changed during the run");
-  }
-  return CheckArrival(partition_, login_->role(), source_, own, record.origin,
-                      record.attributes);
 }
 
 absl::Status Intake::TakeRoom(uint64_t cost, uint64_t given_back) {

@@ -46,15 +46,15 @@ class Intake {
  private:
   // What stands in the way of storing the record, or OK (then it is in
   // group_) or OK with an outcome in `result` (it is present).
-  // `found`: the object with its OUID, as Partition::FindOuids says.
-  absl::Status Decide(ObjectRecord record,
+  // `own`: this partition as it is now. `found`: the object with its OUID, as
+  // Partition::FindOuids says.
+  absl::Status Decide(const hsm::Statement& own, ObjectRecord record,
                       const absl::StatusOr<hsm::ObjectRef>& found,
                       TargetResult& result);
   // The same of an object in its stored form, that may be here.
   absl::Status Keep(hsm::AttributeSet attributes, hsm::Statement origin,
                     const absl::StatusOr<hsm::ObjectRef>& found,
                     TargetResult& result);
-  absl::Status CheckRules(const ObjectRecord& record);
   // Takes out of group_ what somebody else has stored since; an error when
   // that is nothing.
   absl::Status GiveWay();

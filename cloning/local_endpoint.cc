@@ -7,7 +7,6 @@
 #include "cloning/intake.h"
 #include "cloning/receipts.h"
 #include "cloning/rules.h"
-#include "cloning/stamps.h"
 #include "hsm/compatibility.h"
 #include "hsm/hsm.h"
 #include "hsm/key_rights.h"
@@ -143,8 +142,15 @@ absl::StatusOr<SealedOffer> LocalEndpoint::Offer(
   return offer;
 }
 
+absl::StatusOr<LocalEndpoint::Terms> LocalEndpoint::TermsWith(
+    const hsm::Statement& target) {
+  RETURN_IF_ERROR(CheckLogin(login_));
+  ASSIGN_OR_RETURN(const hsm::Statement own, OwnStatement());
+  return Terms{own, target, Stamper(own, *login_, target)};
+}
+
 absl::StatusOr<LocalEndpoint::Prepared> LocalEndpoint::Prepare(
-    uint64_t handle, const hsm::Statement& target, SourceItem& item) {
+    uint64_t handle, const absl::StatusOr<Terms>& terms, SourceItem& item) {
   item.handle = handle;
   RETURN_IF_ERROR(CheckLogin(login_));
   ASSIGN_OR_RETURN(const hsm::ObjectRef object,
@@ -152,17 +158,16 @@ absl::StatusOr<LocalEndpoint::Prepared> LocalEndpoint::Prepare(
                                        : partition_->Get(login_.get(), handle));
   const hsm::AttributeSet& attributes = object->attributes();
   item.ouid = OuidOf(attributes);
-  ASSIGN_OR_RETURN(const hsm::Statement own, OwnStatement());
+  RETURN_IF_ERROR(terms.status());
 
   ObjectRecord record;
   record.ouid = item.ouid;
-  record.as_offered = {handle,
-                       Stamper(own, *login_, target).Of(EditionOf(*object))};
+  record.as_offered = {handle, terms->stamper.Of(EditionOf(*object))};
   record.carried_on =
-      own.kind == hsm::Kind::kBackup && object->origin().has_value();
-  record.origin = record.carried_on ? *object->origin() : own;
+      terms->own.kind == hsm::Kind::kBackup && object->origin().has_value();
+  record.origin = record.carried_on ? *object->origin() : terms->own;
   RETURN_IF_ERROR(CheckObject(*partition_, login_->role(), attributes));
-  RETURN_IF_ERROR(hsm::CheckTransfer(own, target, record.origin));
+  RETURN_IF_ERROR(hsm::CheckTransfer(terms->own, terms->target, record.origin));
   ASSIGN_OR_RETURN(record.attributes,
                    hsm::KeyRights(partition_, login_).WithCounts(*object));
   record.attributes.Erase(CKA_UNIQUE_ID);
@@ -182,6 +187,7 @@ absl::Status LocalEndpoint::CheckFits(const Prepared& prepared) const {
 
 absl::StatusOr<Batch> LocalEndpoint::Next(absl::Span<const uint64_t> handles) {
   if (!source_.has_value()) return NotOpen();
+  const absl::StatusOr<Terms> terms = TermsWith(source_->target());
   Batch batch;
   std::vector<RecordDraft> drafts;
   std::vector<hsm::ObjectRef> sent;
@@ -190,8 +196,7 @@ absl::StatusOr<Batch> LocalEndpoint::Next(absl::Span<const uint64_t> handles) {
   for (uint64_t handle : handles) {
     if (batch.items.size() == kMaxRecords) break;
     SourceItem item;
-    absl::StatusOr<Prepared> prepared =
-        Prepare(handle, source_->target(), item);
+    absl::StatusOr<Prepared> prepared = Prepare(handle, terms, item);
     if (prepared.ok()) {
       const absl::Status fits = CheckFits(*prepared);
       if (!fits.ok()) prepared = fits;
@@ -235,7 +240,7 @@ absl::StatusOr<size_t> LocalEndpoint::SizeOfNext(uint64_t handle) {
   if (!source_.has_value()) return NotOpen();
   SourceItem item;
   ASSIGN_OR_RETURN(const Prepared prepared,
-                   Prepare(handle, source_->target(), item));
+                   Prepare(handle, TermsWith(source_->target()), item));
   RETURN_IF_ERROR(CheckFits(prepared));
   return source_->Overhead() + source_->SizeOf(prepared.draft);
 }
@@ -248,10 +253,11 @@ absl::StatusOr<SourceForecast> LocalEndpoint::Forecast(
   RETURN_IF_ERROR(CheckMeeting(asked.own_, target));
   SourceForecast forecast;
   forecast.own = asked.own_;
+  const absl::StatusOr<Terms> terms = asked.TermsWith(target);
   for (uint64_t handle : handles) {
     SourceItem& item = forecast.items.emplace_back();
     const absl::StatusOr<Prepared> prepared =
-        asked.Prepare(handle, target, item);
+        asked.Prepare(handle, terms, item);
     if (!prepared.ok()) {
       if (EndsRun(prepared.status())) return prepared.status();
       NoteRefusal(prepared.status(), item);
@@ -293,9 +299,7 @@ absl::StatusOr<Batch> LocalEndpoint::End() {
   RETURN_IF_ERROR(CheckLogin(login_));
   std::optional<hsm::ManifestBook::SourceReport> report;
   if (run.target().kind == hsm::Kind::kBackup) {
-    ASSIGN_OR_RETURN(const std::vector<uint64_t> handles,
-                     partition_->Handles(login_.get()));
-    report_.objects = handles.size();
+    ASSIGN_OR_RETURN(report_.objects, partition_->Count(login_.get()));
     report = std::move(report_);
   }
   Batch batch;
@@ -423,6 +427,12 @@ absl::StatusOr<std::vector<Held>> LocalEndpoint::Compare(ByteSpan sealed) {
 }
 
 // --- both ---
+
+absl::StatusOr<bool> LocalEndpoint::IsEmpty() {
+  RETURN_IF_ERROR(CheckLogin(login_));
+  ASSIGN_OR_RETURN(const uint64_t count, partition_->Count(login_.get()));
+  return count == 0;
+}
 
 absl::StatusOr<std::vector<uint64_t>> LocalEndpoint::Handles() {
   RETURN_IF_ERROR(CheckLogin(login_));

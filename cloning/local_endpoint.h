@@ -10,6 +10,7 @@
 #include "cloning/endpoint.h"
 #include "cloning/forecast.h"
 #include "cloning/protocol.h"
+#include "cloning/stamps.h"
 #include "hsm/manifest_book.h"
 #include "hsm/partition.h"
 
@@ -41,6 +42,7 @@ class LocalEndpoint : public Endpoint {
       ByteSpan sealed, const AcceptOptions& options) override;
 
   absl::StatusOr<std::vector<Item>> List() override;
+  absl::StatusOr<bool> IsEmpty() override;
   absl::StatusOr<std::vector<uint64_t>> Handles() override;
 
   absl::StatusOr<SourceForecast> Forecast(
@@ -73,10 +75,18 @@ class LocalEndpoint : public Endpoint {
   absl::Status KeepReceipts(const std::vector<OfferedObject>& offered,
                             const std::vector<TargetResult>& results,
                             const std::vector<hsm::Edition>& made);
+  // What all objects of one message leave under: the policies as they were
+  // when the first of them was prepared.
+  struct Terms {
+    hsm::Statement own;
+    hsm::Statement target;
+    Stamper stamper;
+  };
+  absl::StatusOr<Terms> TermsWith(const hsm::Statement& target);
   // What leaves for one handle; the error is the object's own unless the run
   // cannot go on (EndsRun).
   absl::StatusOr<Prepared> Prepare(uint64_t handle,
-                                   const hsm::Statement& target,
+                                   const absl::StatusOr<Terms>& terms,
                                    SourceItem& item);
   // Whether a message has room for it.
   absl::Status CheckFits(const Prepared& prepared) const;

@@ -1,6 +1,7 @@
 #include "cloning/stamps.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/crypto.h"
 #include "base/wire.h"
@@ -24,10 +25,12 @@ Stamper::Stamper(const hsm::Statement& own, const hsm::Login& login,
 }
 
 Stamp Stamper::Of(const hsm::Edition& edition) const {
-  wire::Writer w;
-  w.U64(edition.id);
-  w.U64(edition.version);
-  const Bytes digest = base::Sha256({terms_, w.bytes(), edition.salt});
+  std::array<uint8_t, 16> numbers;
+  for (int i = 0; i < 8; ++i) {
+    numbers[i] = static_cast<uint8_t>(edition.id >> (56 - 8 * i));
+    numbers[8 + i] = static_cast<uint8_t>(edition.version >> (56 - 8 * i));
+  }
+  const Bytes digest = base::Sha256({terms_, numbers, edition.salt});
   Stamp stamp;
   std::copy_n(digest.begin(), stamp.size(), stamp.begin());
   return stamp;

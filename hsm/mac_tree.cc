@@ -1,6 +1,7 @@
 #include "hsm/mac_tree.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -152,15 +153,25 @@ absl::StatusOr<LivePairs> MacTree::CheckAll(Reader& reader) const {
 }
 
 absl::Status MacTree::CheckAll(Reader& reader, const LivePairs& all) const {
-  std::vector<LivePairs> buckets(kBuckets);
-  for (const LivePair& pair : all) buckets[pair.id % kBuckets].push_back(pair);
+  // By bucket, and in one as they were. Where each bucket ends, and once its
+  // pairs stand there, where it begins.
+  std::vector<size_t> edges(kBuckets);
+  for (const LivePair& pair : all) ++edges[pair.id % kBuckets];
+  std::partial_sum(edges.begin(), edges.end(), edges.begin());
+  LivePairs by_bucket(all.size());
+  std::for_each(all.rbegin(), all.rend(), [&](const LivePair& pair) {
+    by_bucket[--edges[pair.id % kBuckets]] = pair;
+  });
+  edges.push_back(all.size());
 
   ASSIGN_OR_RETURN(const Root root, LoadRoot(reader));
   for (uint32_t middle = 0; middle < kFanOut; ++middle) {
     ASSIGN_OR_RETURN(const Bytes leaves, LoadMiddle(reader, root, middle));
     for (uint32_t i = 0; i < kFanOut; ++i) {
       const uint32_t bucket = middle * kFanOut + i;
-      const Tag mac = LeafMac(bucket, buckets[bucket]);
+      const Tag mac = LeafMac(
+          bucket, absl::MakeConstSpan(by_bucket).subspan(
+                      edges[bucket], edges[bucket + 1] - edges[bucket]));
       if (!base::ConstantTimeEquals(mac, Slot(leaves, i))) {
         return Damaged(absl::StrCat("bucket ", bucket));
       }
@@ -241,7 +252,7 @@ Tag MacTree::MiddleMac(uint32_t middle, ByteSpan leaves) const {
   return FirstSixteen(base::HmacSha256Tag(key_->Expose(), {head, leaves}));
 }
 
-Tag MacTree::LeafMac(uint32_t bucket, const LivePairs& pairs) const {
+Tag MacTree::LeafMac(uint32_t bucket, absl::Span<const LivePair> pairs) const {
   if (pairs.empty()) return Tag{};
   wire::Writer in;
   in.U8(kLeaf);

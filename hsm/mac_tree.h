@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "base/secret_bytes.h"
 #include "hsm/store.h"
 
@@ -77,7 +78,7 @@ class MacTree {
   absl::Status StoreRoot(Transaction& tx, const Root& root) const;
   base::SecretBytes RootMac(uint64_t sequence, ByteSpan middles) const;
   Tag MiddleMac(uint32_t middle, ByteSpan leaves) const;
-  Tag LeafMac(uint32_t bucket, const LivePairs& pairs) const;
+  Tag LeafMac(uint32_t bucket, absl::Span<const LivePair> pairs) const;
   absl::Status Damaged(absl::string_view what) const;
 
   SpaceId space_;

@@ -47,6 +47,9 @@ class NotingTransaction : public Transaction {
                                                 uint8_t key) override {
     return inner_.Heads(space, key);
   }
+  absl::StatusOr<uint64_t> Count(SpaceId space, uint8_t key) override {
+    return inner_.Count(space, key);
+  }
   absl::StatusOr<SpaceUsage> Usage(SpaceId space) override {
     return inner_.Usage(space);
   }

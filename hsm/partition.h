@@ -301,6 +301,8 @@ class Partition {
   // Handles in ascending order of all that this login may see, none of them
   // opened: also of records that Find leaves out; a backup tells of each.
   absl::StatusOr<std::vector<uint64_t>> Handles(Login* login);
+  // How many those are.
+  absl::StatusOr<uint64_t> Count(Login* login);
   // The editions of the same, ascending, after the freshness of all was
   // checked; none of them opened. Empty when the store was tampered with:
   // whoever then opens them finds out which are damaged.

@@ -232,6 +232,19 @@ absl::StatusOr<std::vector<uint64_t>> Partition::Handles(Login* login) {
   return handles;
 }
 
+absl::StatusOr<uint64_t> Partition::Count(Login* login) {
+  ASSIGN_OR_RETURN(const Access access, state_->AccessOf(login));
+  uint64_t count = 0;
+  if (access.keys == nullptr) return count;
+  RETURN_IF_ERROR(
+      state_->core->store().Read([&](Reader& reader) -> absl::Status {
+        ASSIGN_OR_RETURN(count,
+                         access.view->vault->Count(reader, access.keys->ring));
+        return absl::OkStatus();
+      }));
+  return count;
+}
+
 absl::StatusOr<std::vector<Edition>> Partition::Editions(Login* login) {
   ASSIGN_OR_RETURN(const Access access, state_->AccessOf(login));
   std::vector<Edition> editions;

@@ -81,7 +81,8 @@ constexpr const char* kSql[] = {
     "SELECT id FROM store",
     "SELECT changes FROM space WHERE space = ?",
     "SELECT space, changes FROM space",
-    "SELECT max(last_id) FROM space",
+    "SELECT max(coalesce((SELECT max(last_id) FROM space), 0), "
+    "coalesce((SELECT max(id) FROM record), 0))",
     "SELECT version, key, class, size, sealed FROM record "
     "WHERE id = ? AND space = ?",
     "SELECT version, key, class FROM record WHERE id = ? AND space = ?",
@@ -91,8 +92,11 @@ constexpr const char* kSql[] = {
     "WHERE space = ? AND key = ? AND class = ?",
     "SELECT id, version FROM record INDEXED BY record_bucket "
     "WHERE space = ? AND key = ? AND id & 4095 = ?",
-    "SELECT id, version, substr(sealed, 1, 17) FROM record "
+    "SELECT id, version, sealed FROM record WHERE space = ? AND key = ?",
+    "SELECT id, version, sealed FROM record NOT INDEXED "
     "WHERE space = ? AND key = ?",
+    "SELECT count(*) FROM record WHERE space = ? AND key = ?",
+    "SELECT sum(records) FROM space",
     "SELECT id FROM tag WHERE space = ? AND tag = ? AND id >= ? "
     "ORDER BY id LIMIT 1",
     "SELECT records, bytes FROM space WHERE space = ?",

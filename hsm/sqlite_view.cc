@@ -31,6 +31,7 @@ std::vector<Tag> SplitTags(ByteSpan blob) {
 
 Bytes JoinTags(const std::vector<Tag>& tags) {
   Bytes blob;
+  blob.reserve(tags.size() * sizeof(Tag));
   for (const Tag& tag : tags) blob.insert(blob.end(), tag.begin(), tag.end());
   return blob;
 }
@@ -46,6 +47,7 @@ std::vector<Tag> Without(const std::vector<Tag>& a, const std::vector<Tag>& b) {
 
 absl::StatusOr<std::optional<Record>> SqliteView::Get(SpaceId space,
                                                       uint64_t id) {
+  if (IsUnusedDraw(id)) return std::nullopt;
   SqliteQuery query(connection_, Sql::kGet);
   query.Bind(id).Bind(space);
   ASSIGN_OR_RETURN(const bool found, query.Step());
@@ -136,9 +138,15 @@ absl::StatusOr<std::vector<RecordStamp>> SqliteView::Bucket(SpaceId space,
 
 absl::StatusOr<std::vector<RecordHead>> SqliteView::Heads(SpaceId space,
                                                           uint8_t key) {
-  SqliteQuery rows(connection_, Sql::kHeads);
+  ASSIGN_OR_RETURN(const uint64_t count, Count(space, key));
+  SqliteQuery all(connection_, Sql::kCountAll);
+  RETURN_IF_ERROR(all.Step().status());
+  // Where they are the most of the store, its records are read as they lie.
+  const bool most = count > all.Int(0) / 2;
+  SqliteQuery rows(connection_, most ? Sql::kHeadsOfMost : Sql::kHeads);
   rows.Bind(space).Bind(key);
   std::vector<RecordHead> heads;
+  heads.reserve(count);
   while (true) {
     ASSIGN_OR_RETURN(const bool more, rows.Step());
     if (!more) break;
@@ -149,6 +157,13 @@ absl::StatusOr<std::vector<RecordHead>> SqliteView::Heads(SpaceId space,
               return ById(a.stamp, b.stamp);
             });
   return heads;
+}
+
+absl::StatusOr<uint64_t> SqliteView::Count(SpaceId space, uint8_t key) {
+  SqliteQuery query(connection_, Sql::kCountKey);
+  query.Bind(space).Bind(key);
+  RETURN_IF_ERROR(query.Step().status());
+  return query.Int(0);
 }
 
 absl::StatusOr<SpaceUsage> SqliteView::Usage(SpaceId space) {
@@ -215,6 +230,10 @@ absl::StatusOr<uint64_t> SqliteView::NextId() {
   return last_id_;
 }
 
+bool SqliteView::IsUnusedDraw(uint64_t id) const {
+  return first_drawn_ != 0 && id >= first_drawn_ && id > last_put_;
+}
+
 absl::StatusOr<std::optional<SqliteView::Old>> SqliteView::OldRecord(
     uint64_t id) {
   SqliteQuery query(connection_, Sql::kOldRecord);
@@ -240,9 +259,8 @@ absl::Status SqliteView::Put(SpaceId space, const Record& record,
   if (record.id == 0 || record.id > kMaxId) {
     return base::Error(CKR_GENERAL_ERROR, "record id out of range");
   }
-  // An id that this transaction drew was nobody's before it was put.
   std::optional<Old> old;
-  if (first_drawn_ == 0 || record.id < first_drawn_ || record.id <= last_put_) {
+  if (!IsUnusedDraw(record.id)) {
     ASSIGN_OR_RETURN(old, OldRecord(record.id));
   }
   last_put_ = std::max(last_put_, record.id);
@@ -253,9 +271,11 @@ absl::Status SqliteView::Put(SpaceId space, const Record& record,
   std::vector<Tag> sorted(tags.begin(), tags.end());
   std::sort(sorted.begin(), sorted.end());
   sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
-  const std::vector<Tag> had = old.has_value() ? old->tags : std::vector<Tag>();
-  RETURN_IF_ERROR(DeleteTags(space, record.id, Without(had, sorted)));
-  for (const Tag& tag : Without(sorted, had)) {
+  const bool had_some = old.has_value() && !old->tags.empty();
+  if (had_some) {
+    RETURN_IF_ERROR(DeleteTags(space, record.id, Without(old->tags, sorted)));
+  }
+  for (const Tag& tag : had_some ? Without(sorted, old->tags) : sorted) {
     SqliteQuery query(connection_, Sql::kPutTag);
     query.Bind(space).Bind(ByteSpan(tag)).Bind(record.id);
     RETURN_IF_ERROR(query.Run());

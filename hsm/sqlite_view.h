@@ -30,6 +30,7 @@ class SqliteView : public Transaction {
                                                   uint32_t bucket) override;
   absl::StatusOr<std::vector<RecordHead>> Heads(SpaceId space,
                                                 uint8_t key) override;
+  absl::StatusOr<uint64_t> Count(SpaceId space, uint8_t key) override;
   absl::StatusOr<SpaceUsage> Usage(SpaceId space) override;
   absl::StatusOr<std::optional<Bytes>> GetValue(
       SpaceId space, absl::string_view name) override;
@@ -101,6 +102,8 @@ class SqliteView : public Transaction {
                                                       const RecordQuery& query);
   absl::StatusOr<std::optional<uint64_t>> SeekTag(SpaceId space, const Tag& tag,
                                                   uint64_t from);
+  // This transaction drew the id, which was nobody's, and did not put it yet.
+  bool IsUnusedDraw(uint64_t id) const;
   absl::StatusOr<std::optional<Old>> OldRecord(uint64_t id);
   absl::Status DeleteTags(SpaceId space, uint64_t id,
                           const std::vector<Tag>& tags);

@@ -112,6 +112,8 @@ class Reader {
   // All records under that key, ids ascending.
   virtual absl::StatusOr<std::vector<RecordHead>> Heads(SpaceId space,
                                                         uint8_t key) = 0;
+  // How many these are.
+  virtual absl::StatusOr<uint64_t> Count(SpaceId space, uint8_t key) = 0;
   virtual absl::StatusOr<SpaceUsage> Usage(SpaceId space) = 0;
   virtual absl::StatusOr<std::optional<Bytes>> GetValue(
       SpaceId space, absl::string_view name) = 0;

@@ -208,6 +208,9 @@ TEST_P(StoreContractTest, Heads_AreOfOneKeyAndHaveTheFirstBytes) {
             EXPECT_EQ(heads.at(1).first[16], 16);
             ASSIGN_OR_RETURN(const auto others, reader.Heads(kSpace + 1, 1));
             EXPECT_TRUE(others.empty());
+            EXPECT_EQ(reader.Count(kSpace, 1).value(), 2u);
+            EXPECT_EQ(reader.Count(kSpace, 5).value(), 0u);
+            EXPECT_EQ(reader.Count(kSpace + 1, 1).value(), 0u);
             return absl::OkStatus();
           })
           .ok());

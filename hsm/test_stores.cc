@@ -89,6 +89,13 @@ class MemoryView : public Transaction {
     return heads;
   }
 
+  absl::StatusOr<uint64_t> Count(SpaceId space, uint8_t key) override {
+    const auto& records = Of(space).records;
+    return std::count_if(records.begin(), records.end(), [&](const auto& one) {
+      return one.second->record.key == key;
+    });
+  }
+
   absl::StatusOr<SpaceUsage> Usage(SpaceId space) override {
     const Space& state = Of(space);
     return SpaceUsage{state.records.size(), state.bytes};
@@ -363,12 +370,12 @@ struct FaultStore::State {
 
 namespace {
 
-// Counts each call, then hands it on. `kBase` is Reader or Transaction; `Count`
-// makes the status.
-template <typename Base, typename Count>
+// Counts each call, then hands it on. `kBase` is Reader or Transaction;
+// `Counting` makes the status.
+template <typename Base, typename Counting>
 class FaultReader : public Base {
  public:
-  FaultReader(Base& inner, Count count) : inner_(inner), count_(count) {}
+  FaultReader(Base& inner, Counting count) : inner_(inner), count_(count) {}
 
   absl::StatusOr<std::optional<Record>> Get(SpaceId space,
                                             uint64_t id) override {
@@ -389,6 +396,10 @@ class FaultReader : public Base {
                                                 uint8_t key) override {
     RETURN_IF_ERROR(count_());
     return inner_.Heads(space, key);
+  }
+  absl::StatusOr<uint64_t> Count(SpaceId space, uint8_t key) override {
+    RETURN_IF_ERROR(count_());
+    return inner_.Count(space, key);
   }
   absl::StatusOr<SpaceUsage> Usage(SpaceId space) override {
     RETURN_IF_ERROR(count_());
@@ -419,13 +430,13 @@ class FaultReader : public Base {
 
  protected:
   Base& inner_;
-  Count count_;
+  Counting count_;
 };
 
-template <typename Count>
-class FaultTransaction : public FaultReader<Transaction, Count> {
+template <typename Counting>
+class FaultTransaction : public FaultReader<Transaction, Counting> {
  public:
-  using FaultReader<Transaction, Count>::FaultReader;
+  using FaultReader<Transaction, Counting>::FaultReader;
 
   absl::StatusOr<uint64_t> NextId() override {
     RETURN_IF_ERROR(this->count_());

@@ -370,6 +370,17 @@ absl::StatusOr<std::vector<RecordStamp>> Vault::Find(
   return found;
 }
 
+absl::StatusOr<uint64_t> Vault::Count(Reader& reader, const KeyRing& keys) {
+  uint64_t count = 0;
+  for (const uint8_t key : kKeyNumbers) {
+    if (KeyOf(keys, key).empty()) continue;
+    ASSIGN_OR_RETURN(const uint64_t under_key,
+                     reader.Count(state_->space, key));
+    count += under_key;
+  }
+  return count;
+}
+
 absl::StatusOr<std::vector<Edition>> Vault::Editions(Reader& reader,
                                                      const KeyRing& keys) {
   std::vector<Edition> editions;

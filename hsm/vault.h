@@ -156,6 +156,9 @@ class Vault {
       Reader& reader, const KeyRing& keys, std::optional<uint32_t> object_class,
       const std::vector<std::pair<uint64_t, ByteSpan>>& tagged);
 
+  // How many records there are under the keys that the ring holds.
+  absl::StatusOr<uint64_t> Count(Reader& reader, const KeyRing& keys);
+
   // The editions of all records under the keys that the ring holds, ids
   // ascending, after both trees were checked. None is opened: bytes behind the
   // salt may be damaged.
