@@ -19,6 +19,7 @@
 #include "hsm/attribute_rules.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -491,14 +492,24 @@ const std::vector<Rules>& RulesOfTypes() {
 }
 
 // The row of every known attribute. Where rows differ (CKA_VALUE), the first in
-// the order of kTypes stands for all: bytes. A hash, because the encoding of
-// attribute sets asks for each attribute of each object.
+// the order of kTypes stands for all: bytes. Where the standard's numbers are a
+// table, because the encoding of attribute sets asks for each attribute of each
+// object.
 const AttributeRule* FindKnown(CK_ATTRIBUTE_TYPE type) {
-  using Known = absl::flat_hash_map<CK_ATTRIBUTE_TYPE, const AttributeRule*>;
+  struct Known {
+    std::array<const AttributeRule*, 0x800> low{};
+    absl::flat_hash_map<CK_ATTRIBUTE_TYPE, const AttributeRule*> others;
+  };
   static const Known& known = *[] {
     auto* rules = new Known;
     const auto add = [&](RuleGroup group) {
-      for (const AttributeRule& rule : group) rules->emplace(rule.type, &rule);
+      for (const AttributeRule& rule : group) {
+        if (rule.type >= rules->low.size()) {
+          rules->others.emplace(rule.type, &rule);
+        } else if (rules->low[rule.type] == nullptr) {
+          rules->low[rule.type] = &rule;
+        }
+      }
     };
     for (const ObjectType& type : kTypes) {
       for (const RuleGroup group : type.groups) add(group);
@@ -506,8 +517,9 @@ const AttributeRule* FindKnown(CK_ATTRIBUTE_TYPE type) {
     add(kOther);
     return rules;
   }();
-  const auto it = known.find(type);
-  return it == known.end() ? nullptr : it->second;
+  if (type < known.low.size()) return known.low[type];
+  const auto it = known.others.find(type);
+  return it == known.others.end() ? nullptr : it->second;
 }
 
 }  // namespace

@@ -2,7 +2,10 @@
 // docs/formats/attributes.md. Encoder and decoder stand side by side below.
 #include "hsm/attribute_set.h"
 
+#include <endian.h>
+
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/wire.h"
@@ -173,18 +176,23 @@ bool IsNumbers(const AttributeSet::Entry& entry) {
 // Each writes behind `at`, where there is room, and gives the place behind it.
 uint8_t* PutSet(const AttributeSet& set, uint8_t* at);
 
-uint8_t* PutNumber(uint64_t number, size_t width, uint8_t* at) {
-  for (size_t i = width; i > 0; --i) {
-    *at++ = static_cast<uint8_t>(number >> (8 * (i - 1)));
-  }
-  return at;
+uint8_t* PutU32(uint32_t number, uint8_t* at) {
+  number = htobe32(number);
+  std::memcpy(at, &number, sizeof number);
+  return at + sizeof number;
+}
+
+uint8_t* PutU64(uint64_t number, uint8_t* at) {
+  number = htobe64(number);
+  std::memcpy(at, &number, sizeof number);
+  return at + sizeof number;
 }
 
 uint8_t* PutHeader(CK_ATTRIBUTE_TYPE type, Form form, size_t size,
                    uint8_t* at) {
-  at = PutNumber(type, 8, at);
+  at = PutU64(type, at);
   *at++ = static_cast<uint8_t>(form);
-  return PutNumber(size, 4, at);
+  return PutU32(static_cast<uint32_t>(size), at);
 }
 
 uint8_t* PutEntry(const AttributeSet::Entry& entry, uint8_t* at) {
@@ -202,13 +210,13 @@ uint8_t* PutEntry(const AttributeSet::Entry& entry, uint8_t* at) {
   for (size_t i = 0; i < count; ++i) {
     CK_ULONG number;
     std::memcpy(&number, value.data() + i * sizeof(number), sizeof(number));
-    at = PutNumber(Widen(number), 8, at);
+    at = PutU64(Widen(number), at);
   }
   return at;
 }
 
 uint8_t* PutSet(const AttributeSet& set, uint8_t* at) {
-  at = PutNumber(set.size(), 4, at);
+  at = PutU32(static_cast<uint32_t>(set.size()), at);
   for (const AttributeSet::Entry& entry : set.entries()) {
     at = PutEntry(entry, at);
   }

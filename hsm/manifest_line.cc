@@ -199,7 +199,9 @@ std::optional<ParsedHead> ParseHead(absl::string_view line) {
 }
 
 std::string RowLine(const ManifestRow& row, uint64_t number) {
-  std::string out = absl::StrCat("{\"row\":", number);
+  std::string out;
+  out.reserve(512);  // most have less
+  absl::StrAppend(&out, "{\"row\":", number);
   AppendObject(&out, row.ouid, row.object_class, row.key_type);
   AppendNumber(&out, "size", row.size);
   if (!row.origin.serial.empty()) AppendParty(&out, "origin", row.origin);
