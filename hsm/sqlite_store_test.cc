@@ -108,6 +108,16 @@ TEST_F(SqliteStoreTest, CreateWhereOneIs_FailsAndKeepsIt) {
   EXPECT_EQ(*Count(*Open()), 1u);
 }
 
+// The counter is not authenticated: an id that it gives out must still be free.
+TEST_F(SqliteStoreTest, LoweredLastId_GivesNoLivingIdOut) {
+  uint64_t first = 0, second = 0;
+  ASSERT_TRUE(Insert(*Open(), &first).ok());
+  Sql("UPDATE space SET last_id = 0");
+  ASSERT_TRUE(Insert(*Open(), &second).ok());
+  EXPECT_EQ(second, first + 1);
+  EXPECT_EQ(*Count(*Open()), 2u);
+}
+
 TEST_F(SqliteStoreTest, Missing_IsTokenNotPresent) {
   TemporaryDirectory empty;
   EXPECT_EQ(base::CkRv(OpenSqliteStore(empty.path()).status()),
