@@ -9,8 +9,8 @@ absl::StatusOr<hsm::AttributeSet> DerivePublic(const Use& use) {
 }
 
 constexpr Mechanism kPublicKeyRows[] = {{.type = CKM_PUB_KEY_FROM_PRIV_KEY,
-                                .name = "CKM_PUB_KEY_FROM_PRIV_KEY",
-                                .derive_public = DerivePublic}};
+                                         .name = "CKM_PUB_KEY_FROM_PRIV_KEY",
+                                         .derive_public = DerivePublic}};
 
 }  // namespace
 
