@@ -37,7 +37,7 @@ class HarmlessBuffer {
   }
 
  private:
-  alignas(64) std::array<unsigned char, 4096> bytes_;
+  alignas(64) std::array<unsigned char, 65536> bytes_;
 };
 
 // Calls a function with combinations of arguments, at most kMost of them:
